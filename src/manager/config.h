@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration: read whole, checked whole, then immutable. A struct config is built by
+ * config_load() or not at all; the manager swaps the old one for the new one. Nothing of
+ * libconfuse leaves config.c.
+ */
+#ifndef FOSTER_MANAGER_CONFIG_H
+#define FOSTER_MANAGER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+#define CONFIG_NAME_MAX     63    /* bytes of a service's or socket's name, without the NUL */
+#define CONFIG_SERVICES_MAX 12000 /* services in one config; the supervisor's table holds more */
+#define CONFIG_SOCKETS_MAX  64    /* sockets' addresses passed to one service */
+
+enum restart_policy {
+	RESTART_NO,
+	RESTART_ON_FAILURE,
+	RESTART_ALWAYS
+};
+const char *restart_policy_to_string(enum restart_policy);
+int restart_policy_from_string(const char *);
+
+enum ready_type {
+	READY_EXEC,
+	READY_NOTIFY
+};
+const char *ready_type_to_string(enum ready_type);
+int ready_type_from_string(const char *);
+
+enum log_type {
+	LOG_TYPE_FILE,
+	LOG_TYPE_INHERIT,
+	LOG_TYPE_NONE
+};
+const char *log_type_to_string(enum log_type);
+int log_type_from_string(const char *);
+
+/* One address of a socket section. */
+struct socket_address {
+	char *text;                      /* as written: "127.0.0.1:6667", "[::1]:6667", "/run/x" */
+	struct sockaddr_storage address; /* unix, IPv4 or IPv6 */
+	socklen_t length;
+};
+
+struct socket_config {
+	char *name;
+	int type; /* SOCK_STREAM (listen), SOCK_DGRAM (datagram) */
+	struct socket_address *addresses;
+	size_t n_addresses;
+	int backlog; /* of listen(2); 4096 unless set */
+	mode_t mode; /* of a Unix socket's file; 0666 unless set */
+	char *file;  /* where the section stands, for messages: "foster.conf:12" */
+};
+
+struct service_limit {
+	int resource; /* RLIMIT_* */
+	struct rlimit limit;
+};
+
+struct service_config {
+	char *name;
+	char *description; /* may be NULL */
+	char **command;    /* at least one element */
+	char *directory;   /* NULL: / */
+
+	char *user;  /* NULL: that of fosterd. What follows is looked up when the config is read */
+	char *group; /* NULL: the user's */
+	bool change_user;
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* supplementary: the user's, and those of the option groups */
+	size_t n_groups;
+
+	bool has_umask;
+	mode_t umask;
+	bool has_nice;
+	int nice;
+	struct service_limit *limits;
+	size_t n_limits;
+
+	char **environment; /* "NAME=value": environment-file first, then environment */
+	char **sockets;     /* names of socket sections, in the order of the fds passed */
+
+	bool daemon;
+	int death_signal; /* SIGKILL unless set */
+	bool autostart;   /* true unless set */
+
+	enum restart_policy restart;
+	uint64_t restart_delay, restart_delay_max, restart_reset; /* us */
+	unsigned restart_limit;                                   /* 0: none */
+
+	int stop_signal;
+	uint64_t stop_timeout; /* us; USEC_INFINITY: wait for ever */
+
+	enum ready_type ready;
+	uint64_t start_timeout; /* us */
+	uint64_t watchdog;      /* us; 0: off */
+
+	char **requires; /* names of services: they must be ready first, and stop after this one */
+	char **after;    /* names of services: only the order */
+
+	enum log_type log;
+	char *file; /* where the section stands: "conf.d/web.conf:3" */
+};
+
+struct config {
+	char *path;          /* the file it was read from, absolute */
+	char *log_directory; /* absolute; NULL when not set: the caller's default holds */
+	char *control_group; /* whose members may do everything; NULL: none */
+	gid_t control_gid;
+	char *control_read_group; /* whose members may only ask; NULL: none */
+	gid_t control_read_gid;
+
+	struct service_config **services; /* in the order of the file; instances expanded */
+	size_t n_services;
+	struct socket_config **sockets;
+	size_t n_sockets;
+};
+
+/*
+ * What a config was made of: every file read, byte for byte. From it the same config is built
+ * again when the files have changed meanwhile (a restarted manager needs the one in force).
+ */
+struct config_source;
+struct config_source *config_source_new(void); /* empty: files are read from disk and kept */
+struct config_source *config_source_free(struct config_source *); /* always NULL */
+/* Writes to, or reads from, an fd (a memfd) from its start. 0 or -errno. */
+int config_source_save(const struct config_source *, int fd);
+int config_source_restore(int fd, struct config_source **ret);
+
+/*
+ * A list of problems, so that one check tells all of them. Each has a file, a line (0: none)
+ * and a text that says what is wrong and what is allowed.
+ */
+struct config_problem {
+	char *file;
+	int line;
+	char *text;
+};
+struct config_problems {
+	struct config_problem *items;
+	size_t n;
+};
+void config_problems_clear(struct config_problems *);
+
+/*
+ * Reads and checks the file and all that it includes, through source (a restored one reads no
+ * disk but for what only execution needs: users and groups are looked up again). Returns NULL
+ * when anything is wrong; problems then holds at least one. May block (disk, NSS): only at
+ * start, check and reload.
+ */
+struct config *config_load(const char *path, struct config_source *source,
+			   struct config_problems *problems);
+struct config *config_free(struct config *); /* always NULL */
+
+/* NULL when there is none. Fast (a hash or a sorted index): called per request. */
+const struct service_config *config_find_service(const struct config *, const char *name);
+const struct socket_config *config_find_socket(const struct config *, const char *name);
+
+/*
+ * The names of the options in which two configs of one service differ, comma-separated
+ * ("command, environment"), in a string that the caller frees; NULL when they do not differ,
+ * or when out of memory with errno set to ENOMEM. ret_restart says whether a running instance
+ * must be restarted for them to hold (command, user, ...) or not (restart, stop-timeout, ...).
+ * sockets are compared by the addresses of the sections they name, too.
+ */
+char *config_diff_service(const struct config *a, const struct service_config *service_a,
+			  const struct config *b, const struct service_config *service_b,
+			  bool *ret_restart);
+
+#endif
