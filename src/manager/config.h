@@ -74,6 +74,7 @@ struct service_config {
 	char *user;  /* NULL: that of fosterd. What follows is looked up when the config is read */
 	char *group; /* NULL: the user's */
 	bool change_user;
+	char *home, *shell; /* of the user; NULL when no user is given */
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups; /* supplementary: the user's, and those of the option groups */

@@ -1,5 +1,478 @@
 /* SPDX-License-Identifier: MIT */
-int main(void)
+/*
+ * fosterd: options, start, the loop, the end. See supervisor.h for what it is. After start it
+ * ends only when the manager says so, or when it is killed.
+ */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "supervisor/adopt.h"
+#include "supervisor/keeper.h"
+#include "supervisor/manager-link.h"
+#include "supervisor/reap.h"
+#include "supervisor/spawn.h"
+#include "supervisor/table.h"
+
+#define EXIT_USAGE      2
+#define EVENTS_A_TURN   64
+#define FINAL_STOP_WAIT (5 * USEC_PER_SEC)
+
+struct options {
+	const char *config, *run_directory, *join;
+	bool check;
+};
+
+static const char usage[] =
+	"Usage: fosterd [-c FILE] [--run-directory DIR] [--join NAME]\n"
+	"       fosterd --check [-c FILE]\n"
+	"\n"
+	"Supervises the services of a configuration, in the foreground.\n"
+	"\n"
+	"  -c, --config FILE        the configuration (root: " PKGCONFDIR "/foster.conf,\n"
+	"                           else ~/.config/foster/foster.conf)\n"
+	"      --run-directory DIR  where the control socket is and the state lies\n"
+	"                           (root: " PKGRUNTIMEDIR ", else $XDG_RUNTIME_DIR/foster)\n"
+	"      --join NAME          wait for that service's own end, stop all others, and exit\n"
+	"                           with its exit code\n"
+	"      --check              check the configuration, say what is wrong, and exit\n"
+	"  -h, --help               print this\n"
+	"  -V, --version            print the version\n"
+	"\n"
+	"Ask and command it with fosterctl(1).\n";
+
+int supervisor_copy_fd(int fd)
 {
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, FD_BASE);
+
+	return copy < 0 ? -errno : copy;
+}
+
+int supervisor_raise_fd(int fd)
+{
+	int copy;
+
+	if (fd >= FD_BASE)
+		return fd;
+	copy = supervisor_copy_fd(fd);
+	fd_close(fd);
+	return copy;
+}
+
+int supervisor_watch(struct supervisor *s, int fd, uint32_t events, enum watch watch, uint32_t slot)
+{
+	struct epoll_event event = { .events = events, .data.u64 = (uint64_t)watch << 32 | slot };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* --- options -------------------------------------------------------------------------- */
+
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option long_options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "run-directory", required_argument, NULL, 'r' },
+		{ "join", required_argument, NULL, 'j' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL },
+	};
+
+	for (int c; (c = getopt_long(argc, argv, "+c:hV", long_options, NULL)) != -1;) {
+		switch (c) {
+		case 'c': o->config = optarg; break;
+		case 'r': o->run_directory = optarg; break;
+		case 'j': o->join = optarg; break;
+		case 'k': o->check = true; break;
+		case 'h': fputs(usage, stdout); exit(0);
+		case 'V': puts("fosterd " PACKAGE_VERSION); exit(0);
+		default: return -EINVAL;
+		}
+	}
+	if (optind < argc) {
+		log_error("'%s' is not understood: fosterd takes options only", argv[optind]);
+		return -EINVAL;
+	}
 	return 0;
+}
+
+/* The run directory when none was given. */
+static int default_run_directory(char *buf, size_t size)
+{
+	const char *from_environment = getenv("FOSTER_RUN_DIRECTORY");
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (from_environment && *from_environment)
+		snprintf(buf, size, "%s", from_environment);
+	else if (geteuid() == 0)
+		snprintf(buf, size, "%s", PKGRUNTIMEDIR);
+	else if (runtime && *runtime)
+		snprintf(buf, size, "%s/foster", runtime);
+	else {
+		log_error("no run directory: XDG_RUNTIME_DIR is not set; use --run-directory DIR");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/*
+ * Where foster-manager is: beside fosterd in a build tree, else in ../libexec/foster as in any
+ * prefix, else where it was configured to be.
+ */
+static const char *find_manager(void)
+{
+	static char path[PATH_MAX];
+	static const char *const beside[] = { "foster-manager",
+					      "../libexec/foster/foster-manager" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	for (size_t i = 0; slash && i < ELEMENTSOF(beside); i++) {
+		int length = snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self,
+				      beside[i]);
+
+		if (length < (int)sizeof(path) && access(path, X_OK) == 0)
+			return path;
+	}
+	return PKGLIBEXECDIR "/foster-manager";
+}
+
+static char **make_manager_argv(const struct options *o, const char *run_directory)
+{
+	static char *argv[10];
+	size_t n = 0;
+
+	argv[n++] = (char *)"foster-manager";
+	if (run_directory) {
+		argv[n++] = (char *)"--run-directory";
+		argv[n++] = (char *)run_directory;
+	}
+	if (o->run_directory)
+		argv[n++] = (char *)"--private"; /* logs default to the run directory */
+	if (o->config) {
+		argv[n++] = (char *)"--config";
+		argv[n++] = (char *)o->config;
+	}
+	if (o->join) {
+		argv[n++] = (char *)"--join";
+		argv[n++] = (char *)o->join;
+	}
+	if (o->check)
+		argv[n++] = (char *)"--check";
+	argv[n] = NULL;
+	return argv;
+}
+
+/* --- start ---------------------------------------------------------------------------- */
+
+/* Makes the directory and those above it. 0 or -errno. */
+static int make_directories(const char *path)
+{
+	char part[PATH_MAX];
+	size_t length = strlen(path);
+
+	if (length == 0 || length >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= length; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+/* The last one to end removes the file: then a lock on it is worth nothing. */
+static bool lock_is_current(int dir_fd, int fd)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 && fstatat(dir_fd, "lock", &named, 0) == 0 &&
+	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
+/* Takes the lock of the run directory, for as long as we live. */
+static int take_lock(struct supervisor *s, int dir_fd, const char *directory)
+{
+	char text[16] = "";
+	int fd;
+
+again:
+	fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return log_error_errno(-errno, "%s/lock", directory);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = errno == EWOULDBLOCK ? read(fd, text, sizeof(text) - 1) : -1;
+
+		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
+		fd_close(fd);
+		log_error("%s is in use by another fosterd%s%s; stop it with 'fosterctl shutdown', "
+			  "or choose another with --run-directory DIR",
+			  directory, *text ? ", pid " : "", text);
+		return -EBUSY;
+	}
+	if (!lock_is_current(dir_fd, fd)) {
+		fd_close(fd);
+		goto again;
+	}
+	s->lock_fd = supervisor_raise_fd(fd);
+	snprintf(text, sizeof(text), "%d\n", s->pid);
+	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, strlen(text), 0) < 0)
+		log_warning_errno(-errno, "%s/lock", directory);
+	return 0;
+}
+
+static int open_run_directory(struct supervisor *s, const char *directory, char *ret_path)
+{
+	_cleanup_close_ int dir_fd = -1;
+	int error = make_directories(directory);
+
+	if (error < 0)
+		return log_error_errno(error, "%s: cannot make the run directory", directory);
+	dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0 || !realpath(directory, ret_path))
+		return log_error_errno(-errno, "%s", directory);
+	error = take_lock(s, dir_fd, directory);
+	if (error < 0)
+		return error;
+	s->table = table_open(dir_fd);
+	if (!s->table)
+		return log_error_errno(-errno, "%s: cannot open the table of children", directory);
+	return 0;
+}
+
+static void raise_nofile(struct supervisor *s)
+{
+	struct rlimit raised;
+
+	getrlimit(RLIMIT_NOFILE, &s->nofile);
+	raised = s->nofile;
+	raised.rlim_cur = raised.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+/* Every signal as a fresh program has it, whatever we inherited: children get it from us. */
+static void default_signals(void)
+{
+	for (int signo = 1; signo < NSIG; signo++)
+		signal(signo, SIG_DFL); /* fails for those that cannot be changed */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int open_signal_fd(void)
+{
+	static const int watched[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGPWR, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ELEMENTSOF(watched); i++)
+		sigaddset(&set, watched[i]);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : supervisor_raise_fd(fd);
+}
+
+static int init(struct supervisor *s)
+{
+	default_signals();
+	raise_nofile(s);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		log_warning_errno(-errno, "cannot become the parent of orphans");
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll_fd < 0)
+		return -errno;
+	s->epoll_fd = supervisor_raise_fd(s->epoll_fd);
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (s->null_fd < 0)
+		return -errno;
+	s->null_fd = supervisor_raise_fd(s->null_fd);
+	s->signal_fd = open_signal_fd();
+	if (s->epoll_fd < 0 || s->null_fd < 0 || s->signal_fd < 0)
+		return -EMFILE;
+	return supervisor_watch(s, s->signal_fd, EPOLLIN, WATCH_SIGNALS, 0);
+}
+
+/* --- the loop ------------------------------------------------------------------------- */
+
+/*
+ * An end that is asked for while no manager can be started must not wait for one for ever.
+ */
+static void end_without_manager(struct supervisor *s, int signo)
+{
+	if ((signo != SIGTERM && signo != SIGINT) || s->keeper.pid || s->keeper.failures < 3)
+		return;
+	log_warning("no manager to end the services in order: ending them all");
+	s->ending = s->keep = true;
+	s->exit_code = 1;
+}
+
+static void read_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			continue;
+		} else if (info.ssi_signo < ELEMENTSOF(s->signalled)) {
+			s->signalled[info.ssi_signo] = info.ssi_pid + 1;
+			end_without_manager(s, info.ssi_signo);
+		}
+	}
+	reap_children(s);
+}
+
+static void handle_event(struct supervisor *s, const struct epoll_event *event)
+{
+	uint32_t slot = (uint32_t)event->data.u64;
+
+	switch ((enum watch)(event->data.u64 >> 32)) {
+	case WATCH_SIGNALS: read_signals(s); break;
+	case WATCH_EXEC: spawn_read_exec_pipe(s, slot); break;
+	case WATCH_ADOPTED: reap_adopted(s, slot); break;
+	case WATCH_LINK:
+		if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+			manager_link_read(s);
+		break;
+	}
+}
+
+static void run(struct supervisor *s)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+
+	while (!s->ending || s->keeper.pid > 0) {
+		int n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN, keeper_timeout(s));
+
+		for (int i = 0; i < n; i++)
+			handle_event(s, &events[i]);
+		keeper_run(s);
+		manager_link_flush(s);
+	}
+}
+
+/* --- the end -------------------------------------------------------------------------- */
+
+static bool is_alive(const struct table_slot *slot)
+{
+	return slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
+}
+
+/* Signals the children that must not outlive us; returns how many there are. */
+static unsigned signal_daemons(struct supervisor *s, int signo)
+{
+	uint32_t n;
+	struct table_slot *slots = table_slots(s->table, &n);
+	unsigned alive = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (!is_alive(&slots[i]) || (s->keep && !(slots[i].child.flags & CHILD_DAEMON)))
+			continue;
+		if (slots[i].pidfd < 0)
+			kill(-slots[i].child.pid, signo);
+		alive++;
+	}
+	return alive;
+}
+
+static bool anything_left(struct supervisor *s)
+{
+	uint32_t n;
+	struct table_slot *slots = table_slots(s->table, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (is_alive(&slots[i]) && slots[i].child.name[0] != '.')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * After an orderly end the manager has stopped what had to stop, and this finds nothing to do;
+ * without a manager it is the last resort.
+ */
+static void finish(struct supervisor *s, const char *run_directory)
+{
+	uint64_t deadline = now_monotonic() + FINAL_STOP_WAIT;
+	_cleanup_close_ int dir_fd = open(run_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct pollfd poll_fd = { .fd = s->signal_fd, .events = POLLIN };
+
+	signal_daemons(s, SIGTERM);
+	while (signal_daemons(s, 0) > 0 && now_monotonic() < deadline) {
+		poll(&poll_fd, 1, 100);
+		read_signals(s);
+	}
+	if (signal_daemons(s, SIGKILL) > 0)
+		poll(&poll_fd, 1, 1000);
+	read_signals(s);
+	if (!anything_left(s) && dir_fd >= 0) {
+		table_remove(dir_fd);
+		unlinkat(dir_fd, "control", 0);
+		unlinkat(dir_fd, "notify", 0);
+		unlinkat(dir_fd, "lock", 0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct supervisor s = {
+		.epoll_fd = -1, .signal_fd = -1, .null_fd = -1, .lock_fd = -1, .link_fd = -1
+	};
+	static char default_directory[PATH_MAX], run_directory[PATH_MAX];
+	struct options o = { 0 };
+	int error;
+
+	fd_fill_stdio();
+	log_init("fosterd");
+	if (parse_options(argc, argv, &o) < 0) {
+		fputs("Try 'fosterd --help'.\n", stderr);
+		return EXIT_USAGE;
+	}
+	s.manager_path = find_manager();
+	if (o.check) {
+		execv(s.manager_path, make_manager_argv(&o, NULL));
+		log_error_errno(-errno, "%s", s.manager_path);
+		return EXIT_FAILURE;
+	}
+	s.pid = getpid();
+	error = init(&s);
+	if (error < 0)
+		return log_error_errno(error, "cannot start"), EXIT_FAILURE;
+	if (!o.run_directory && default_run_directory(default_directory, PATH_MAX) < 0)
+		return EXIT_USAGE;
+	if (open_run_directory(&s, o.run_directory ? o.run_directory : default_directory,
+			       run_directory) < 0)
+		return EXIT_FAILURE;
+	adopt_left_behind(&s);
+	s.manager_argv = make_manager_argv(&o, run_directory);
+	error = keeper_start(&s);
+	if (error < 0)
+		return log_error_errno(error, "%s", s.manager_path), EXIT_FAILURE;
+	run(&s);
+	finish(&s, run_directory);
+	return s.exit_code;
 }

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* A service as JSON: see control.h. */
+#include "manager/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/units.h"
+#include "manager/logs.h"
+#include "manager/service.h"
+
+#define LOG_TAIL_BYTES 8192
+#define LOG_TAIL_LINES 10
+
+/* The length of the UTF-8 character at p, 0 when it is none. */
+static size_t utf8_length(const unsigned char *p)
+{
+	static const struct {
+		unsigned char mask, lead;
+		size_t length;
+	} forms[] = { { 0x80, 0x00, 1 }, { 0xe0, 0xc0, 2 }, { 0xf0, 0xe0, 3 }, { 0xf8, 0xf0, 4 } };
+
+	for (size_t i = 0; i < ELEMENTSOF(forms); i++) {
+		if ((p[0] & forms[i].mask) != forms[i].lead)
+			continue;
+		for (size_t j = 1; j < forms[i].length; j++) {
+			if ((p[j] & 0xc0) != 0x80)
+				return 0;
+		}
+		return forms[i].length;
+	}
+	return 0;
+}
+
+/* Overlong forms, surrogates and what lies beyond Unicode look right and are not. */
+static bool is_character(const unsigned char *p, size_t n)
+{
+	json_t *string = n > 0 ? json_stringn((const char *)p, n) : NULL;
+
+	json_decref(string);
+	return string != NULL;
+}
+
+/* Services say what they like; JSON is UTF-8: what is none becomes a question mark. */
+json_t *control_string(const char *text)
+{
+	json_t *string = text ? json_string(text) : json_null();
+	char *copy;
+
+	if (string)
+		return string;
+	copy = strdup(text);
+	for (unsigned char *p = (unsigned char *)copy; p && *p;) {
+		size_t n = utf8_length(p);
+
+		if (!is_character(p, n)) {
+			*p = '?';
+			n = 1;
+		}
+		p += n;
+	}
+	string = copy ? json_string(copy) : NULL;
+	free(copy);
+	return string ? string : json_string("(not text)");
+}
+
+static json_t *strings(char *const *v)
+{
+	json_t *array = json_array();
+
+	for (; v && *v; v++)
+		json_array_append_new(array, control_string(*v));
+	return array;
+}
+
+/* The last lines of a file's end. */
+static json_t *tail(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char text[LOG_TAIL_BYTES + 1], *line, *lines[LOG_TAIL_LINES];
+	json_t *array = json_array();
+	size_t n_lines = 0;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return array;
+	n = pread(fd, text, LOG_TAIL_BYTES, MAX(st.st_size - LOG_TAIL_BYTES, (off_t)0));
+	if (n <= 0)
+		return array;
+	text[n] = '\0';
+	if (text[n - 1] == '\n')
+		text[n - 1] = '\0';
+	while (n_lines < LOG_TAIL_LINES && (line = strrchr(text, '\n'))) {
+		lines[n_lines++] = line + 1;
+		*line = '\0';
+	}
+	if (n_lines < LOG_TAIL_LINES)
+		lines[n_lines++] = text;
+	while (n_lines > 0)
+		json_array_append_new(array, control_string(lines[--n_lines]));
+	return array;
+}
+
+/* The wall clock's time of a moment on the monotonic one, to the second. */
+static json_t *wall_time(uint64_t monotonic)
+{
+	time_t seconds = (now_realtime() - (now_monotonic() - monotonic)) / USEC_PER_SEC;
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && *text ? control_string(text) : json_null();
+}
+
+static void add_details(json_t *object, const struct service *s)
+{
+	char path[4096], *log = logs_path(s, path, sizeof(path));
+	const struct service_config *c = s->config;
+
+	json_object_set_new(object, "requires", strings(c->requires));
+	json_object_set_new(object, "after", strings(c->after));
+	json_object_set_new(object, "command", strings(c->command));
+	json_object_set_new(object, "directory", text_or_null(c->directory));
+	json_object_set_new(object, "user", text_or_null(c->user));
+	json_object_set_new(object, "adopted", json_boolean(s->adopted));
+	json_object_set_new(object, "orphaned", json_boolean(s->orphaned));
+	json_object_set_new(object, "cpu_us", json_integer(s->user_usec + s->system_usec));
+	json_object_set_new(object, "max_rss", json_integer(s->max_rss));
+	json_object_set_new(object, "log_file", text_or_null(log));
+	json_object_set_new(object, "log", log ? tail(log) : json_array());
+}
+
+json_t *control_service_json(const struct service *s, bool full)
+{
+	char reason[REASON_TEXT_MAX], end[REASON_TEXT_MAX], next[REASON_TEXT_MAX];
+	const struct machine *m = &s->machine;
+	uint64_t now = now_monotonic();
+	int code = machine_exit_code(m);
+	bool up = s->pid > 0 && m->started;
+	json_t *object = json_object();
+
+	machine_reason(m, now, reason, sizeof(reason));
+	json_object_set_new(object, "name", json_string(s->config->name));
+	json_object_set_new(object, "description", text_or_null(s->config->description));
+	json_object_set_new(object, "state", json_string(service_state_to_string(m->state)));
+	json_object_set_new(object, "desired", json_string(m->desired_up ? "up" : "down"));
+	json_object_set_new(object, "reason", control_string(reason));
+	json_object_set_new(object, "ready", json_boolean(m->state == STATE_RUNNING));
+	json_object_set_new(object, "pid", json_integer(s->pid));
+	json_object_set_new(object, "uptime_us", up ? json_integer(now - m->started) : json_null());
+	json_object_set_new(object, "since", wall_time(m->since));
+	json_object_set_new(object, "restarts", json_integer(m->restarts));
+	json_object_set_new(object, "daemon", json_boolean(s->config->daemon));
+	json_object_set_new(object, "next", text_or_null(service_next(s, next, sizeof(next))));
+	json_object_set_new(object, "exit_code", code >= 0 ? json_integer(code) : json_null());
+	json_object_set_new(object, "exit", text_or_null(machine_end(m, end, sizeof(end))));
+	json_object_set_new(object, "status", text_or_null(s->status));
+	json_object_set_new(object, "pending", text_or_null(s->pending));
+	if (full)
+		add_details(object, s);
+	return object;
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* The control API's server: see control.h. */
+#include "manager/control.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "manager/service.h"
+#include "manager/supervisor-link.h"
+
+#define BACKLOG	    256
+#define BODY_MAX    (64 * 1024)
+#define HEADERS_MAX (16 * 1024)
+#define GROUPS_MAX  256
+
+struct control {
+	struct evhttp *http;
+	struct evhttp_bound_socket *bound;
+	int listener, inotify;
+	struct event *deleted;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+/* --- access ----------------------------------------------------------------------------- */
+
+static bool in_group(int fd, const struct ucred *peer, gid_t gid)
+{
+	gid_t groups[GROUPS_MAX];
+	socklen_t size = sizeof(groups);
+
+	if (peer->gid == gid)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
+		return false;
+	for (size_t i = 0; i < size / sizeof(gid_t); i++) {
+		if (groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+/* What the peer may: credentials are those of its connect(2), see unix(7). */
+static enum access access_of(const struct manager *m, int fd, struct ucred *peer)
+{
+	const struct config *c = m->config->config;
+	socklen_t size = sizeof(*peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) < 0)
+		return ACCESS_NONE;
+	if (peer->uid == 0 || peer->uid == geteuid() ||
+	    (c->control_group && in_group(fd, peer, c->control_gid)))
+		return ACCESS_ALL;
+	if (c->control_read_group && in_group(fd, peer, c->control_read_gid))
+		return ACCESS_READ;
+	return ACCESS_NONE;
+}
+
+/* --- replies ---------------------------------------------------------------------------- */
+
+void control_reply(struct call *call, int status, json_t *object)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+	json_decref(object);
+	if (!buffer || !text) {
+		if (buffer)
+			evbuffer_free(buffer);
+		free(text);
+		evhttp_send_error(call->request, HTTP_INTERNAL, "out of memory");
+		return;
+	}
+	evbuffer_add(buffer, text, strlen(text));
+	evbuffer_add(buffer, "\n", 1);
+	free(text);
+	evhttp_add_header(evhttp_request_get_output_headers(call->request), "Content-Type",
+			  "application/json");
+	evhttp_send_reply(call->request, status, NULL, buffer);
+	evbuffer_free(buffer);
+}
+
+void control_error(struct call *call, int status, const char *hint, const char *fmt, ...)
+{
+	char text[1024];
+	json_t *object = json_object();
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_object_set_new(object, "error", control_string(text));
+	if (hint)
+		json_object_set_new(object, "hint", control_string(hint));
+	control_reply(call, status, object);
+}
+
+/* --- query ------------------------------------------------------------------------------ */
+
+const char *control_text(const struct call *call, const char *name)
+{
+	return evhttp_find_header(call->query, name);
+}
+
+bool control_flag(const struct call *call, const char *name)
+{
+	const char *text = control_text(call, name);
+
+	return text && strcmp(text, "0") != 0 && strcmp(text, "false") != 0;
+}
+
+int control_number(struct call *call, const char *name, uint64_t missing, uint64_t *ret)
+{
+	const char *text = control_text(call, name);
+	int64_t number;
+
+	*ret = missing;
+	if (!text)
+		return 0;
+	if (parse_int(text, 0, INT64_MAX, &number) < 0) {
+		control_error(call, HTTP_BADREQUEST, NULL, "%s=%s: not a whole number", name,
+			      text);
+		return -EINVAL;
+	}
+	*ret = number;
+	return 0;
+}
+
+/* --- paths ------------------------------------------------------------------------------ */
+
+/* A path ends with "/NAME" or "/NAME/verb" where service is true. */
+static const struct route {
+	enum evhttp_cmd_type method;
+	bool service;
+	const char *path; /* without the name: "/v1/services" or the verb */
+	enum access access;
+	void (*handle)(struct call *);
+} routes[] = {
+	{ EVHTTP_REQ_GET, false, "/v1/services", ACCESS_READ, control_list },
+	{ EVHTTP_REQ_GET, true, "", ACCESS_READ, control_show },
+	{ EVHTTP_REQ_POST, true, "start", ACCESS_ALL, control_start },
+	{ EVHTTP_REQ_POST, true, "stop", ACCESS_ALL, control_stop },
+	{ EVHTTP_REQ_POST, true, "restart", ACCESS_ALL, control_restart },
+	{ EVHTTP_REQ_POST, true, "signal", ACCESS_ALL, control_signal },
+	{ EVHTTP_REQ_GET, true, "join", ACCESS_READ, control_join },
+	{ EVHTTP_REQ_POST, false, "/v1/start", ACCESS_ALL, control_start },
+	{ EVHTTP_REQ_POST, false, "/v1/stop", ACCESS_ALL, control_stop },
+	{ EVHTTP_REQ_POST, false, "/v1/restart", ACCESS_ALL, control_restart },
+	{ EVHTTP_REQ_GET, false, "/v1/events", ACCESS_READ, control_events },
+	{ EVHTTP_REQ_POST, false, "/v1/reload", ACCESS_ALL, control_reload },
+	{ EVHTTP_REQ_POST, false, "/v1/shutdown", ACCESS_ALL, control_shutdown_all },
+	{ EVHTTP_REQ_POST, false, "/v1/announce", ACCESS_ALL, control_announce },
+	{ EVHTTP_REQ_GET, false, "/v1/version", ACCESS_READ, control_version },
+};
+
+#define SERVICE_PREFIX "/v1/services/"
+
+/* The verb behind "/v1/services/NAME/", "" for the service itself; NULL for other paths. */
+static const char *split_service(char *path, const char **ret_name)
+{
+	char *name, *slash;
+
+	if (strncmp(path, SERVICE_PREFIX, strlen(SERVICE_PREFIX)) != 0)
+		return NULL;
+	name = path + strlen(SERVICE_PREFIX);
+	slash = strchr(name, '/');
+	*ret_name = name;
+	if (!slash)
+		return "";
+	*slash = '\0';
+	return slash + 1;
+}
+
+static const struct route *find_route(struct call *call, const char *path, const char *verb,
+				      bool *ret_path_known)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(call->request);
+
+	for (size_t i = 0; i < ELEMENTSOF(routes); i++) {
+		const struct route *r = &routes[i];
+
+		if (r->service != (verb != NULL) || strcmp(r->path, verb ? verb : path) != 0)
+			continue;
+		*ret_path_known = true;
+		if (r->method == method)
+			return r;
+	}
+	return NULL;
+}
+
+static void dispatch(struct call *call, char *path, enum access access)
+{
+	const char *name = NULL, *verb = split_service(path, &name);
+	bool path_known = false;
+	const struct route *route = find_route(call, path, verb, &path_known);
+
+	if (!route) {
+		control_error(call, path_known ? HTTP_BADMETHOD : HTTP_NOTFOUND, NULL,
+			      path_known ? "that path takes another method" : "no such path");
+		return;
+	}
+	if (access < route->access) {
+		control_error(call, 403, "be root, the user that fosterd runs as, or a member of "
+					 "the configuration's control-group",
+			      "%s may not do that", call->peer);
+		return;
+	}
+	if (route->service) {
+		call->service = manager_find(call->manager, name);
+		if (!call->service) {
+			control_error(call, HTTP_NOTFOUND, NULL, "no service '%s'", name);
+			return;
+		}
+	}
+	route->handle(call);
+}
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+	struct call call = { .manager = arg, .request = request };
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(connection));
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+	struct evkeyvalq params = { 0 };
+	struct ucred peer = { 0 };
+	enum access access = access_of(call.manager, fd, &peer);
+	_cleanup_free_ char *path = NULL;
+
+	snprintf(call.peer, sizeof(call.peer), "uid %d, pid %d", (int)peer.uid, (int)peer.pid);
+	TAILQ_INIT(&params);
+	if (query)
+		evhttp_parse_query_str(query, &params);
+	call.query = &params;
+	path = uri && evhttp_uri_get_path(uri) ?
+		       evhttp_uridecode(evhttp_uri_get_path(uri), 0, NULL) :
+		       NULL;
+	if (path)
+		dispatch(&call, path, access);
+	else
+		control_error(&call, HTTP_BADREQUEST, NULL, "a request without a path");
+	evhttp_clear_headers(&params);
+}
+
+/* --- the listener ----------------------------------------------------------------------- */
+
+static int make_listener(struct control *c)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return -errno;
+	memcpy(address.sun_path, c->path, sizeof(c->path));
+	unlink(c->path); /* of a supervisor that is dead: its lock is ours */
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(c->path, 0666) < 0 || /* anybody may connect; credentials decide */
+	    listen(fd, BACKLOG) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+/* Makes the listener, keeps it with the supervisor, and listens. */
+static int open_listener(struct manager *m)
+{
+	struct control *c = m->control;
+	int fd = make_listener(c);
+
+	if (fd < 0)
+		return log_error_errno(fd, "%s", c->path);
+	supervisor_link_store(m, PLACE_CONTROL, "control", fd);
+	c->listener = fd;
+	return 0;
+}
+
+static int listen_on(struct manager *m)
+{
+	struct control *c = m->control;
+
+	c->bound = evhttp_accept_socket_with_handle(c->http, c->listener);
+	return c->bound ? 0 : -ENOMEM;
+}
+
+static bool path_is_ours(const struct control *c)
+{
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+	struct stat st;
+
+	return stat(c->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       getsockname(c->listener, (struct sockaddr *)&address, &size) == 0;
+}
+
+/* Somebody deleted the socket's file, a cleaner of temporary files, say: make it again. */
+static void on_deleted(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+	struct control *c = m->control;
+	char events[4096] __attribute__((aligned(8)));
+
+	while (read(fd, events, sizeof(events)) > 0)
+		;
+	if (path_is_ours(c))
+		return;
+	log_warning("%s was deleted: making it again", c->path);
+	evhttp_del_accept_socket(c->http, c->bound); /* closes the listener */
+	c->bound = NULL;
+	if (open_listener(m) == 0)
+		listen_on(m);
+}
+
+static int watch_path(struct manager *m)
+{
+	struct control *c = m->control;
+
+	c->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (c->inotify < 0 ||
+	    inotify_add_watch(c->inotify, m->options.run_directory, IN_DELETE | IN_MOVED_FROM) < 0)
+		return -errno;
+	c->deleted = event_new(m->base, c->inotify, EV_READ | EV_PERSIST, on_deleted, m);
+	return c->deleted && event_add(c->deleted, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+int control_init(struct manager *m)
+{
+	struct control *c = m->control = calloc(1, sizeof(*c));
+	int n, error = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->inotify = c->listener = -1;
+	n = snprintf(c->path, sizeof(c->path), "%s/control", m->options.run_directory);
+	if (n < 0 || (size_t)n >= sizeof(c->path)) {
+		log_error("%s: the path is too long for a Unix socket (at most %zu bytes, with "
+			  "/control); choose another run directory",
+			  m->options.run_directory, sizeof(c->path) - 1);
+		return -ENAMETOOLONG;
+	}
+	c->http = evhttp_new(m->base);
+	if (!c->http)
+		return -ENOMEM;
+	evhttp_set_max_body_size(c->http, BODY_MAX);
+	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
+	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
+	evhttp_set_gencb(c->http, on_request, m);
+	if (supervisor_link_stored(m, PLACE_CONTROL))
+		c->listener = supervisor_link_fetch(m, PLACE_CONTROL);
+	if (c->listener < 0 || !path_is_ours(c)) {
+		fd_close(c->listener);
+		error = open_listener(m);
+	}
+	if (error == 0)
+		error = listen_on(m);
+	if (error == 0 && watch_path(m) < 0)
+		log_warning("%s: nobody will see when it is deleted", c->path);
+	return error;
+}
+
+void control_shutdown(struct manager *m)
+{
+	struct control *c = m->control;
+
+	if (!c)
+		return;
+	control_drop_waiters();
+	if (c->deleted)
+		event_free(c->deleted);
+	fd_close(c->inotify);
+	if (c->http)
+		evhttp_free(c->http);
+	free(c);
+	m->control = NULL;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control API: HTTP/1.1 and JSON over the Unix socket "control" in the run directory. The
+ * listener lies in the supervisor's store: while the manager is replaced, clients wait and none
+ * is refused; when somebody deletes the socket's file, it is made again. Who may what follows
+ * from the peer's credentials.
+ *
+ *	control.c	   the listener, access, the table of paths
+ *	control-service.c  what is done to services, and those who wait for it
+ *	control-other.c	   all else
+ *	control-json.c	   a service as JSON
+ */
+#ifndef FOSTER_MANAGER_CONTROL_H
+#define FOSTER_MANAGER_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+struct evhttp_request;
+struct evkeyvalq;
+struct manager;
+struct service;
+
+/* Opens the listener, or takes the last manager's. 0 or -errno. */
+int control_init(struct manager *);
+void control_shutdown(struct manager *);
+
+/* Something about the service changed: those who wait for it are looked at. */
+void control_service_changed(struct service *);
+/* The service is about to be forgotten: nobody waits for it any more. */
+void control_service_gone(struct service *);
+
+/* --- between the control*.c files ------------------------------------------------------- */
+
+enum access { ACCESS_NONE, ACCESS_READ, ACCESS_ALL };
+
+/* One request. */
+struct call {
+	struct manager *manager;
+	struct evhttp_request *request;
+	struct evkeyvalq *query;
+	struct service *service; /* of a path that names one; else NULL */
+	char peer[64];		 /* "uid 1000, pid 123" */
+};
+
+/* Reply and be done; object is taken. */
+void control_reply(struct call *, int status, json_t *object);
+void control_error(struct call *, int status, const char *hint, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Query parameters. control_number: -EINVAL has been replied already. */
+bool control_flag(const struct call *, const char *name);
+int control_number(struct call *, const char *name, uint64_t missing, uint64_t *ret);
+const char *control_text(const struct call *, const char *name); /* NULL: not given */
+
+/* control-service.c */
+void control_list(struct call *);
+void control_show(struct call *);
+void control_start(struct call *);
+void control_stop(struct call *);
+void control_restart(struct call *);
+void control_signal(struct call *);
+void control_join(struct call *);
+
+/* control-other.c */
+void control_events(struct call *);
+void control_reload(struct call *);
+void control_shutdown_all(struct call *);
+void control_announce(struct call *);
+void control_version(struct call *);
+
+/* control-json.c; both return a new reference */
+json_t *control_service_json(const struct service *, bool full);
+json_t *control_string(const char *); /* any bytes; null for NULL */
+
+/* Waiters, at the end of the manager. */
+void control_drop_waiters(void);
+
+#endif

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state machine of a service: see machine.h. One small function per row of a table of
+ * states and events; what stands in several rows is a function of its own.
+ */
+#include "manager/machine.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/enum-table.h"
+#include "base/link.h"
+#include "base/signals.h"
+#include "base/units.h"
+
+static const char *const service_state_names[] = {
+	[STATE_STOPPED] = "stopped", [STATE_WAITING] = "waiting",   [STATE_STARTING] = "starting",
+	[STATE_RUNNING] = "running", [STATE_STOPPING] = "stopping", [STATE_BACKOFF] = "backoff",
+	[STATE_EXITED] = "exited",   [STATE_FAILED] = "failed",
+};
+static_assert(ELEMENTSOF(service_state_names) == STATE_COUNT, "a name for each state");
+ENUM_TABLE(service_state, enum service_state, service_state_names)
+
+static const char *const reason_names[] = {
+	[REASON_NONE] = "none",
+	[REASON_BOOT] = "autostart",
+	[REASON_COMMAND] = "command",
+	[REASON_DEPENDENT] = "needed by a service",
+	[REASON_DEPENDENCY] = "a service it needs was stopped",
+	[REASON_SHUTDOWN] = "shutdown",
+	[REASON_REMOVED] = "no longer in the configuration",
+	[REASON_CHANGED] = "its configuration changed",
+	[REASON_ENDED] = "ended",
+	[REASON_SPAWN_FAILED] = "could not be started",
+	[REASON_START_TIMEOUT] = "not ready in time",
+	[REASON_WATCHDOG] = "watchdog: no sign of life in time",
+	[REASON_ADOPTED] = "adopted from an earlier supervisor",
+};
+static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a name for each reason");
+ENUM_TABLE(reason, enum reason, reason_names)
+
+static const char *const machine_event_names[] = {
+	[EVENT_START] = "start",
+	[EVENT_STOP] = "stop",
+	[EVENT_RESTART] = "restart",
+	[EVENT_FACTS] = "facts",
+	[EVENT_STARTED] = "started",
+	[EVENT_NOT_STARTED] = "not-started",
+	[EVENT_STEP_FAILED] = "step-failed",
+	[EVENT_READY] = "ready",
+	[EVENT_ENDED] = "ended",
+	[EVENT_EMPTY] = "empty",
+	[EVENT_TIMER] = "timer",
+	[EVENT_WATCHDOG] = "watchdog",
+};
+static_assert(ELEMENTSOF(machine_event_names) == EVENT_COUNT, "a name for each event");
+ENUM_TABLE(machine_event, enum machine_event, machine_event_names)
+
+#define KILL_AGAIN (1 * USEC_PER_SEC) /* a process in the kernel may take its time to die */
+
+void machine_init(struct machine *m, uint64_t now)
+{
+	*m = (struct machine){ .state = STATE_STOPPED, .since = now, .deadline = USEC_INFINITY };
+}
+
+/* The one place where the state changes. */
+static void set_state(struct machine *m, enum service_state state, const struct machine_facts *f)
+{
+	if (m->state != state)
+		m->since = f->now;
+	m->state = state;
+	if (state != STATE_STOPPING)
+		m->killed = m->main_ended = false;
+}
+
+static unsigned set_deadline(struct machine *m, uint64_t now, uint64_t delay)
+{
+	uint64_t deadline;
+
+	if (delay == USEC_INFINITY || __builtin_add_overflow(now, delay, &deadline))
+		deadline = USEC_INFINITY;
+	if (m->deadline == deadline)
+		return 0;
+	m->deadline = deadline;
+	return ACTION_TIMER;
+}
+
+static unsigned no_deadline(struct machine *m)
+{
+	return set_deadline(m, 0, USEC_INFINITY);
+}
+
+/* --- what several rows do --------------------------------------------------------------- */
+
+/* Wanted up, nothing runs: start it, or wait for what it needs. */
+static unsigned come_up(struct machine *m, const struct machine_facts *f)
+{
+	m->restart_wanted = false;
+	if (!f->deps_ready) {
+		set_state(m, STATE_WAITING, f);
+		return no_deadline(m);
+	}
+	set_state(m, STATE_STARTING, f);
+	m->failed_start = false;
+	m->started = f->now;
+	return ACTION_SPAWN | set_deadline(m, f->now, f->config->start_timeout);
+}
+
+static unsigned go_down(struct machine *m, const struct machine_facts *f)
+{
+	set_state(m, STATE_STOPPING, f);
+	return ACTION_STOP_SIGNAL | set_deadline(m, f->now, f->config->stop_timeout);
+}
+
+/* Something runs and is to go: now, or when those who need it have gone. */
+static unsigned wants_down(struct machine *m, const struct machine_facts *f)
+{
+	return f->held ? 0 : go_down(m, f);
+}
+
+/*
+ * min(delay * 2^(n-1), max), then up to a quarter off: services that fell together do not
+ * come back in step.
+ */
+static uint64_t backoff_delay(const struct machine *m, const struct machine_facts *f)
+{
+	const struct service_config *c = f->config;
+	unsigned doublings = m->attempts - 1;
+	uint64_t delay = c->restart_delay;
+
+	if (m->attempts == 0)
+		return 0;
+	for (; doublings > 0 && delay < c->restart_delay_max; doublings--)
+		delay = delay > UINT64_MAX / 2 ? UINT64_MAX : delay * 2;
+	delay = MIN(delay, c->restart_delay_max);
+	return delay - (uint64_t)((delay / 4.0) * (f->random / 4294967296.0));
+}
+
+static bool ended_well(const struct machine *m)
+{
+	return !m->failed_start && !m->ended_unknown && m->reason == REASON_ENDED &&
+	       WIFEXITED(m->ended_status) && WEXITSTATUS(m->ended_status) == 0;
+}
+
+static bool is_to_restart(const struct machine *m, const struct service_config *c)
+{
+	switch (c->restart) {
+	case RESTART_NO: return false;
+	case RESTART_ON_FAILURE: return !ended_well(m);
+	case RESTART_ALWAYS: return true;
+	}
+	return false;
+}
+
+/* It ended by itself, its tree is empty, it is wanted up: what now? */
+static unsigned judge(struct machine *m, const struct machine_facts *f)
+{
+	const struct service_config *c = f->config;
+	uint64_t delay;
+
+	if (!is_to_restart(m, c)) {
+		set_state(m, ended_well(m) ? STATE_EXITED : STATE_FAILED, f);
+		m->started = 0;
+		return no_deadline(m);
+	}
+	if (m->started && f->now - m->started >= c->restart_reset)
+		m->attempts = 0;
+	m->started = 0;
+	if (c->restart_limit > 0 && m->attempts >= c->restart_limit) {
+		set_state(m, STATE_FAILED, f);
+		return no_deadline(m);
+	}
+	delay = backoff_delay(m, f);
+	m->attempts++;
+	m->restarts++;
+	if (delay == 0)
+		return come_up(m, f);
+	set_state(m, STATE_BACKOFF, f);
+	return set_deadline(m, f->now, delay);
+}
+
+/* Nothing of it is left. */
+static unsigned is_down(struct machine *m, const struct machine_facts *f)
+{
+	if (m->desired_up && m->restart_wanted) {
+		m->started = 0;
+		m->attempts = 0;
+		return come_up(m, f);
+	}
+	if (m->desired_up)
+		return judge(m, f);
+	m->started = 0;
+	set_state(m, STATE_STOPPED, f);
+	return no_deadline(m);
+}
+
+static void record_end(struct machine *m, const struct machine_facts *f)
+{
+	m->ever_ended = true;
+	m->ended_status = f->status;
+	m->ended_unknown = f->status_unknown;
+}
+
+static void record_failed_step(struct machine *m, const struct machine_facts *f)
+{
+	m->failed_start = true;
+	m->step = f->step;
+	m->step_error = f->error;
+}
+
+/* --- the rows --------------------------------------------------------------------------- */
+
+static unsigned ignore(struct machine *m, const struct machine_facts *f)
+{
+	return 0;
+}
+
+static unsigned start_idle(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = true;
+	m->reason = f->reason;
+	m->attempts = 0;
+	return come_up(m, f);
+}
+
+static unsigned start_waiting(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = true;
+	return f->deps_ready ? come_up(m, f) : 0;
+}
+
+/* A start takes back a stop that still waits for others. */
+static unsigned start_active(struct machine *m, const struct machine_facts *f)
+{
+	if (!m->desired_up) {
+		m->desired_up = true;
+		m->reason = f->reason;
+	}
+	return 0;
+}
+
+static unsigned start_stopping(struct machine *m, const struct machine_facts *f)
+{
+	if (!m->desired_up)
+		m->restart_wanted = true;
+	m->desired_up = true;
+	return 0;
+}
+
+static unsigned stop_idle(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = m->restart_wanted = false;
+	if (m->state != STATE_STOPPED)
+		m->reason = f->reason;
+	set_state(m, STATE_STOPPED, f);
+	return no_deadline(m);
+}
+
+static unsigned stop_active(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = m->restart_wanted = false;
+	m->reason = f->reason;
+	return wants_down(m, f);
+}
+
+static unsigned stop_stopping(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = m->restart_wanted = false;
+	m->reason = f->reason;
+	return 0;
+}
+
+static unsigned restart_active(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = m->restart_wanted = true;
+	m->reason = f->reason;
+	return wants_down(m, f);
+}
+
+static unsigned restart_stopping(struct machine *m, const struct machine_facts *f)
+{
+	m->desired_up = m->restart_wanted = true;
+	m->reason = f->reason;
+	return 0;
+}
+
+static unsigned facts_waiting(struct machine *m, const struct machine_facts *f)
+{
+	return f->deps_ready ? come_up(m, f) : 0;
+}
+
+static unsigned facts_active(struct machine *m, const struct machine_facts *f)
+{
+	return !m->desired_up || m->restart_wanted ? wants_down(m, f) : 0;
+}
+
+static unsigned become_ready(struct machine *m, const struct machine_facts *f)
+{
+	set_state(m, STATE_RUNNING, f);
+	return no_deadline(m);
+}
+
+static unsigned started(struct machine *m, const struct machine_facts *f)
+{
+	return f->config->ready == READY_EXEC ? become_ready(m, f) : 0;
+}
+
+static unsigned not_started(struct machine *m, const struct machine_facts *f)
+{
+	record_failed_step(m, f);
+	if (m->desired_up && !m->restart_wanted)
+		m->reason = REASON_SPAWN_FAILED;
+	return is_down(m, f);
+}
+
+static unsigned step_failed(struct machine *m, const struct machine_facts *f)
+{
+	record_failed_step(m, f);
+	if (m->desired_up && !m->restart_wanted)
+		m->reason = REASON_SPAWN_FAILED;
+	return 0;
+}
+
+/* The main process ended and nobody asked for it. */
+static unsigned ended_by_itself(struct machine *m, const struct machine_facts *f)
+{
+	record_end(m, f);
+	if (m->desired_up && !m->restart_wanted && !m->failed_start)
+		m->reason = REASON_ENDED;
+	if (f->tree_empty)
+		return ACTION_SWEEP | is_down(m, f);
+	set_state(m, STATE_STOPPING, f);
+	m->main_ended = true;
+	return ACTION_STOP_SIGNAL | ACTION_WATCH_TREE |
+	       set_deadline(m, f->now, f->config->stop_timeout);
+}
+
+static unsigned ended_stopping(struct machine *m, const struct machine_facts *f)
+{
+	record_end(m, f);
+	m->main_ended = true;
+	return ACTION_WATCH_TREE;
+}
+
+static unsigned timer_stopping(struct machine *m, const struct machine_facts *f)
+{
+	m->killed = true;
+	return ACTION_KILL | set_deadline(m, f->now, KILL_AGAIN);
+}
+
+/* Not ready in time, or silent: it is ended the hard way and then judged as a failure. */
+static unsigned end_hard(struct machine *m, const struct machine_facts *f, enum reason reason)
+{
+	set_state(m, STATE_STOPPING, f);
+	m->killed = true;
+	m->failed_start = true;
+	m->reason = reason;
+	m->step = STEP_NONE;
+	return ACTION_KILL | set_deadline(m, f->now, KILL_AGAIN);
+}
+
+static unsigned start_timeout(struct machine *m, const struct machine_facts *f)
+{
+	return end_hard(m, f, REASON_START_TIMEOUT);
+}
+
+static unsigned watchdog(struct machine *m, const struct machine_facts *f)
+{
+	return end_hard(m, f, REASON_WATCHDOG);
+}
+
+static unsigned backoff_over(struct machine *m, const struct machine_facts *f)
+{
+	return come_up(m, f);
+}
+
+typedef unsigned row(struct machine *, const struct machine_facts *);
+
+/* NULL: the event has no meaning there, and changes nothing. */
+static row *const rows[STATE_COUNT][EVENT_COUNT] = {
+	[STATE_STOPPED] = {
+		[EVENT_START] = start_idle,
+		[EVENT_STOP] = stop_idle,
+		[EVENT_RESTART] = start_idle,
+	},
+	[STATE_WAITING] = {
+		[EVENT_START] = start_waiting,
+		[EVENT_STOP] = stop_idle,
+		[EVENT_RESTART] = start_waiting,
+		[EVENT_FACTS] = facts_waiting,
+	},
+	[STATE_STARTING] = {
+		[EVENT_START] = start_active,
+		[EVENT_STOP] = stop_active,
+		[EVENT_RESTART] = restart_active,
+		[EVENT_FACTS] = facts_active,
+		[EVENT_STARTED] = started,
+		[EVENT_NOT_STARTED] = not_started,
+		[EVENT_STEP_FAILED] = step_failed,
+		[EVENT_READY] = become_ready,
+		[EVENT_ENDED] = ended_by_itself,
+		[EVENT_TIMER] = start_timeout,
+	},
+	[STATE_RUNNING] = {
+		[EVENT_START] = start_active,
+		[EVENT_STOP] = stop_active,
+		[EVENT_RESTART] = restart_active,
+		[EVENT_FACTS] = facts_active,
+		[EVENT_ENDED] = ended_by_itself,
+		[EVENT_WATCHDOG] = watchdog,
+	},
+	[STATE_STOPPING] = {
+		[EVENT_START] = start_stopping,
+		[EVENT_STOP] = stop_stopping,
+		[EVENT_RESTART] = restart_stopping,
+		[EVENT_NOT_STARTED] = not_started,
+		[EVENT_STEP_FAILED] = step_failed,
+		[EVENT_ENDED] = ended_stopping,
+		[EVENT_EMPTY] = is_down,
+		[EVENT_TIMER] = timer_stopping,
+	},
+	[STATE_BACKOFF] = {
+		[EVENT_START] = start_idle,
+		[EVENT_STOP] = stop_idle,
+		[EVENT_RESTART] = start_idle,
+		[EVENT_TIMER] = backoff_over,
+	},
+	[STATE_EXITED] = {
+		[EVENT_START] = start_idle,
+		[EVENT_STOP] = stop_idle,
+		[EVENT_RESTART] = start_idle,
+	},
+	[STATE_FAILED] = {
+		[EVENT_START] = start_idle,
+		[EVENT_STOP] = stop_idle,
+		[EVENT_RESTART] = start_idle,
+	},
+};
+
+unsigned machine_step(struct machine *m, enum machine_event event, const struct machine_facts *f)
+{
+	row *r = rows[m->state][event];
+
+	return (r ? r : ignore)(m, f);
+}
+
+/* --- in words --------------------------------------------------------------------------- */
+
+char *machine_end(const struct machine *m, char *buf, size_t size)
+{
+	int status = m->ended_status;
+
+	if (!m->ever_ended)
+		snprintf(buf, size, "%s", "");
+	else if (m->ended_unknown)
+		snprintf(buf, size, "ended, nobody saw how");
+	else if (WIFSIGNALED(status))
+		snprintf(buf, size, "killed by %s%s", signal_to_string(WTERMSIG(status)),
+			 WCOREDUMP(status) ? " (core dumped)" : "");
+	else
+		snprintf(buf, size, "exit %d", WEXITSTATUS(status));
+	return buf;
+}
+
+/* What happened last, without what comes next. */
+static void reason_words(const struct machine *m, char *buf, size_t size)
+{
+	if (m->reason == REASON_ENDED) {
+		machine_end(m, buf, size);
+	} else if (m->reason == REASON_SPAWN_FAILED) {
+		snprintf(buf, size, "%s: %s", spawn_step_to_string(m->step),
+			 strerror(m->step_error));
+	} else {
+		snprintf(buf, size, "%s", m->reason ? reason_to_string(m->reason) : "");
+	}
+}
+
+static const char *ordinal(unsigned n)
+{
+	if (n / 10 % 10 == 1)
+		return "th";
+	return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
+}
+
+char *machine_reason(const struct machine *m, uint64_t now, char *buf, size_t size)
+{
+	char delay[DURATION_TEXT_MAX];
+	size_t n;
+
+	reason_words(m, buf, size);
+	n = strlen(buf);
+	if (m->state == STATE_BACKOFF)
+		snprintf(buf + n, size - n, "%s%u%s retry in %s", n ? ", " : "", m->attempts,
+			 ordinal(m->attempts),
+			 format_duration(delay, sizeof(delay),
+					 m->deadline > now ? m->deadline - now : 0));
+	else if (m->state == STATE_FAILED && m->attempts > 0)
+		snprintf(buf + n, size - n, "%sgave up after %u %s", n ? ", " : "", m->attempts,
+			 m->attempts == 1 ? "retry" : "retries");
+	return buf;
+}
+
+int machine_exit_code(const struct machine *m)
+{
+	if (!m->ever_ended || m->ended_unknown)
+		return -1;
+	return WIFSIGNALED(m->ended_status) ? 128 + WTERMSIG(m->ended_status)
+					    : WEXITSTATUS(m->ended_status);
+}
+
+bool machine_is_active(const struct machine *m)
+{
+	return m->state == STATE_STARTING || m->state == STATE_RUNNING ||
+	       m->state == STATE_STOPPING;
+}
+
+bool machine_satisfies(const struct machine *m)
+{
+	return m->desired_up && !m->restart_wanted &&
+	       (m->state == STATE_RUNNING || m->state == STATE_EXITED);
+}
+
+bool machine_is_settled(const struct machine *m)
+{
+	switch (m->state) {
+	case STATE_STOPPED:
+	case STATE_EXITED:
+	case STATE_FAILED: return true;
+	case STATE_RUNNING: return m->desired_up && !m->restart_wanted;
+	default: return false;
+	}
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* sd_notify's receiving side: see notify-socket.h. */
+#include "manager/notify-socket.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "manager/proc.h"
+#include "manager/service.h"
+#include "manager/supervisor-link.h"
+
+#define MESSAGE_MAX   4096
+#define MESSAGES_TURN 256
+#define ANCESTORS_MAX 32
+#define RECEIVE_BUFFER (8 << 20)
+
+struct notify_socket {
+	int fd;
+	struct event *readable;
+};
+
+static int make_socket(struct manager *m)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify",
+			 m->options.run_directory);
+	int on = 1, size = RECEIVE_BUFFER;
+
+	if (fd < 0)
+		return -errno;
+	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	unlink(address.sun_path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    chmod(address.sun_path, 0666) < 0 || /* services of any user; credentials decide */
+	    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	return TAKE_FD(fd);
+}
+
+/* --- who said it ------------------------------------------------------------------------ */
+
+/* The service whose main process is pid, or an ancestor of it. */
+static struct service *service_above(struct manager *m, pid_t pid)
+{
+	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+		struct service *s = manager_find_pid(m, pid);
+		struct proc_stat st;
+
+		if (s)
+			return s;
+		if (proc_stat(pid, &st) < 0)
+			return NULL;
+		pid = st.ppid;
+	}
+	return NULL;
+}
+
+/* An orphan of the service that the supervisor adopted: known by its mark. */
+static struct service *service_of_mark(struct manager *m, pid_t pid)
+{
+	uint64_t run_id, instance;
+
+	if (!proc_instance(pid, &run_id, &instance) || run_id != m->run_id)
+		return NULL;
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->instance == instance)
+			return m->services[i];
+	}
+	return NULL;
+}
+
+static struct service *find_sender(struct manager *m, pid_t pid)
+{
+	struct service *s = manager_find_pid(m, pid);
+
+	if (s)
+		return s;
+	/* The news of its start may still be on its way from the supervisor. */
+	supervisor_link_catch_up(m);
+	s = service_above(m, pid);
+	return s ? s : service_of_mark(m, pid);
+}
+
+/* --- what was said ---------------------------------------------------------------------- */
+
+static void on_ready(struct service *s, const char *value)
+{
+	if (strcmp(value, "1") == 0 && s->config->ready == READY_NOTIFY)
+		service_event(s, EVENT_READY, (struct machine_facts){ 0 });
+}
+
+static void on_status(struct service *s, const char *value)
+{
+	service_set_status(s, value);
+}
+
+static void on_watchdog(struct service *s, const char *value)
+{
+	if (strcmp(value, "1") == 0)
+		service_alive(s);
+	else if (strcmp(value, "trigger") == 0 && s->config->watchdog > 0)
+		service_event(s, EVENT_WATCHDOG, (struct machine_facts){ 0 });
+}
+
+/* The present wait, be it for readiness or for the end, lasts at least so much longer. */
+static void on_extend(struct service *s, const char *value)
+{
+	uint64_t deadline;
+	int64_t usec;
+
+	if (s->machine.deadline == USEC_INFINITY || s->machine.killed ||
+	    parse_int(value, 1, INT64_MAX / 2, &usec) < 0)
+		return;
+	deadline = now_monotonic() + usec;
+	if (deadline <= s->machine.deadline)
+		return;
+	s->machine.deadline = deadline;
+	service_arm(s);
+}
+
+static const struct {
+	const char *name;
+	void (*handle)(struct service *, const char *value);
+} variables[] = {
+	{ "READY", on_ready },
+	{ "STATUS", on_status },
+	{ "WATCHDOG", on_watchdog },
+	{ "EXTEND_TIMEOUT_USEC", on_extend },
+};
+
+static void handle_line(struct service *s, char *line)
+{
+	char *value = strchr(line, '=');
+
+	if (!value)
+		return;
+	*value++ = '\0';
+	for (size_t i = 0; i < ELEMENTSOF(variables); i++) {
+		if (strcmp(variables[i].name, line) == 0)
+			variables[i].handle(s, value);
+	}
+}
+
+static void handle_message(struct manager *m, char *text, pid_t pid)
+{
+	struct service *s = find_sender(m, pid);
+
+	if (!s) {
+		log_debug("notification of process %d, which belongs to no service: dropped", pid);
+		return;
+	}
+	for (char *line = text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		handle_line(s, line);
+	}
+}
+
+/* Descriptors that came along are closed: that is the answer that BARRIER=1 waits for. */
+static pid_t take_control(struct msghdr *msg)
+{
+	pid_t pid = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_CREDENTIALS) {
+			struct ucred credentials;
+
+			memcpy(&credentials, CMSG_DATA(c), sizeof(credentials));
+			pid = credentials.pid;
+		} else if (c->cmsg_type == SCM_RIGHTS) {
+			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+			for (size_t i = 0; i < n; i++) {
+				int fd;
+
+				memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+				fd_close(fd);
+			}
+		}
+	}
+	return pid;
+}
+
+static bool read_one(struct manager *m, int fd)
+{
+	char text[MESSAGE_MAX + 1];
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
+	} control;
+	struct iovec iov = { text, MESSAGE_MAX };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	pid_t pid;
+
+	if (n < 0)
+		return errno == EINTR;
+	pid = take_control(&msg);
+	text[n] = '\0';
+	if (pid > 0 && !(msg.msg_flags & MSG_TRUNC))
+		handle_message(m, text, pid);
+	return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	for (int i = 0; i < MESSAGES_TURN && read_one(arg, fd); i++)
+		;
+}
+
+int notify_socket_init(struct manager *m)
+{
+	struct notify_socket *n = m->notify = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	n->fd = supervisor_link_stored(m, PLACE_NOTIFY) ? supervisor_link_fetch(m, PLACE_NOTIFY) :
+							  -ENOENT;
+	if (n->fd < 0) {
+		n->fd = make_socket(m);
+		if (n->fd < 0)
+			return log_error_errno(n->fd, "%s/notify", m->options.run_directory);
+		supervisor_link_store(m, PLACE_NOTIFY, "notify", n->fd);
+	}
+	n->readable = event_new(m->base, n->fd, EV_READ | EV_PERSIST, on_readable, m);
+	return n->readable && event_add(n->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void notify_socket_shutdown(struct manager *m)
+{
+	struct notify_socket *n = m->notify;
+
+	if (!n)
+		return;
+	if (n->readable)
+		event_free(n->readable);
+	fd_close(n->fd);
+	free(n);
+	m->notify = NULL;
+}

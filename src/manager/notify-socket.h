@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiving side of sd_notify(3): one datagram socket for all services, in the supervisor's
+ * store. The sender is known by its credentials: the main process of a service, or a process
+ * below it. What anybody else says is dropped.
+ */
+#ifndef FOSTER_MANAGER_NOTIFY_SOCKET_H
+#define FOSTER_MANAGER_NOTIFY_SOCKET_H
+
+struct manager;
+
+/* Makes the socket, or takes the last manager's. 0 or -errno. */
+int notify_socket_init(struct manager *);
+void notify_socket_shutdown(struct manager *);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc: see proc.h and proc(5). */
+#include "manager/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define ENVIRONMENT_MAX (256 * 1024)
+
+int pid_list_add(struct pid_list *l, pid_t pid)
+{
+	if (l->n == l->room) {
+		size_t room = l->room ? l->room * 2 : 64;
+		pid_t *bigger = realloc(l->pids, room * sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		l->pids = bigger;
+		l->room = room;
+	}
+	l->pids[l->n++] = pid;
+	return 0;
+}
+
+int proc_stat(pid_t pid, struct proc_stat *ret)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32], text[512], *p;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return -ESRCH;
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name before it may hold anything */
+	if (!p || sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp,
+			 &ret->session) != 4)
+		return -EINVAL;
+	return 0;
+}
+
+static int add_numbers(const char *text, struct pid_list *l)
+{
+	char *end;
+
+	for (long n; (n = strtol(text, &end, 10)) > 0; text = end) {
+		if (pid_list_add(l, n) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int children_of_thread(const char *path, struct pid_list *l)
+{
+	_cleanup_free_ char *text = NULL;
+	int error = fd_read_file(path, 16 << 20, &text, NULL);
+
+	return error < 0 ? error : add_numbers(text, l);
+}
+
+/* Calls add with each number that is a name in the directory. */
+static int each_number(const char *path, int (*add)(pid_t, void *), void *arg)
+{
+	DIR *dir = opendir(path);
+	int error = 0;
+
+	if (!dir)
+		return -errno;
+	for (struct dirent *e; error == 0 && (e = readdir(dir));) {
+		char *end;
+		long number = strtol(e->d_name, &end, 10);
+
+		if (number > 0 && *end == '\0')
+			error = add(number, arg);
+	}
+	closedir(dir);
+	return error;
+}
+
+struct children {
+	pid_t pid;
+	struct pid_list *list;
+};
+
+static int add_children(pid_t thread, void *arg)
+{
+	struct children *c = arg;
+	char path[64];
+	int error;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", c->pid, thread);
+	error = children_of_thread(path, c->list);
+	/* A thread that ended meanwhile has given its children to another. */
+	return error == -ENOENT && thread != c->pid ? 0 : error;
+}
+
+int proc_children(pid_t pid, struct pid_list *l)
+{
+	struct children c = { pid, l };
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return each_number(path, add_children, &c);
+}
+
+static int add_pid(pid_t pid, void *arg)
+{
+	return pid_list_add(arg, pid);
+}
+
+int proc_all(struct pid_list *l)
+{
+	return each_number("/proc", add_pid, l);
+}
+
+bool proc_instance(pid_t pid, uint64_t *ret_run_id, uint64_t *ret_instance)
+{
+	static const char name[] = "FOSTER_INSTANCE=";
+	_cleanup_free_ char *text = NULL;
+	unsigned long long run_id, instance;
+	char path[32];
+	size_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	if (fd_read_file(path, ENVIRONMENT_MAX, &text, &size) < 0)
+		return false;
+	for (const char *p = text; p < text + size; p += strlen(p) + 1) {
+		if (strncmp(p, name, sizeof(name) - 1) == 0 &&
+		    sscanf(p + sizeof(name) - 1, "%16llx.%llu", &run_id, &instance) == 2) {
+			*ret_run_id = run_id;
+			*ret_instance = instance;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What /proc tells of processes. Reads only; nothing here blocks on anything but memory. */
+#ifndef FOSTER_MANAGER_PROC_H
+#define FOSTER_MANAGER_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macro.h"
+
+struct pid_list {
+	pid_t *pids;
+	size_t n, room;
+};
+
+static inline void pid_list_cleanup(struct pid_list *l)
+{
+	free(l->pids);
+}
+#define _cleanup_pids_ _cleanup_(pid_list_cleanup)
+
+int pid_list_add(struct pid_list *, pid_t); /* 0 or -ENOMEM */
+
+struct proc_stat {
+	char state; /* 'R', 'S', 'Z', ... */
+	pid_t ppid, pgrp, session;
+};
+
+/* 0, or -errno (-ESRCH: there is no such process). */
+int proc_stat(pid_t, struct proc_stat *ret);
+
+/*
+ * Adds the children of a process, of all its threads. 0; -ENOENT where the kernel was built
+ * without CONFIG_PROC_CHILDREN, or the process is gone.
+ */
+int proc_children(pid_t, struct pid_list *);
+
+/* Adds every process there is. 0 or -errno. */
+int proc_all(struct pid_list *);
+
+/*
+ * The FOSTER_INSTANCE with which the process was started. False when it has none, wiped it, or
+ * we may not look.
+ */
+bool proc_instance(pid_t, uint64_t *ret_run_id, uint64_t *ret_instance);
+
+#endif

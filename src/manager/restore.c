@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* What was left: see restore.h. */
+#include "manager/restore.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "manager/logs.h"
+#include "manager/note.h"
+#include "manager/service.h"
+#include "manager/supervisor-link.h"
+#include "manager/tree.h"
+
+static struct link_child *children;
+static size_t n_children;
+
+void restore_child(struct manager *m, const struct link_child *child)
+{
+	struct link_child *bigger = realloc(children, (n_children + 1) * sizeof(*bigger));
+
+	if (!bigger || child->slot >= LINK_SLOTS) {
+		log_error("%.*s: cannot be known again", LINK_NAME_MAX, child->name);
+		return;
+	}
+	children = bigger;
+	children[n_children] = *child;
+	children[n_children++].name[LINK_NAME_MAX - 1] = '\0';
+}
+
+const struct link_child *restore_logger(const struct manager *m)
+{
+	for (size_t i = 0; i < n_children; i++) {
+		if (strcmp(children[i].name, LOGGER_NAME) == 0)
+			return &children[i];
+	}
+	return NULL;
+}
+
+static bool is_alive(const struct link_child *child)
+{
+	return child->state == CHILD_FORKED || child->state == CHILD_RUNNING;
+}
+
+/* --- services without a configuration --------------------------------------------------- */
+
+/* Enough to show and to stop it. The name follows the struct. */
+static struct service_config *make_orphan_config(const struct link_child *child)
+{
+	static char *no_command[] = { (char *)"(unknown)", NULL };
+	size_t length = strlen(child->name) + 1;
+	struct service_config *c = calloc(1, sizeof(*c) + length);
+
+	if (!c)
+		return NULL;
+	c->name = memcpy(c + 1, child->name, length);
+	c->command = no_command;
+	c->daemon = child->flags & CHILD_DAEMON;
+	c->restart = RESTART_NO;
+	c->stop_signal = SIGTERM;
+	c->stop_timeout = 10 * USEC_PER_SEC;
+	c->start_timeout = USEC_INFINITY;
+	c->death_signal = SIGKILL;
+	c->log = LOG_TYPE_FILE;
+	return c;
+}
+
+static struct service *add_orphan(struct manager *m, const struct link_child *child)
+{
+	struct service **bigger =
+		realloc(m->services, (m->n_services + 1) * sizeof(*m->services));
+	struct service_config *config = bigger ? make_orphan_config(child) : NULL;
+	struct service *s = config ? service_new(m, config) : NULL;
+
+	if (bigger)
+		m->services = bigger;
+	if (!s) {
+		free(config);
+		return NULL;
+	}
+	s->own_config = config;
+	s->orphaned = true;
+	m->services[m->n_services++] = s;
+	manager_index_name(m);
+	return s;
+}
+
+/* --- one service ------------------------------------------------------------------------ */
+
+static void take_process(struct service *s, const struct link_child *child)
+{
+	s->instance = child->instance;
+	s->tree_pid = child->pid;
+	s->adopted = child->flags & CHILD_ADOPTED;
+	if (!is_alive(child))
+		return;
+	s->pid = child->pid;
+	manager_index_pid(s->manager, s, 0, child->pid);
+}
+
+/* A note that cannot be read, or an earlier supervisor's: the process alone tells. */
+static void guess_machine(struct service *s, const struct link_child *child)
+{
+	machine_init(&s->machine, now_monotonic());
+	if (!is_alive(child))
+		return;
+	s->machine.state = STATE_RUNNING;
+	s->machine.desired_up = true;
+	s->machine.since = s->machine.started = child->started;
+	s->machine.reason = REASON_ADOPTED;
+}
+
+static void restore_one(struct manager *m, const struct link_child *child)
+{
+	struct service *s = manager_find(m, child->name);
+
+	if (!s && is_alive(child))
+		s = add_orphan(m, child);
+	if (!s || (child->flags & CHILD_LEFT_OVER)) {
+		supervisor_link_forget(m, child->slot);
+		return;
+	}
+	s->slot = child->slot;
+	m->by_slot[child->slot] = s;
+	if (note_decode(child->note, child->note_size, &s->machine, &s->status, &s->pending) < 0)
+		guess_machine(s, child);
+	take_process(s, child);
+	if (m->generation == 1 && is_alive(child)) {
+		/* Whatever the last supervisor was about to do with it, this one did not
+		 * decide it: it runs, and is wanted. */
+		s->machine.state = STATE_RUNNING;
+		s->machine.desired_up = true;
+		s->machine.restart_wanted = s->machine.killed = false;
+		s->machine.deadline = USEC_INFINITY;
+		s->machine.reason = REASON_ADOPTED;
+		log_info("%s: adopted", service_label(s));
+	}
+}
+
+/* What no supervisor has watched over starts anew: only the living are known again. */
+static bool is_of_the_past(const struct manager *m, const struct link_child *child)
+{
+	return m->generation == 1 && !is_alive(child);
+}
+
+static void end_left_over(struct manager *m)
+{
+	struct tree_mark *marks = calloc(n_children + 1, sizeof(*marks));
+	size_t n = 0;
+
+	for (size_t i = 0; marks && i < n_children; i++) {
+		if (children[i].flags & CHILD_LEFT_OVER)
+			/* By the mark alone: the old pid, and so the session's number, may
+			 * have gone to somebody else since. */
+			marks[n++] = (struct tree_mark){ .instance = children[i].instance };
+	}
+	if (n > 0)
+		trees_end_marked(m, marks, n);
+	free(marks);
+}
+
+void restore_apply(struct manager *m)
+{
+	end_left_over(m);
+	for (size_t i = 0; i < n_children; i++) {
+		if (strcmp(children[i].name, LOGGER_NAME) == 0)
+			continue;
+		if (is_of_the_past(m, &children[i]))
+			supervisor_link_forget(m, children[i].slot);
+		else
+			restore_one(m, &children[i]);
+	}
+}
+
+/* --- what happened meanwhile ------------------------------------------------------------ */
+
+/* The machine's state says that a process must be there, and none is. */
+static bool lost_its_process(const struct service *s)
+{
+	return (s->machine.state == STATE_STARTING || s->machine.state == STATE_RUNNING ||
+		s->machine.state == STATE_STOPPING) &&
+	       !s->machine.main_ended;
+}
+
+static void catch_up(struct manager *m, const struct link_child *child)
+{
+	struct service *s = m->by_slot[child->slot];
+
+	if (!s || s->slot != child->slot)
+		return;
+	service_arm(s);
+	if (child->state == CHILD_EXITED)
+		service_exited(s, child);
+	else if (child->step != STEP_NONE && is_alive(child))
+		service_started(s, child); /* its end will follow */
+	else if (child->state == CHILD_RUNNING && s->machine.state == STATE_STARTING)
+		service_started(s, child);
+	else if (child->state == CHILD_NONE && lost_its_process(s))
+		service_event(s, EVENT_NOT_STARTED,
+			      (struct machine_facts){ .step = child->step ? (int)child->step :
+									    STEP_FORK,
+						      .error = child->error ? child->error :
+									      EINTR });
+	else if (s->machine.state == STATE_STOPPING && s->machine.main_ended && trees_watch(s))
+		service_event(s, EVENT_EMPTY, (struct machine_facts){ 0 });
+	else
+		service_event(s, EVENT_FACTS, (struct machine_facts){ 0 });
+}
+
+void restore_catch_up(struct manager *m)
+{
+	for (size_t i = 0; i < n_children; i++)
+		catch_up(m, &children[i]);
+	free(children);
+	children = NULL;
+	n_children = 0;
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* A service: see service.h. */
+#include "manager/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "manager/control.h"
+#include "manager/depend.h"
+#include "manager/events.h"
+#include "manager/logs.h"
+#include "manager/note.h"
+#include "manager/shutdown.h"
+#include "manager/spawn.h"
+#include "manager/supervisor-link.h"
+#include "manager/tree.h"
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->to_be_removed)
+		manager_remove(s->manager, s);
+	else
+		service_event(s, EVENT_TIMER, (struct machine_facts){ 0 });
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+
+	log_warning("%s: watchdog: no sign of life in time", service_label(s));
+	service_event(s, EVENT_WATCHDOG, (struct machine_facts){ 0 });
+}
+
+struct service *service_new(struct manager *m, const struct service_config *config)
+{
+	struct service *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->manager = m;
+	s->config = config;
+	s->slot = NO_SLOT;
+	machine_init(&s->machine, now_monotonic());
+	evtimer_assign(&s->timer, m->base, on_timer, s);
+	return s;
+}
+
+struct service *service_free(struct service *s)
+{
+	if (!s)
+		return NULL;
+	spawn_cancel(s);
+	spawn_done(s);
+	trees_forget(s);
+	evtimer_del(&s->timer);
+	if (s->watchdog)
+		event_free(s->watchdog);
+	depend_unlink(s);
+	config_ref_put(s->started_with);
+	config_ref_put(s->removed_with);
+	free(s->own_config);
+	free(s->status);
+	free(s->pending);
+	free(s);
+	return NULL;
+}
+
+const char *service_label(const struct service *s)
+{
+	static char label[CONFIG_NAME_MAX + 16];
+
+	if (s->pid > 0)
+		snprintf(label, sizeof(label), "%s[%d]", s->config->name, s->pid);
+	else
+		snprintf(label, sizeof(label), "%s", s->config->name);
+	return label;
+}
+
+void service_send_note(struct service *s, bool exit_seen)
+{
+	struct link_note note = {
+		.header.type = LINK_NOTE,
+		.slot = s->slot,
+		.flags = exit_seen ? LINK_NOTE_EXIT_SEEN : 0,
+	};
+
+	if (s->slot == NO_SLOT)
+		return;
+	note.note_size = note_encode(&s->machine, s->status, s->pending, note.note);
+	memcpy(note.name, s->config->name, strlen(s->config->name));
+	supervisor_link_send(s->manager, &note, sizeof(note));
+}
+
+/* --- what the machine wants done -------------------------------------------------------- */
+
+static void arm_timer(struct service *s)
+{
+	uint64_t now = now_monotonic(), left;
+	struct timeval tv;
+
+	if (s->machine.deadline == USEC_INFINITY) {
+		evtimer_del(&s->timer);
+		return;
+	}
+	left = s->machine.deadline > now ? s->machine.deadline - now : 0;
+	tv.tv_sec = left / USEC_PER_SEC;
+	tv.tv_usec = left % USEC_PER_SEC;
+	evtimer_add(&s->timer, &tv);
+}
+
+static void arm_watchdog(struct service *s)
+{
+	uint64_t usec = s->config->watchdog;
+	struct timeval tv = { usec / USEC_PER_SEC, usec % USEC_PER_SEC };
+
+	if (usec == 0 || s->machine.state != STATE_RUNNING) {
+		if (s->watchdog)
+			evtimer_del(s->watchdog);
+		return;
+	}
+	if (!s->watchdog)
+		s->watchdog = evtimer_new(s->manager->base, on_watchdog, s);
+	if (s->watchdog)
+		evtimer_add(s->watchdog, &tv);
+}
+
+void service_arm(struct service *s)
+{
+	arm_timer(s);
+	arm_watchdog(s);
+}
+
+/* A new process: nothing of the last one holds. */
+static void spawn(struct service *s)
+{
+	s->adopted = false;
+	s->signal_at_spawn = 0;
+	s->pid = 0;
+	free(s->status);
+	s->status = NULL;
+	free(s->pending);
+	s->pending = NULL;
+	config_ref_put(s->started_with);
+	s->started_with = config_ref_get(s->manager->config);
+	spawn_request_start(s);
+}
+
+/* The signal to the whole tree; a process that is only being forked gets it when it is there. */
+static void signal_tree(struct service *s, int signo)
+{
+	if (s->spawn_sent && s->pid == 0) {
+		s->signal_at_spawn = signo;
+		return;
+	}
+	if (s->pid > 0)
+		supervisor_link_signal(s->manager, s->slot, s->instance, signo, true);
+	trees_signal(s, signo);
+}
+
+/* True when it turned out at once that nothing is left of the tree. */
+static bool carry_out(struct service *s, unsigned actions)
+{
+	bool empty = false;
+
+	if (actions & ACTION_SWEEP)
+		trees_sweep(s);
+	if (actions & ACTION_SPAWN)
+		spawn(s);
+	if (actions & (ACTION_STOP_SIGNAL | ACTION_KILL)) {
+		if (spawn_cancel(s))
+			empty = true; /* it had not been started at all */
+		else
+			signal_tree(s, actions & ACTION_KILL ? SIGKILL : s->config->stop_signal);
+	}
+	if (actions & ACTION_WATCH_TREE)
+		empty = trees_watch(s);
+	if (actions & ACTION_TIMER)
+		arm_timer(s);
+	return empty;
+}
+
+/* --- what follows from a change --------------------------------------------------------- */
+
+static void log_change(const struct service *s, enum service_state before)
+{
+	char reason[REASON_TEXT_MAX];
+
+	machine_reason(&s->machine, now_monotonic(), reason, sizeof(reason));
+	switch (s->machine.state) {
+	case STATE_RUNNING: log_info("%s: running", service_label(s)); break;
+	case STATE_BACKOFF:
+	case STATE_FAILED:
+		log_warning("%s: %s: %s", s->config->name,
+			    service_state_to_string(s->machine.state), reason);
+		break;
+	case STATE_STOPPED:
+	case STATE_EXITED:
+		log_info("%s: %s (%s)", s->config->name,
+			 service_state_to_string(s->machine.state), reason);
+		break;
+	case STATE_STARTING:
+		if (s->machine.restarts > 0 && before != STATE_WAITING)
+			log_info("%s: starting again (%s)", s->config->name, reason);
+		break;
+	default: break;
+	}
+}
+
+static void after_state_change(struct service *s, enum service_state before)
+{
+	if (s->machine.state != STATE_STARTING && s->machine.state != STATE_RUNNING &&
+	    s->watchdog)
+		evtimer_del(s->watchdog);
+	if (s->machine.state == STATE_RUNNING)
+		arm_watchdog(s);
+	if (logs_is_logger(s)) {
+		if (s->machine.state == STATE_RUNNING)
+			logs_logger_started(s);
+		return;
+	}
+	log_change(s, before);
+	events_service(s);
+}
+
+/* What tells neighbours and those who wait that they must look again. */
+static bool is_changed(const struct machine *a, const struct machine *b)
+{
+	return a->state != b->state || a->desired_up != b->desired_up ||
+	       a->restart_wanted != b->restart_wanted;
+}
+
+static uint32_t random_number(void)
+{
+	uint32_t n = 0;
+
+	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
+		n = (uint32_t)now_realtime() * 2654435761U;
+	return n;
+}
+
+/* One event, without what it sets off among the neighbours. True: EVENT_EMPTY is due. */
+static bool step(struct service *s, enum machine_event event, struct machine_facts f)
+{
+	struct machine before = s->machine;
+	unsigned actions;
+	bool empty;
+
+	f.now = now_monotonic();
+	f.config = s->config;
+	f.random = random_number();
+	depend_facts(s, &f);
+	actions = machine_step(&s->machine, event, &f);
+	empty = carry_out(s, actions);
+	/* A start that was sent took the note along. That an exec'd child runs, the next
+	 * manager sees by itself. */
+	if (event == EVENT_ENDED && !(actions & ACTION_SPAWN && s->spawn_sent))
+		service_send_note(s, true);
+	else if (is_changed(&before, &s->machine) && !(actions & ACTION_SPAWN) &&
+		 event != EVENT_STARTED)
+		service_send_note(s, false);
+	if (before.state != s->machine.state || (actions & ACTION_SPAWN))
+		after_state_change(s, before.state);
+	if (is_changed(&before, &s->machine))
+		depend_changed(s);
+	return empty;
+}
+
+void service_event(struct service *s, enum machine_event event, struct machine_facts facts)
+{
+	bool empty = step(s, event, facts);
+
+	while (empty)
+		empty = step(s, EVENT_EMPTY, (struct machine_facts){ 0 });
+	depend_run(s->manager);
+	if ((s->removed_with || s->orphaned) && !machine_is_active(&s->machine))
+		service_removed(s);
+	control_service_changed(s);
+	shutdown_service_changed(s);
+}
+
+void service_removed(struct service *s)
+{
+	static const struct timeval now = { 0, 0 };
+
+	s->to_be_removed = true;
+	evtimer_add(&s->timer, &now);
+}
+
+void service_start(struct service *s, enum reason reason)
+{
+	s->let_end = false;
+	service_event(s, EVENT_START, (struct machine_facts){ .reason = reason });
+}
+
+void service_stop(struct service *s, enum reason reason)
+{
+	service_event(s, EVENT_STOP, (struct machine_facts){ .reason = reason });
+}
+
+void service_restart(struct service *s, enum reason reason)
+{
+	s->let_end = false;
+	service_event(s, EVENT_RESTART, (struct machine_facts){ .reason = reason });
+}
+
+void service_let_end(struct service *s, enum reason reason)
+{
+	s->let_end = true;
+	service_stop(s, reason);
+}
+
+/* --- what the supervisor reports -------------------------------------------------------- */
+
+void service_spawned(struct service *s, const struct link_child *child)
+{
+	int signo = s->signal_at_spawn;
+
+	s->spawn_sent = false;
+	s->signal_at_spawn = 0;
+	if (child->step == STEP_FORK) {
+		spawn_done(s);
+		service_event(s, EVENT_NOT_STARTED,
+			      (struct machine_facts){ .step = child->step,
+						      .error = child->error });
+		return;
+	}
+	manager_index_pid(s->manager, s, s->pid, child->pid);
+	s->pid = s->tree_pid = child->pid;
+	s->instance = child->instance;
+	s->machine.started = child->started;
+	if (signo)
+		signal_tree(s, signo);
+}
+
+void service_started(struct service *s, const struct link_child *child)
+{
+	spawn_done(s);
+	if (child->step != STEP_NONE)
+		service_event(s, EVENT_STEP_FAILED,
+			      (struct machine_facts){ .step = child->step,
+						      .error = child->error });
+	else
+		service_event(s, EVENT_STARTED, (struct machine_facts){ 0 });
+}
+
+void service_exited(struct service *s, const struct link_child *child)
+{
+	struct machine_facts f = {
+		.status = child->status,
+		.status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
+		.tree_empty = trees_group_is_empty(s->pid),
+	};
+
+	spawn_done(s);
+	s->user_usec = child->user_usec;
+	s->system_usec = child->system_usec;
+	s->max_rss = child->max_rss;
+	manager_index_pid(s->manager, s, s->pid, 0);
+	s->pid = 0;
+	service_event(s, EVENT_ENDED, f);
+}
+
+int service_signal(struct service *s, int signo, bool group)
+{
+	if (s->pid == 0)
+		return -ESRCH;
+	supervisor_link_signal(s->manager, s->slot, s->instance, signo, group);
+	return 0;
+}
+
+void service_alive(struct service *s)
+{
+	if (s->watchdog)
+		arm_watchdog(s);
+}
+
+void service_set_status(struct service *s, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return;
+	free(s->status);
+	s->status = copy;
+	service_send_note(s, false);
+}
+
+/* --- in words --------------------------------------------------------------------------- */
+
+bool service_is_settled(const struct service *s)
+{
+	return machine_is_settled(&s->machine) || depend_is_stuck(s);
+}
+
+char *service_next(const struct service *s, char *buf, size_t size)
+{
+	const struct machine *m = &s->machine;
+	const struct service *other = depend_waits_for(s);
+	uint64_t now = now_monotonic();
+	char time[DURATION_TEXT_MAX];
+
+	format_duration(time, sizeof(time), m->deadline > now ? m->deadline - now : 0);
+	buf[0] = '\0';
+	if (m->state == STATE_WAITING && other)
+		snprintf(buf, size, "waits for %s (%s)", other->config->name,
+			 service_state_to_string(other->machine.state));
+	else if (m->state == STATE_BACKOFF)
+		snprintf(buf, size, "restart in %s", time);
+	else if (m->state == STATE_STARTING && m->deadline != USEC_INFINITY)
+		snprintf(buf, size, "must be ready in %s", time);
+	else if (m->state == STATE_STOPPING && m->deadline != USEC_INFINITY)
+		snprintf(buf, size, "%s in %s", m->killed ? "SIGKILL again" : "SIGKILL", time);
+	else if (machine_is_active(m) && (!m->desired_up || m->restart_wanted))
+		snprintf(buf, size, "stops when those that need it have stopped");
+	return buf;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A service of the running manager: its state machine, the process that the supervisor keeps
+ * for it, its timers and its place among the others. Everything that happens to a service goes
+ * through service_event(); nothing else changes its state.
+ */
+#ifndef FOSTER_MANAGER_SERVICE_H
+#define FOSTER_MANAGER_SERVICE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "manager/machine.h"
+#include "manager/manager.h"
+
+#define NO_SLOT UINT32_MAX
+
+struct service {
+	struct manager *manager;
+	const struct service_config *config;
+	struct service_config *own_config; /* of one that no configuration names; else NULL */
+	struct config_ref *started_with;   /* what its running instance was started with */
+	struct config_ref *removed_with;   /* its section is gone: the last one that had it */
+	bool orphaned;			   /* its section is gone; it may be stopped */
+
+	struct machine machine;
+	uint32_t slot;
+	pid_t pid;
+	pid_t tree_pid; /* of the last main process: its group and session */
+	uint64_t instance;
+	bool let_end; /* wanted down, but without a signal: its end is its own */
+	bool adopted; /* its process is of an earlier supervisor */
+
+	/* Between the machine's wish to spawn and the supervisor's word that it did. */
+	bool spawn_queued, spawn_sent, counted;
+	int signal_at_spawn;
+	struct service *next_spawn;
+
+	/* The order among services; pointers into manager->services. */
+	struct service **requires, **after, **required_by, **before;
+	size_t n_requires, n_after, n_required_by, n_before;
+	bool queued; /* in depend.c's queue */
+	struct service *next_queued;
+
+	struct event timer;
+	bool to_be_removed;
+	struct event *watchdog; /* NULL unless it is used */
+	char *status;		/* sd_notify STATUS; may be NULL */
+	char *pending;		/* options that hold from the next start only; may be NULL */
+	uint64_t user_usec, system_usec, max_rss; /* of the last end */
+	struct service *next_by_pid, *next_by_name;
+};
+
+struct service *service_new(struct manager *, const struct service_config *);
+struct service *service_free(struct service *); /* always NULL */
+
+/* One event with its particulars; unused fields of facts are filled in here. */
+void service_event(struct service *, enum machine_event, struct machine_facts);
+
+/* The plain ones. */
+void service_start(struct service *, enum reason);
+void service_stop(struct service *, enum reason);
+void service_restart(struct service *, enum reason);
+/* Not to be started again; it is left to end by itself. */
+void service_let_end(struct service *, enum reason);
+
+/* What the supervisor reports. */
+void service_spawned(struct service *, const struct link_child *);
+void service_started(struct service *, const struct link_child *);
+void service_exited(struct service *, const struct link_child *);
+
+/* Signals the main process, or its process group. 0, or -ESRCH when nothing runs. */
+int service_signal(struct service *, int signo, bool group);
+
+/* A sign of life: the watchdog's time starts anew. */
+void service_alive(struct service *);
+void service_set_status(struct service *, const char *text);
+
+/* Arms what follows from the machine's state: after it was restored, or its config changed. */
+void service_arm(struct service *);
+
+/*
+ * The service whose section is gone has stopped: it is forgotten, a little later, when nobody
+ * is in the middle of it any more.
+ */
+void service_removed(struct service *);
+
+/* Sends the note; with exit_seen the supervisor may forget the end that it keeps. */
+void service_send_note(struct service *, bool exit_seen);
+
+/* "web[1234]", or "web" without a process; in a static buffer. */
+const char *service_label(const struct service *);
+
+/* What comes next, in words: "restart in 3.2s", "waits for db"; "" for nothing. Returns buf. */
+char *service_next(const struct service *, char *buf, size_t size);
+
+/* True when nothing more will happen by itself, waiting for a failed dependency included. */
+bool service_is_settled(const struct service *);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* The end: see shutdown.h. */
+#include "manager/shutdown.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/link.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/units.h"
+#include "manager/logs.h"
+#include "manager/reload.h"
+#include "manager/service.h"
+#include "manager/supervisor-link.h"
+#include "manager/tree.h"
+
+#define PROGRESS_EVERY 1 /* seconds */
+
+#define EXIT_NOT_FOUND	127 /* the joined command could not be run, as a shell says it */
+#define EXIT_NOT_STARTED 126
+
+struct follower {
+	struct evhttp_request *request;
+	struct shutdown *shutdown;
+	struct follower *next;
+};
+
+struct shutdown {
+	bool under_way, joining, done;
+	struct shutdown_how how;
+	unsigned requests; /* SIGTERM or SIGINT so far */
+	struct follower *followers;
+	struct event *progress, *check;
+};
+
+static void on_progress(evutil_socket_t fd, short what, void *arg);
+static void on_check(evutil_socket_t fd, short what, void *arg);
+
+int shutdown_init(struct manager *m)
+{
+	struct shutdown *sd = m->shutdown = calloc(1, sizeof(*sd));
+
+	if (!sd)
+		return -ENOMEM;
+	sd->progress = event_new(m->base, -1, EV_PERSIST, on_progress, m);
+	sd->check = event_new(m->base, -1, 0, on_check, m);
+	return sd->progress && sd->check ? 0 : -ENOMEM;
+}
+
+void shutdown_free(struct manager *m)
+{
+	struct shutdown *sd = m->shutdown;
+
+	if (!sd)
+		return;
+	event_free(sd->progress);
+	event_free(sd->check);
+	while (sd->followers) {
+		struct follower *f = sd->followers;
+
+		sd->followers = f->next;
+		free(f);
+	}
+	free(sd);
+	m->shutdown = NULL;
+}
+
+bool shutdown_is_under_way(const struct manager *m)
+{
+	return m->shutdown && m->shutdown->under_way;
+}
+
+/* --- progress --------------------------------------------------------------------------- */
+
+static void on_closed(struct evhttp_connection *connection, void *arg)
+{
+	struct follower *f = arg, **p = &f->shutdown->followers;
+
+	while (*p && *p != f)
+		p = &(*p)->next;
+	if (*p)
+		*p = f->next;
+	free(f);
+}
+
+static void send_json(struct evhttp_request *request, json_t *object)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	if (buffer && text) {
+		evbuffer_add_printf(buffer, "%s\n", text);
+		evhttp_send_reply_chunk(request, buffer);
+	}
+	if (buffer)
+		evbuffer_free(buffer);
+	free(text);
+	json_decref(object);
+}
+
+void shutdown_follow(struct manager *m, struct evhttp_request *request)
+{
+	struct follower *f = calloc(1, sizeof(*f));
+
+	if (!f) {
+		evhttp_send_error(request, HTTP_INTERNAL, "out of memory");
+		return;
+	}
+	f->shutdown = m->shutdown;
+	f->request = request;
+	f->next = m->shutdown->followers;
+	m->shutdown->followers = f;
+	evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+			  "application/x-ndjson");
+	evhttp_send_reply_start(request, HTTP_OK, "OK");
+	evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_closed, f);
+}
+
+/* What it waits for, in words. */
+static void tell_waiting(struct manager *m, const struct service *s)
+{
+	char next[REASON_TEXT_MAX], text[REASON_TEXT_MAX + 128];
+
+	service_next(s, next, sizeof(next));
+	snprintf(text, sizeof(text), "waiting for %s (%s%s%s)", service_label(s),
+		 s->let_end ? "until it ends by itself" :
+			      service_state_to_string(s->machine.state),
+		 next[0] ? ", " : "", next);
+	log_info("%s", text);
+	for (struct follower *f = m->shutdown->followers; f; f = f->next)
+		send_json(f->request, json_pack("{s:s}", "text", text));
+}
+
+static bool must_end(const struct manager *m, const struct service *s)
+{
+	return m->shutdown->joining ? s->let_end : m->shutdown->how.all || s->config->daemon;
+}
+
+static void on_progress(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+	unsigned told = 0;
+
+	for (size_t i = 0; i < m->n_services && told < 5; i++) {
+		if (must_end(m, m->services[i]) && machine_is_active(&m->services[i]->machine)) {
+			tell_waiting(m, m->services[i]);
+			told++;
+		}
+	}
+}
+
+/* --- the steps -------------------------------------------------------------------------- */
+
+static void stop_services(struct manager *m)
+{
+	struct shutdown *sd = m->shutdown;
+
+	/* All are told first and then looked at: so each finds those that hold it. */
+	for (size_t i = m->n_services; i > 0; i--) {
+		struct service *s = m->services[i - 1];
+
+		if (must_end(m, s)) {
+			s->let_end = false;
+			service_stop(s, REASON_SHUTDOWN);
+		} else if (!sd->joining && !machine_is_active(&s->machine)) {
+			service_stop(s, REASON_SHUTDOWN); /* not to come up meanwhile */
+		}
+	}
+}
+
+static void join_services(struct manager *m)
+{
+	m->shutdown->joining = true;
+	for (size_t i = 0; i < m->n_services; i++) {
+		struct service *s = m->services[i];
+
+		if (!s->config->daemon)
+			service_let_end(s, REASON_SHUTDOWN);
+	}
+}
+
+static bool anything_to_wait_for(struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (must_end(m, m->services[i]) && machine_is_active(&m->services[i]->machine))
+			return true;
+	}
+	return false;
+}
+
+static bool anything_runs(const struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (machine_is_active(&m->services[i]->machine))
+			return true;
+	}
+	return false;
+}
+
+static void finish(struct manager *m)
+{
+	struct shutdown *sd = m->shutdown;
+	bool keep = anything_runs(m);
+
+	if (sd->done)
+		return;
+	/* The logger goes on for those who go on. */
+	if (!keep && !logs_quit(m))
+		return;
+	sd->done = true;
+	while (sd->followers) {
+		struct follower *f = sd->followers;
+
+		send_json(f->request, json_pack("{s:s}", "result", "ok"));
+		evhttp_send_reply_end(f->request);
+		evhttp_connection_set_closecb(evhttp_request_get_connection(f->request), NULL,
+					      NULL);
+		sd->followers = f->next;
+		free(f);
+	}
+	supervisor_link_exit(m, sd->how.code, keep);
+	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
+	event_base_loopexit(m->base, NULL);
+}
+
+static void on_check(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+	struct shutdown *sd = m->shutdown;
+
+	if (!sd->under_way || anything_to_wait_for(m))
+		return;
+	if (sd->joining) {
+		sd->joining = false;
+		stop_services(m);
+		if (anything_to_wait_for(m))
+			return;
+	}
+	event_del(sd->progress);
+	finish(m);
+}
+
+void shutdown_begin(struct manager *m, struct shutdown_how how)
+{
+	static const struct timeval every = { PROGRESS_EVERY, 0 };
+	struct shutdown *sd = m->shutdown;
+
+	if (sd->under_way) {
+		if (sd->how.all >= how.all && !(sd->joining && !how.join))
+			return;
+		how.code = sd->how.code;
+	} else {
+		log_info("stopping%s", how.all ? " all services" : "");
+	}
+	sd->how = how;
+	sd->under_way = true;
+	sd->joining = false;
+	event_add(sd->progress, &every);
+	if (how.join)
+		join_services(m);
+	else
+		stop_services(m);
+	event_active(sd->check, 0, 0);
+}
+
+/* A second Ctrl-C: no more patience. */
+static void hurry(struct manager *m)
+{
+	log_warning("asked again: killing what is left");
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->machine.state == STATE_STOPPING)
+			service_event(m->services[i], EVENT_TIMER, (struct machine_facts){ 0 });
+	}
+}
+
+void shutdown_signal(struct manager *m, int signo, int sender)
+{
+	switch (signo) {
+	case SIGTERM:
+	case SIGINT:
+	case SIGPWR:
+		log_info("got %s", signal_to_string(signo));
+		if (m->shutdown->requests++ > 0 && signo == SIGINT)
+			hurry(m);
+		else
+			shutdown_begin(m, (struct shutdown_how){ 0 });
+		break;
+	case SIGHUP: reload_by_signal(m); break;
+	default: log_info("got %s: it has no meaning here", signal_to_string(signo));
+	}
+}
+
+/* --- --join NAME ------------------------------------------------------------------------ */
+
+static int joined_exit_code(const struct service *s)
+{
+	const struct machine *m = &s->machine;
+
+	if (m->reason == REASON_SPAWN_FAILED)
+		return m->step_error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED;
+	return machine_exit_code(m) >= 0 ? machine_exit_code(m) : EXIT_FAILURE;
+}
+
+static void check_joined(struct service *s)
+{
+	struct manager *m = s->manager;
+	struct shutdown_how how = { .all = true };
+
+	if (shutdown_is_under_way(m) || !m->options.join ||
+	    strcmp(s->config->name, m->options.join) != 0)
+		return;
+	switch (s->machine.state) {
+	case STATE_EXITED:
+	case STATE_FAILED:
+	case STATE_STOPPED:
+		if (s->machine.desired_up || s->machine.ever_ended) {
+			how.code = joined_exit_code(s);
+			shutdown_begin(m, how);
+		}
+		break;
+	default: break;
+	}
+}
+
+void shutdown_service_changed(struct service *s)
+{
+	struct manager *m = s->manager;
+
+	if (!m->shutdown)
+		return;
+	if (!logs_is_logger(s))
+		check_joined(s);
+	if (m->shutdown->under_way)
+		event_active(m->shutdown->check, 0, 0);
+}
+
+/* --- without the supervisor ------------------------------------------------------------- */
+
+void shutdown_without_supervisor(struct manager *m)
+{
+	struct tree_mark *marks = calloc(m->n_services + 1, sizeof(*marks));
+	size_t n = 0;
+
+	log_error("fosterd is gone: ending its daemons");
+	for (size_t i = 0; marks && i < m->n_services; i++) {
+		const struct service *s = m->services[i];
+
+		if (s->config->daemon && s->instance)
+			marks[n++] = (struct tree_mark){ s->instance, s->pid };
+	}
+	if (n > 0)
+		trees_end_marked(m, marks, n);
+	_exit(EXIT_FAILURE);
+}

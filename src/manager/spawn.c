@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* Starts: see spawn.h. */
+#include "manager/spawn.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/strv.h"
+#include "base/units.h"
+#include "manager/logs.h"
+#include "manager/note.h"
+#include "manager/service.h"
+#include "manager/sockets.h"
+#include "manager/supervisor-link.h"
+
+#define WINDOW	   64 /* starts under way: enough to keep every core busy */
+#define SLOW_START 1  /* seconds; then a start no longer holds a place in the window */
+
+extern char **environ;
+
+static struct {
+	struct service *first, *last; /* queued, not sent */
+	unsigned under_way;
+	struct event *slow; /* while the window is full */
+	char **environment; /* ours, as services get it */
+	char search[PATH_MAX * 2];
+} state;
+
+/* What speaks to the manager, and would be taken by a service as spoken to it. */
+static bool is_ours(const char *assignment)
+{
+	static const char *const names[] = {
+		"NOTIFY_SOCKET=", "LISTEN_FDS=",    "LISTEN_PID=",     "LISTEN_FDNAMES=",
+		"WATCHDOG_USEC=", "WATCHDOG_PID=",  "FOSTER_INSTANCE=", "FOSTER_CONTROL=",
+		"FOSTER_SERVICE=", "MAINPID=",	    "MANAGERPID=",     "INVOCATION_ID=",
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+		if (strncmp(assignment, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where foster's own programs are: searched after PATH. */
+static void find_own_directory(char *buf, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+	char *slash;
+
+	buf[n > 0 ? n : 0] = '\0';
+	slash = strrchr(buf, '/');
+	if (slash)
+		*slash = '\0';
+	else
+		snprintf(buf, size, "%s", PKGLIBEXECDIR);
+}
+
+static void on_slow(evutil_socket_t fd, short what, void *arg);
+
+int spawn_init(struct manager *m)
+{
+	char own[PATH_MAX];
+	const char *path = getenv("PATH");
+
+	for (char **e = environ; *e; e++) {
+		if (!is_ours(*e) && strv_push(&state.environment, *e) < 0)
+			return -ENOMEM;
+	}
+	find_own_directory(own, sizeof(own));
+	snprintf(state.search, sizeof(state.search), "%s:%s:%s",
+		 path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", own,
+		 PKGLIBEXECDIR);
+	state.slow = evtimer_new(m->base, on_slow, m);
+	return state.slow ? 0 : -ENOMEM;
+}
+
+void spawn_shutdown(void)
+{
+	state.environment = strv_free(state.environment);
+	if (state.slow)
+		event_free(state.slow);
+	state.slow = NULL;
+}
+
+/* --- the environment -------------------------------------------------------------------- */
+
+struct environment {
+	char *pointers[LINK_ARGS_MAX];
+	size_t n;
+	char text[8192]; /* of the assignments made here */
+	size_t used;
+};
+
+static bool has(const struct environment *e, const char *assignment)
+{
+	size_t length = strcspn(assignment, "=") + 1;
+
+	for (size_t i = 0; i < e->n; i++) {
+		if (strncmp(e->pointers[i], assignment, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first assignment of a name wins. */
+static void add(struct environment *e, char *assignment)
+{
+	if (e->n < ELEMENTSOF(e->pointers) - 1 && !has(e, assignment))
+		e->pointers[e->n++] = assignment;
+}
+
+static void PRINTF(2, 3) add_text(struct environment *e, const char *fmt, ...)
+{
+	size_t room = sizeof(e->text) - e->used;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(e->text + e->used, room, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= room)
+		return;
+	add(e, e->text + e->used);
+	e->used += n + 1;
+}
+
+static void add_last_first(struct environment *e, char **assignments)
+{
+	/* In a list the last assignment of a name holds; here the first one does. */
+	for (size_t n = strv_length(assignments); n > 0; n--)
+		add(e, assignments[n - 1]);
+}
+
+static char **make_environment(struct service *s, struct environment *e)
+{
+	const struct service_config *c = s->config;
+	char names[2048];
+
+	e->n = e->used = 0;
+	add_text(e, "FOSTER_SERVICE=%s", c->name);
+	add_text(e, "FOSTER_CONTROL=%s/control", s->manager->options.run_directory);
+	if (c->ready == READY_NOTIFY || c->watchdog > 0)
+		add_text(e, "NOTIFY_SOCKET=%s/notify", s->manager->options.run_directory);
+	if (c->watchdog > 0)
+		add_text(e, "WATCHDOG_USEC=%llu", (unsigned long long)c->watchdog);
+	if (c->sockets) {
+		sockets_names(s->manager, c, names, sizeof(names));
+		add_text(e, "LISTEN_FDNAMES=%s", names);
+	}
+	add_last_first(e, c->environment);
+	if (c->change_user) {
+		add_text(e, "USER=%s", c->user ? c->user : "");
+		add_text(e, "LOGNAME=%s", c->user ? c->user : "");
+		add_text(e, "HOME=%s", c->home ? c->home : "/");
+		add_text(e, "SHELL=%s", c->shell ? c->shell : "/bin/sh");
+	}
+	STRV_FOREACH(inherited, state.environment)
+		add(e, *inherited);
+	e->pointers[e->n] = NULL;
+	return e->pointers;
+}
+
+/* PATH as the service's own environment has it, then where foster's programs are. */
+static const char *search_path(const struct service *s, char *buf, size_t size)
+{
+	STRV_FOREACH(assignment, s->config->environment) {
+		if (strncmp(*assignment, "PATH=", 5) == 0) {
+			const char *own = strrchr(state.search, ':');
+
+			snprintf(buf, size, "%s%s", *assignment + 5, own ? own : "");
+			return buf;
+		}
+	}
+	return state.search;
+}
+
+/* --- the message ------------------------------------------------------------------------ */
+
+static size_t fill_limits(const struct service_config *c, struct spawn_limit *limits)
+{
+	size_t n = MIN(c->n_limits, (size_t)LINK_LIMITS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		limits[i] = (struct spawn_limit){ .resource = c->limits[i].resource,
+						  .soft = c->limits[i].limit.rlim_cur,
+						  .hard = c->limits[i].limit.rlim_max };
+	return n;
+}
+
+static int send_start(struct service *s)
+{
+	static struct environment environment;
+	const struct service_config *c = s->config;
+	struct spawn_limit limits[LINK_LIMITS_MAX];
+	uint32_t fds[LINK_FDS_MAX], out = logs_place(s);
+	uint8_t note[LINK_NOTE_MAX];
+	char search[PATH_MAX * 2];
+	struct spawn_request r = {
+		.slot = s->slot,
+		.name = c->name,
+		.daemon = c->daemon,
+		.death_signal = c->death_signal,
+		.change_user = c->change_user,
+		.uid = c->uid,
+		.gid = c->gid,
+		.groups = c->groups,
+		.n_groups = MIN(c->n_groups, (size_t)LINK_GROUPS_MAX),
+		.has_umask = c->has_umask,
+		.umask = c->umask,
+		.has_nice = c->has_nice,
+		.nice = c->nice,
+		.limits = limits,
+		.n_limits = fill_limits(c, limits),
+		.stdio = { logs_stdin_place(s), out, out },
+		.fds = fds,
+		.n_fds = sockets_places(s->manager, c, fds, LINK_FDS_MAX),
+		.directory = c->directory ? c->directory : "",
+		.search = search_path(s, search, sizeof(search)),
+		.argv = c->command,
+		.envp = make_environment(s, &environment),
+		.note = note,
+		.note_size = note_encode(&s->machine, s->status, s->pending, note),
+	};
+	int error;
+
+	supervisor_link_spawn(s->manager, &r, &error);
+	return error;
+}
+
+/* --- the queue -------------------------------------------------------------------------- */
+
+static void push(struct service *s)
+{
+	s->spawn_queued = true;
+	s->next_spawn = NULL;
+	if (state.last)
+		state.last->next_spawn = s;
+	else
+		state.first = s;
+	state.last = s;
+}
+
+static struct service *pop(void)
+{
+	struct service *s = state.first;
+
+	if (s) {
+		state.first = s->next_spawn;
+		if (!state.first)
+			state.last = NULL;
+		s->spawn_queued = false;
+	}
+	return s;
+}
+
+static void send_now(struct service *s)
+{
+	int error = send_start(s);
+
+	if (error < 0) {
+		log_error_errno(error, "%s: command and environment", s->config->name);
+		service_event(s, EVENT_NOT_STARTED,
+			      (struct machine_facts){ .step = STEP_EXEC, .error = -error });
+		return;
+	}
+	s->spawn_sent = true;
+	s->counted = true;
+	state.under_way++;
+}
+
+static void pump(struct manager *m)
+{
+	static const struct timeval slow = { SLOW_START, 0 };
+
+	while (state.first && state.under_way < WINDOW)
+		send_now(pop());
+	if (state.first && !evtimer_pending(state.slow, NULL))
+		evtimer_add(state.slow, &slow);
+	if (!state.first)
+		evtimer_del(state.slow);
+}
+
+/* Nothing has moved for a while, or not fast enough: those under way no longer count. */
+static void on_slow(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+
+	for (size_t i = 0; i < m->n_services; i++)
+		m->services[i]->counted = false;
+	state.under_way = 0;
+	pump(m);
+}
+
+bool spawn_request_start(struct service *s)
+{
+	if (state.first || state.under_way >= WINDOW) {
+		push(s);
+		pump(s->manager);
+		return s->spawn_sent;
+	}
+	send_now(s);
+	return s->spawn_sent;
+}
+
+bool spawn_cancel(struct service *s)
+{
+	struct service **p = &state.first;
+
+	if (!s->spawn_queued)
+		return false;
+	state.last = NULL;
+	while (*p) {
+		if (*p == s)
+			*p = s->next_spawn;
+		else {
+			state.last = *p;
+			p = &(*p)->next_spawn;
+		}
+	}
+	s->spawn_queued = false;
+	return true;
+}
+
+void spawn_done(struct service *s)
+{
+	if (!s->counted)
+		return;
+	s->counted = false;
+	state.under_way--;
+	pump(s->manager);
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's end of the link: see supervisor-link.h. */
+#include "manager/supervisor-link.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "manager/logs.h"
+#include "manager/manager.h"
+#include "manager/packet-queue.h"
+#include "manager/restore.h"
+#include "manager/service.h"
+#include "manager/shutdown.h"
+
+#define FETCH_TIMEOUT_MS 5000
+
+struct supervisor_link {
+	struct event *readable;
+	struct packet_queue *out;
+	int fetched;		     /* the answer to a FETCH; -1: none yet, -2: an empty place */
+	char *stored[LINK_PLACES];
+	char buffer[LINK_MESSAGE_MAX] __attribute__((aligned(8)));
+};
+
+/* --- out ------------------------------------------------------------------------------ */
+
+void supervisor_link_send(struct manager *m, const void *message, size_t size)
+{
+	packet_queue_send(m->link->out, message, size, -1);
+}
+
+void supervisor_link_spawn(struct manager *m, const struct spawn_request *r, int *ret_error)
+{
+	static char buffer[LINK_MESSAGE_MAX] __attribute__((aligned(8)));
+	ssize_t size = link_encode_spawn(r, buffer, sizeof(buffer));
+
+	*ret_error = size < 0 ? (int)size : 0;
+	if (size >= 0)
+		packet_queue_send(m->link->out, buffer, size, -1);
+}
+
+void supervisor_link_signal(struct manager *m, uint32_t slot, uint64_t instance, int signo,
+			    bool group)
+{
+	struct link_signal message = { .header.type = LINK_SIGNAL,
+				       .slot = slot,
+				       .instance = instance,
+				       .signo = signo,
+				       .group = group };
+
+	supervisor_link_send(m, &message, sizeof(message));
+}
+
+static void send_place(struct manager *m, enum link_type type, uint32_t place, const char *name,
+		       int fd)
+{
+	struct link_place message = { .header.type = type, .place = place };
+
+	if (name)
+		strncpy(message.name, name, sizeof(message.name) - 1);
+	packet_queue_send(m->link->out, &message, sizeof(message), fd);
+}
+
+void supervisor_link_store(struct manager *m, uint32_t place, const char *name, int fd)
+{
+	send_place(m, LINK_STORE, place, name, fd);
+}
+
+void supervisor_link_drop(struct manager *m, uint32_t place)
+{
+	send_place(m, LINK_DROP, place, NULL, -1);
+}
+
+void supervisor_link_forget(struct manager *m, uint32_t slot)
+{
+	struct link_slot message = { .header.type = LINK_FORGET, .slot = slot };
+
+	supervisor_link_send(m, &message, sizeof(message));
+}
+
+void supervisor_link_exit(struct manager *m, int code, bool keep)
+{
+	struct link_exit message = { .header.type = LINK_EXIT, .code = code, .keep = keep };
+
+	supervisor_link_send(m, &message, sizeof(message));
+}
+
+void supervisor_link_running(struct manager *m)
+{
+	struct link_header message = { .type = LINK_RUNNING };
+
+	supervisor_link_send(m, &message, sizeof(message));
+}
+
+/* --- in ------------------------------------------------------------------------------- */
+
+static struct service *service_of(struct manager *m, uint32_t slot)
+{
+	return slot < LINK_SLOTS ? m->by_slot[slot] : NULL;
+}
+
+static void on_spawned(struct manager *m, const void *message)
+{
+	const struct link_child *child = message;
+	struct service *s = service_of(m, child->slot);
+
+	if (s)
+		service_spawned(s, child);
+}
+
+static void on_started(struct manager *m, const void *message)
+{
+	const struct link_child *child = message;
+	struct service *s = service_of(m, child->slot);
+
+	if (s)
+		service_started(s, child);
+}
+
+static void on_exited(struct manager *m, const void *message)
+{
+	const struct link_child *child = message;
+	struct service *s = service_of(m, child->slot);
+
+	if (s)
+		service_exited(s, child);
+}
+
+static void on_unsignalled(struct manager *m, const void *message)
+{
+	const struct link_signal *news = message;
+	struct service *s = service_of(m, news->slot);
+
+	if (s && news->instance == s->instance && news->error != ESRCH)
+		log_warning_errno(-news->error, "%s: cannot send signal %d", service_label(s),
+				  news->signo);
+}
+
+static void on_orphans(struct manager *m, const void *message)
+{
+	memcpy(&m->orphans, message, sizeof(m->orphans));
+}
+
+static void on_got_signal(struct manager *m, const void *message)
+{
+	const struct link_got *got = message;
+
+	shutdown_signal(m, got->signo, got->sender);
+}
+
+static void on_hello(struct manager *m, const void *message)
+{
+	const struct link_hello *hello = message;
+
+	if (hello->version != LINK_VERSION) {
+		log_error("fosterd speaks version %u of the link, this foster-manager version %u: "
+			  "they are of different releases",
+			  hello->version, LINK_VERSION);
+		exit(EXIT_FAILURE);
+	}
+	m->supervisor_pid = hello->supervisor_pid;
+	m->run_id = hello->run_id;
+	m->generation = hello->generation;
+}
+
+static void on_child(struct manager *m, const void *message)
+{
+	restore_child(m, message);
+}
+
+static void on_stored(struct manager *m, const void *message)
+{
+	const struct link_place *place = message;
+
+	if (place->place < LINK_PLACES) {
+		free(m->link->stored[place->place]);
+		m->link->stored[place->place] = strndup(place->name, sizeof(place->name));
+	}
+}
+
+static void on_synced(struct manager *m, const void *message)
+{
+	m->synced = true;
+}
+
+static const struct {
+	size_t size;
+	void (*handle)(struct manager *, const void *message);
+} handlers[] = {
+	[LINK_HELLO] = { sizeof(struct link_hello), on_hello },
+	[LINK_CHILD] = { sizeof(struct link_child), on_child },
+	[LINK_STORED] = { sizeof(struct link_place), on_stored },
+	[LINK_SYNCED] = { sizeof(struct link_header), on_synced },
+	[LINK_SPAWNED] = { sizeof(struct link_child), on_spawned },
+	[LINK_STARTED] = { sizeof(struct link_child), on_started },
+	[LINK_EXITED] = { sizeof(struct link_child), on_exited },
+	[LINK_UNSIGNALLED] = { sizeof(struct link_signal), on_unsignalled },
+	[LINK_ORPHANS] = { sizeof(struct link_orphans), on_orphans },
+	[LINK_GOT_SIGNAL] = { sizeof(struct link_got), on_got_signal },
+};
+
+/* A log pipe was asked for in passing; anything else is waited for. Takes fd. */
+static void take_fetched(struct manager *m, const struct link_place *place, int fd)
+{
+	if (place->place < LINK_SLOTS) {
+		logs_fetched(m, place->place, fd);
+		fd_close(fd);
+	} else {
+		m->link->fetched = fd >= 0 ? fd : -2;
+	}
+}
+
+/* One message. False when there is none; the end of the link does not return. */
+static bool read_one(struct manager *m, int flags)
+{
+	struct supervisor_link *l = m->link;
+	const struct link_header *header = (const void *)l->buffer;
+	size_t n_fds = 1;
+	int fd = -1;
+	ssize_t n = fd_receive(LINK_FD, l->buffer, sizeof(l->buffer), &fd, &n_fds, flags);
+
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0)
+		shutdown_without_supervisor(m);
+	if ((size_t)n >= sizeof(struct link_place) && header->type == LINK_FD_REPLY) {
+		take_fetched(m, (const void *)l->buffer, n_fds > 0 ? fd : -1);
+		return true;
+	}
+	if (n_fds > 0)
+		fd_close(fd);
+	if ((size_t)n < sizeof(*header) || header->type >= ELEMENTSOF(handlers) ||
+	    !handlers[header->type].handle || (size_t)n < handlers[header->type].size)
+		log_error("fosterd sent a message of %zd bytes that has no meaning", n);
+	else
+		handlers[header->type].handle(m, l->buffer);
+	return true;
+}
+
+void supervisor_link_catch_up(struct manager *m)
+{
+	for (int i = 0; i < 256 && read_one(m, MSG_DONTWAIT); i++)
+		;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	supervisor_link_catch_up(arg);
+}
+
+/* Waits for the next message; false when none comes in time. */
+static bool wait_one(struct manager *m, int timeout_ms)
+{
+	struct pollfd p = { .fd = LINK_FD, .events = POLLIN };
+
+	while (!read_one(m, MSG_DONTWAIT)) {
+		if (poll(&p, 1, timeout_ms) == 0)
+			return false;
+	}
+	return true;
+}
+
+void supervisor_link_ask(struct manager *m, uint32_t place)
+{
+	send_place(m, LINK_FETCH, place, NULL, -1);
+}
+
+int supervisor_link_fetch(struct manager *m, uint32_t place)
+{
+	struct supervisor_link *l = m->link;
+
+	l->fetched = -1;
+	supervisor_link_ask(m, place);
+	while (l->fetched == -1) {
+		if (!wait_one(m, FETCH_TIMEOUT_MS))
+			return -ETIMEDOUT;
+	}
+	return l->fetched == -2 ? -ENOENT : TAKE_FD(l->fetched);
+}
+
+int supervisor_link_sync(struct manager *m)
+{
+	while (!m->synced) {
+		if (!wait_one(m, FETCH_TIMEOUT_MS))
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+const char *supervisor_link_stored(struct manager *m, uint32_t place)
+{
+	return place < LINK_PLACES ? m->link->stored[place] : NULL;
+}
+
+int supervisor_link_open(struct manager *m)
+{
+	struct supervisor_link *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	m->link = l;
+	fd_set_cloexec(LINK_FD, true);
+	l->readable = event_new(m->base, LINK_FD, EV_READ | EV_PERSIST, on_readable, m);
+	l->out = packet_queue_new(m->base, LINK_FD, "link to fosterd");
+	if (!l->readable || !l->out || event_add(l->readable, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+void supervisor_link_close(struct manager *m)
+{
+	struct supervisor_link *l = m->link;
+
+	if (!l)
+		return;
+	packet_queue_flush(l->out, FETCH_TIMEOUT_MS);
+	for (size_t i = 0; i < LINK_PLACES; i++)
+		free(l->stored[i]);
+	if (l->readable)
+		event_free(l->readable);
+	packet_queue_free(l->out);
+	free(l);
+	m->link = NULL;
+}

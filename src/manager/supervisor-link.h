@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The manager's end of the link to the supervisor: base/link.h says what the messages mean. */
+#ifndef FOSTER_MANAGER_SUPERVISOR_LINK_H
+#define FOSTER_MANAGER_SUPERVISOR_LINK_H
+
+#include <stdint.h>
+
+#include "base/link.h"
+
+struct manager;
+
+/* Reads from LINK_FD from now on. 0 or -errno. */
+int supervisor_link_open(struct manager *);
+void supervisor_link_close(struct manager *); /* sends what is queued first */
+
+/* Never block: what the socket does not take is queued. */
+void supervisor_link_send(struct manager *, const void *message, size_t size);
+void supervisor_link_spawn(struct manager *, const struct spawn_request *, int *ret_error);
+void supervisor_link_signal(struct manager *, uint32_t slot, uint64_t instance, int signo,
+			    bool group);
+/* fd is copied by the supervisor; the caller's stays open and its own. */
+void supervisor_link_store(struct manager *, uint32_t place, const char *name, int fd);
+void supervisor_link_drop(struct manager *, uint32_t place);
+void supervisor_link_forget(struct manager *, uint32_t slot);
+void supervisor_link_exit(struct manager *, int code, bool keep);
+void supervisor_link_running(struct manager *);
+
+/*
+ * Asks for the descriptor of a place and waits for it, at most some seconds: at start only.
+ * The fd (CLOEXEC, the caller's), or -errno; -ENOENT when the place is empty.
+ */
+int supervisor_link_fetch(struct manager *, uint32_t place);
+
+/* Asks for a log pipe: the answer goes to logs_fetched(). */
+void supervisor_link_ask(struct manager *, uint32_t place);
+
+/* Reads the snapshot that a new manager gets, up to SYNCED; blocks. 0 or -errno. */
+int supervisor_link_sync(struct manager *);
+
+/* The place's name in the snapshot, or NULL when it was empty. */
+const char *supervisor_link_stored(struct manager *, uint32_t place);
+
+/* Handles what has arrived, now: for one who met a pid that may be in it. */
+void supervisor_link_catch_up(struct manager *);
+
+#endif

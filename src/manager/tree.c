@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* The tree of a service: see tree.h. */
+#include "manager/tree.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "manager/proc.h"
+#include "manager/service.h"
+
+#define SWEEP_DELAY	(20 * USEC_PER_MSEC) /* many ends at once are one look */
+#define END_TRIES	50		     /* looks, until nothing new is found */
+#define WATCHED_MAX	32		     /* members watched at a time, of a tree */
+
+/* One process that is waited for. */
+struct member {
+	struct watch *watch;
+	struct event *event;
+	int pidfd;
+};
+
+/* The rest of one tree. */
+struct watch {
+	struct service *service;
+	struct member members[WATCHED_MAX];
+	size_t n;
+	struct watch *next;
+};
+
+struct trees {
+	struct watch *watches;
+	struct tree_mark *sweeps; /* to be ended at the next sweep */
+	size_t n_sweeps;
+	struct event *sweep_timer;
+};
+
+static int pidfd_open(pid_t pid)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+bool trees_group_is_empty(pid_t leader)
+{
+	return leader <= 0 || (kill(-leader, 0) < 0 && errno == ESRCH);
+}
+
+/* --- who belongs to a tree -------------------------------------------------------------- */
+
+static bool belongs(const struct manager *m, pid_t pid, const struct tree_mark *mark)
+{
+	uint64_t run_id, instance;
+	struct proc_stat st;
+
+	if (proc_instance(pid, &run_id, &instance))
+		return run_id == m->run_id && instance == mark->instance;
+	return proc_stat(pid, &st) == 0 && mark->main > 0 &&
+	       (st.session == mark->main || st.pgrp == mark->main);
+}
+
+/* Adds what descends from those in the list already. */
+static void add_descendants(struct pid_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		proc_children(l->pids[i], l);
+}
+
+/* The orphans among the supervisor's children that belong to the tree. */
+static int add_orphans(const struct manager *m, const struct tree_mark *mark, struct pid_list *l)
+{
+	_cleanup_pids_ struct pid_list all = { 0 };
+	int error = proc_children(m->supervisor_pid, &all);
+
+	if (error < 0)
+		return error;
+	for (size_t i = 0; i < all.n; i++) {
+		pid_t pid = all.pids[i];
+
+		if (pid != getpid() && !manager_find_pid(m, pid) && belongs(m, pid, mark))
+			pid_list_add(l, pid);
+	}
+	return 0;
+}
+
+/* Without the kernel's lists of children: every process is looked at. */
+static void add_all_marked(const struct manager *m, const struct tree_mark *mark,
+			   struct pid_list *l)
+{
+	_cleanup_pids_ struct pid_list all = { 0 };
+
+	proc_all(&all);
+	for (size_t i = 0; i < all.n; i++) {
+		if (all.pids[i] != mark->main && all.pids[i] != getpid() &&
+		    belongs(m, all.pids[i], mark))
+			pid_list_add(l, all.pids[i]);
+	}
+}
+
+/* The tree without its main process. */
+static void collect(const struct service *s, struct pid_list *l)
+{
+	struct tree_mark mark = { s->instance, s->tree_pid };
+
+	if (s->pid > 0)
+		proc_children(s->pid, l);
+	if (add_orphans(s->manager, &mark, l) < 0)
+		add_all_marked(s->manager, &mark, l);
+	add_descendants(l);
+}
+
+/*
+ * A pidfd of a process that still is a live member: opened first, then looked at again, so
+ * that a pid that was reused meanwhile is not taken for it. -1: it is gone.
+ */
+static int open_member(pid_t pid)
+{
+	_cleanup_close_ int fd = pidfd_open(pid);
+	struct proc_stat st;
+
+	if (fd < 0 || proc_stat(pid, &st) < 0 || st.state == 'Z' || st.state == 'X')
+		return -1;
+	return TAKE_FD(fd);
+}
+
+/* --- signals ---------------------------------------------------------------------------- */
+
+void trees_signal(struct service *s, int signo)
+{
+	_cleanup_pids_ struct pid_list members = { 0 };
+
+	collect(s, &members);
+	for (size_t i = 0; i < members.n; i++) {
+		_cleanup_close_ int fd = open_member(members.pids[i]);
+		struct proc_stat st;
+
+		/* The group of the main process has been signalled as a whole. */
+		if (fd < 0 || (s->pid > 0 && proc_stat(members.pids[i], &st) == 0 &&
+			       st.pgrp == s->pid))
+			continue;
+		if (syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 && errno != ESRCH)
+			log_warning_errno(-errno, "%s: process %d of its tree: signal %d",
+					  service_label(s), members.pids[i], signo);
+	}
+}
+
+/* --- waiting for the end of a tree ------------------------------------------------------ */
+
+static void drop_members(struct watch *w)
+{
+	while (w->n > 0) {
+		struct member *member = &w->members[--w->n];
+
+		event_free(member->event);
+		fd_close(member->pidfd);
+	}
+}
+
+static void drop_watch(struct trees *t, struct watch *w)
+{
+	for (struct watch **p = &t->watches; *p; p = &(*p)->next) {
+		if (*p == w) {
+			*p = w->next;
+			break;
+		}
+	}
+	drop_members(w);
+	free(w);
+}
+
+static void on_member_ended(evutil_socket_t fd, short what, void *arg);
+
+static void watch_member(struct watch *w, pid_t pid)
+{
+	struct member *member = &w->members[w->n];
+	int fd = open_member(pid);
+
+	if (fd < 0)
+		return;
+	member->watch = w;
+	member->pidfd = fd;
+	member->event = event_new(w->service->manager->base, fd, EV_READ, on_member_ended, member);
+	if (!member->event || event_add(member->event, NULL) < 0) {
+		fd_close(fd);
+		return;
+	}
+	w->n++;
+}
+
+/* Looks at the tree anew; true when nothing is left of it. */
+static bool look(struct watch *w)
+{
+	_cleanup_pids_ struct pid_list members = { 0 };
+
+	drop_members(w);
+	collect(w->service, &members);
+	for (size_t i = 0; i < members.n && w->n < WATCHED_MAX; i++)
+		watch_member(w, members.pids[i]);
+	return w->n == 0;
+}
+
+static void on_member_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct member *member = arg;
+	struct watch *w = member->watch;
+	struct service *s = w->service;
+	bool killed = s->machine.killed;
+
+	if (!look(w)) {
+		if (killed) /* what was born after the kill */
+			trees_signal(s, SIGKILL);
+		return;
+	}
+	drop_watch(s->manager->trees, w);
+	service_event(s, EVENT_EMPTY, (struct machine_facts){ 0 });
+}
+
+bool trees_watch(struct service *s)
+{
+	struct trees *t = s->manager->trees;
+	struct watch *w;
+
+	trees_forget(s);
+	w = calloc(1, sizeof(*w));
+	if (!w) {
+		log_error("%s: out of memory: the rest of its tree is not waited for",
+			  service_label(s));
+		return true;
+	}
+	w->service = s;
+	w->next = t->watches;
+	t->watches = w;
+	if (!look(w))
+		return false;
+	drop_watch(t, w);
+	return true;
+}
+
+void trees_forget(struct service *s)
+{
+	struct trees *t = s->manager->trees;
+
+	for (struct watch *w = t ? t->watches : NULL, *next; w; w = next) {
+		next = w->next;
+		if (w->service == s)
+			drop_watch(t, w);
+	}
+}
+
+/* --- ending what is marked -------------------------------------------------------------- */
+
+static const struct tree_mark *find_mark(const struct tree_mark *marks, size_t n,
+					 uint64_t instance)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (marks[i].instance == instance)
+			return &marks[i];
+	}
+	return NULL;
+}
+
+/* By the mark, else by the session and the group: one read of each, however many marks. */
+static bool is_marked(const struct manager *m, pid_t pid, const struct tree_mark *marks, size_t n)
+{
+	uint64_t run_id, instance;
+	struct proc_stat st;
+
+	if (proc_instance(pid, &run_id, &instance))
+		return run_id == m->run_id && find_mark(marks, n, instance);
+	if (proc_stat(pid, &st) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (marks[i].main > 0 &&
+		    (st.session == marks[i].main || st.pgrp == marks[i].main))
+			return true;
+	}
+	return false;
+}
+
+/* Kills those in the list that are alive; returns how many. */
+static size_t kill_all(const struct pid_list *l)
+{
+	size_t killed = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		_cleanup_close_ int fd = open_member(l->pids[i]);
+
+		if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
+			killed++;
+	}
+	return killed;
+}
+
+void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n)
+{
+	size_t killed = 1;
+
+	for (int i = 0; n > 0 && killed > 0 && i < END_TRIES; i++) {
+		_cleanup_pids_ struct pid_list all = { 0 }, marked = { 0 };
+
+		proc_all(&all);
+		for (size_t j = 0; j < all.n; j++) {
+			if (all.pids[j] != getpid() && all.pids[j] != m->supervisor_pid &&
+			    is_marked(m, all.pids[j], marks, n))
+				pid_list_add(&marked, all.pids[j]);
+		}
+		add_descendants(&marked);
+		killed = kill_all(&marked);
+	}
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+	struct trees *t = m->trees;
+	_cleanup_pids_ struct pid_list all = { 0 }, found = { 0 };
+
+	if (proc_children(m->supervisor_pid, &all) < 0)
+		proc_all(&all);
+	for (size_t i = 0; i < all.n; i++) {
+		pid_t pid = all.pids[i];
+
+		if (pid != getpid() && pid != m->supervisor_pid && !manager_find_pid(m, pid) &&
+		    is_marked(m, pid, t->sweeps, t->n_sweeps))
+			pid_list_add(&found, pid);
+	}
+	add_descendants(&found);
+	kill_all(&found);
+	t->n_sweeps = 0;
+}
+
+void trees_sweep(struct service *s)
+{
+	static const struct timeval delay = { 0, SWEEP_DELAY };
+	struct trees *t = s->manager->trees;
+	struct tree_mark *bigger;
+
+	if (s->tree_pid <= 0)
+		return;
+	bigger = realloc(t->sweeps, (t->n_sweeps + 1) * sizeof(*bigger));
+	if (!bigger)
+		return;
+	t->sweeps = bigger;
+	t->sweeps[t->n_sweeps++] = (struct tree_mark){ s->instance, s->tree_pid };
+	if (!evtimer_pending(t->sweep_timer, NULL))
+		evtimer_add(t->sweep_timer, &delay);
+}
+
+int trees_init(struct manager *m)
+{
+	m->trees = calloc(1, sizeof(*m->trees));
+	if (!m->trees)
+		return -ENOMEM;
+	m->trees->sweep_timer = evtimer_new(m->base, on_sweep, m);
+	return m->trees->sweep_timer ? 0 : -ENOMEM;
+}
+
+void trees_shutdown(struct manager *m)
+{
+	struct trees *t = m->trees;
+
+	if (!t)
+		return;
+	while (t->watches)
+		drop_watch(t, t->watches);
+	if (t->sweep_timer)
+		event_free(t->sweep_timer);
+	free(t->sweeps);
+	free(t);
+	m->trees = NULL;
+}

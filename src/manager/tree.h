@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tree of a service: all that descends from its main process, however often it forked,
+ * called setsid or was orphaned. It is found by parentage; among the orphans that the
+ * supervisor has adopted by the mark in their environment (FOSTER_INSTANCE), their session or
+ * their process group. Signals go through pidfds, after a second look at who the pid is.
+ */
+#ifndef FOSTER_MANAGER_TREE_H
+#define FOSTER_MANAGER_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct manager;
+struct service;
+
+int trees_init(struct manager *); /* 0 or -ENOMEM */
+void trees_shutdown(struct manager *);
+
+/* A hint that costs one system call: false when somebody is in the process group. */
+bool trees_group_is_empty(pid_t leader);
+
+/* The signal to all of the tree that the main process's group does not have. */
+void trees_signal(struct service *, int signo);
+
+/*
+ * The main process has ended: true when nothing is left of the tree, else EVENT_EMPTY comes
+ * when it is.
+ */
+bool trees_watch(struct service *);
+
+/* Ends, a little later and without telling anybody, what has left the process group. */
+void trees_sweep(struct service *);
+
+void trees_forget(struct service *);
+
+/*
+ * Ends with SIGKILL what a daemon of an earlier supervisor left behind: the processes that
+ * carry its mark. May look at every process of the system.
+ */
+struct tree_mark {
+	uint64_t instance;
+	pid_t main;
+};
+void trees_end_marked(struct manager *, const struct tree_mark *, size_t n);
+
+#endif

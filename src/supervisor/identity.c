@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Who a pid really is: see identity.h. */
+#include "supervisor/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446
+#endif
+
+/* linux/pidfd.h of Linux 6.15, which is newer than the headers of many build machines. */
+struct pidfd_info_v0 {
+	uint64_t mask, cgroupid;
+	uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+};
+#define PIDFD_INFO_EXIT_BIT (1ULL << 3)
+#define PIDFD_GET_INFO_CALL _IOWR(0xFF, 11, struct pidfd_info_v0)
+
+int identity_pidfd_open(pid_t pid)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd; /* the kernel sets CLOEXEC by itself */
+}
+
+int identity_pidfd_signal(int pidfd, int signo)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* 0 when pidfds are not of pidfs: then all of them share one inode. */
+static uint64_t pidfs_inode(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+static uint64_t start_ticks(pid_t pid)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32], text[1024], *p;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name before it may hold anything */
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+void identity_take(pid_t pid, uint64_t *ret_inode, uint64_t *ret_ticks)
+{
+	_cleanup_close_ int fd = identity_pidfd_open(pid);
+
+	*ret_inode = fd < 0 ? 0 : pidfs_inode(fd);
+	*ret_ticks = *ret_inode ? 0 : start_ticks(pid);
+}
+
+int identity_open(pid_t pid, uint64_t inode, uint64_t ticks)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (pid <= 0 || (!inode && !ticks))
+		return -ESRCH;
+	fd = identity_pidfd_open(pid);
+	if (fd < 0)
+		return fd == -EINVAL ? -ESRCH : fd;
+	if (inode ? pidfs_inode(fd) != inode : start_ticks(pid) != ticks)
+		return -ESRCH;
+	/* Between pidfd_open and reading the start time the pid may have gone to another
+	 * process only when the pidfd's own had ended: then this fails. */
+	if (identity_pidfd_signal(fd, 0) == -ESRCH)
+		return -ESRCH;
+	return TAKE_FD(fd);
+}
+
+int identity_exit_status(int pidfd, int *ret_status)
+{
+	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_EXIT_BIT };
+
+	if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) /* 6.13 and 6.14: ESRCH once reaped */
+		return -EOPNOTSUPP;
+	if (!(info.mask & PIDFD_INFO_EXIT_BIT))
+		return -EAGAIN;
+	*ret_status = info.exit_code;
+	return 0;
+}

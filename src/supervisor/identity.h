@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who a pid really is. A pid is reused; the inode of a pidfd (pidfs, Linux 6.9) is not while
+ * the machine is up, and where pidfds have none, the start time in /proc/PID/stat tells.
+ */
+#ifndef FOSTER_SUPERVISOR_IDENTITY_H
+#define FOSTER_SUPERVISOR_IDENTITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Like pidfd_open(2), pidfd_send_signal(2): the fd (CLOEXEC) or 0, else -errno. */
+int identity_pidfd_open(pid_t pid);
+int identity_pidfd_signal(int pidfd, int signo);
+
+/* Takes the identity of a process that cannot go away meanwhile (an unreaped child). */
+void identity_take(pid_t pid, uint64_t *ret_inode, uint64_t *ret_ticks);
+
+/* A pidfd when pid still is that process, else -ESRCH or another -errno. */
+int identity_open(pid_t pid, uint64_t inode, uint64_t ticks);
+
+/*
+ * How the process of a pidfd ended: PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15. 0;
+ * -EAGAIN: it has ended, but its parent has not reaped it yet (the pidfd will hang up);
+ * -EOPNOTSUPP: this kernel does not tell.
+ */
+int identity_exit_status(int pidfd, int *ret_status);
+
+#endif

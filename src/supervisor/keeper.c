@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps a manager running: see keeper.h. */
+#include "supervisor/keeper.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/units.h"
+#include "supervisor/manager-link.h"
+#include "supervisor/spawn.h"
+#include "supervisor/table.h"
+
+#define RETRY_FIRST (50 * USEC_PER_MSEC)
+#define RETRY_MAX   (10 * USEC_PER_SEC)
+#define HEALTHY     (10 * USEC_PER_SEC) /* a manager that lived so long was no failure */
+
+/* Room for a whole message and then some: a burst of starts need not wait for each read. */
+#define LINK_BUFFER (4 * LINK_MESSAGE_MAX)
+
+static int make_link(int ends[2])
+{
+	int size = LINK_BUFFER;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		/* Above the administrator's limit where we may, else up to it. */
+		if (setsockopt(ends[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+			setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	}
+	return 0;
+}
+
+int keeper_start(struct supervisor *s)
+{
+	_cleanup_close_ int theirs = -1;
+	int ends[2], ours, error;
+	pid_t pid;
+
+	s->keeper.next_start = 0;
+	error = make_link(ends);
+	if (error < 0)
+		return error;
+	theirs = ends[1];
+	ours = supervisor_raise_fd(ends[0]);
+	if (ours < 0)
+		return ours;
+	pid = spawn_own(s, s->manager_path, s->manager_argv, theirs);
+	if (pid < 0) {
+		fd_close(ours);
+		return pid;
+	}
+	error = supervisor_watch(s, ours, EPOLLIN, WATCH_LINK, 0);
+	s->link_fd = ours;
+	s->keeper.pid = pid;
+	s->keeper.ready = false;
+	s->keeper.generation++;
+	s->keeper.started = now_monotonic();
+	manager_link_open(s);
+	return error;
+}
+
+static void plan_next(struct supervisor *s)
+{
+	uint64_t delay = 0, now = now_monotonic();
+
+	if (now - s->keeper.started >= HEALTHY)
+		s->keeper.failures = 0;
+	if (s->keeper.failures > 0)
+		delay = MIN(RETRY_FIRST << MIN(s->keeper.failures - 1, 16U), RETRY_MAX);
+	s->keeper.failures++;
+	s->keeper.next_start = now + delay;
+}
+
+static void log_end(const struct supervisor *s, int status)
+{
+	if (WIFSIGNALED(status))
+		log_warning("foster-manager[%d]: killed by %s%s; the services go on, starting "
+			    "the next one",
+			    s->keeper.pid, signal_to_string(WTERMSIG(status)),
+			    WCOREDUMP(status) ? " (core dumped)" : "");
+	else
+		log_warning("foster-manager[%d]: exit %d; the services go on, starting the next "
+			    "one",
+			    s->keeper.pid, WEXITSTATUS(status));
+}
+
+void keeper_ended(struct supervisor *s, int status)
+{
+	manager_link_close(s);
+	if (!s->ending && !s->keeper.ever_ready) {
+		/* It has said itself what is wrong. */
+		s->ending = true;
+		s->keep = true;
+		s->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+		if (WIFSIGNALED(status))
+			log_error("foster-manager[%d]: killed by %s before it was up",
+				  s->keeper.pid, signal_to_string(WTERMSIG(status)));
+	}
+	if (!s->ending) {
+		log_end(s, status);
+		plan_next(s);
+	}
+	s->keeper.pid = 0;
+}
+
+void keeper_ready(struct supervisor *s)
+{
+	s->keeper.ready = s->keeper.ever_ready = true;
+}
+
+int keeper_timeout(const struct supervisor *s)
+{
+	uint64_t now;
+
+	if (!s->keeper.next_start || s->ending)
+		return -1;
+	now = now_monotonic();
+	/* Rounded up: waking too early would only spin. */
+	return s->keeper.next_start <= now
+		       ? 0
+		       : (int)((s->keeper.next_start - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+}
+
+void keeper_run(struct supervisor *s)
+{
+	int error;
+
+	if (s->ending || !s->keeper.next_start || s->keeper.next_start > now_monotonic())
+		return;
+	error = keeper_start(s);
+	if (error < 0) {
+		log_error_errno(error, "cannot start foster-manager");
+		s->keeper.started = now_monotonic();
+		plan_next(s);
+	}
+}

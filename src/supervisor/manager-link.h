@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The supervisor's end of the link: base/link.h says what the messages mean. */
+#ifndef FOSTER_SUPERVISOR_MANAGER_LINK_H
+#define FOSTER_SUPERVISOR_MANAGER_LINK_H
+
+#include "supervisor/supervisor.h"
+
+/* A new manager is at the other end: queues all that it must be told. */
+void manager_link_open(struct supervisor *);
+void manager_link_close(struct supervisor *);
+
+/* Handles what the manager sent, a bounded number of messages a call. Never blocks. */
+void manager_link_read(struct supervisor *);
+
+/* Sends what the manager has not been told, as far as the buffer goes. Never blocks. */
+void manager_link_flush(struct supervisor *);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reaping: see reap.h. One SIGCHLD may stand for many children (standard signals do not
+ * queue), so each turn goes on until waitid(2) finds none. A service's end is written to the
+ * table first and reaped then: a supervisor killed between the two loses no exit status.
+ */
+#include "supervisor/reap.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "supervisor/identity.h"
+#include "supervisor/keeper.h"
+#include "supervisor/spawn.h"
+#include "supervisor/table.h"
+
+/* The status word of wait(2) from what waitid(2) gives. */
+static int status_of(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return W_EXITCODE(info->si_status & 0xff, 0);
+	return info->si_status | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+static void record_exit(struct supervisor *s, uint32_t index, int status)
+{
+	struct table_slot *slot = table_slot(s->table, index);
+
+	/* Its last word before exec, if there is one, is told before its end. */
+	if (slot->exec_fd >= 0)
+		spawn_read_exec_pipe(s, index);
+	slot->exec_fd = fd_close(slot->exec_fd);
+	slot->child.status = status;
+	slot->child.state = CHILD_EXITED;
+}
+
+static void record_usage(struct link_child *child, const struct rusage *usage)
+{
+	child->user_usec = usage->ru_utime.tv_sec * UINT64_C(1000000) + usage->ru_utime.tv_usec;
+	child->system_usec = usage->ru_stime.tv_sec * UINT64_C(1000000) + usage->ru_stime.tv_usec;
+	child->max_rss = (uint64_t)usage->ru_maxrss * 1024;
+}
+
+static void reap_service(struct supervisor *s, uint32_t index, const siginfo_t *info)
+{
+	struct table_slot *slot = table_slot(s->table, index);
+	struct rusage usage = { 0 };
+	pid_t pid = info->si_pid;
+
+	record_exit(s, index, status_of(info));
+	if (wait4(pid, NULL, WNOHANG | __WALL, &usage) == pid)
+		record_usage(&slot->child, &usage);
+	table_set_pid(s->table, index, 0);
+	slot->child.pid = pid; /* kept for the message; the index has forgotten it */
+	table_tell_slot(s->table, index, TELL_EXITED);
+}
+
+static void reap_other(struct supervisor *s, pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, WNOHANG | __WALL) != pid)
+		return;
+	if (pid == s->keeper.pid) {
+		keeper_ended(s, status);
+		return;
+	}
+	s->orphans.total++;
+	s->orphans.pid = pid;
+	s->orphans.status = status;
+	s->orphans_untold = true;
+}
+
+void reap_children(struct supervisor *s)
+{
+	for (;;) {
+		siginfo_t info = { 0 };
+		uint32_t index;
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0) {
+			if (errno == EINTR)
+				continue;
+			return; /* ECHILD: there are none */
+		}
+		if (info.si_pid == 0)
+			return;
+		if (table_find(s->table, info.si_pid, &index))
+			reap_service(s, index, &info);
+		else
+			reap_other(s, info.si_pid);
+	}
+}
+
+void reap_adopted(struct supervisor *s, uint32_t index)
+{
+	struct table_slot *slot = table_slot(s->table, index);
+	int status = 0, error;
+
+	if (slot->pidfd < 0)
+		return;
+	error = identity_exit_status(slot->pidfd, &status);
+	if (error == -EAGAIN)
+		return; /* its new parent will reap it: edge-triggered, we come back then */
+	if (error < 0)
+		slot->child.flags |= CHILD_STATUS_UNKNOWN;
+	slot->pidfd = fd_close(slot->pidfd);
+	slot->child.status = status;
+	slot->child.state = CHILD_EXITED;
+	table_tell_slot(s->table, index, TELL_EXITED);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Fork, and what the child does until it execs. */
+#ifndef FOSTER_SUPERVISOR_SPAWN_H
+#define FOSTER_SUPERVISOR_SPAWN_H
+
+#include "supervisor/supervisor.h"
+
+/*
+ * Starts the child of a slot. What happened is told to the manager through the table: SPAWNED,
+ * later STARTED. The slot must have no child. Never blocks: a child that hangs in a step before
+ * exec hangs alone.
+ */
+void spawn_child(struct supervisor *, const struct spawn_request *);
+
+/* The exec pipe of a slot has something: the step that failed, or its end after exec. */
+void spawn_read_exec_pipe(struct supervisor *, uint32_t slot);
+
+/*
+ * A process of foster's own (the manager): no slot, stdio kept, fd becomes descriptor 3. The
+ * pid, or -errno of the fork.
+ */
+pid_t spawn_own(struct supervisor *, const char *path, char **argv, int fd);
+
+#endif

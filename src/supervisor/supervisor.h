@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fosterd, the supervisor: the parent of every service. It forks, reaps, adopts and holds
+ * descriptors, and decides nothing: what is to run, and when, the manager says over the link
+ * (base/link.h). It allocates nothing after start: all its state is the table (table.h), which
+ * is a file under the run directory, and the few numbers here.
+ *
+ *	main.c	   options, start, the loop
+ *	table.c	   the table of children and stored descriptors
+ *	identity.c who a pid really is; pidfds
+ *	adopt.c	   what an earlier supervisor left behind
+ *	spawn.c	   fork, and what the child does until it execs
+ *	reap.c	   SIGCHLD, and the end of adopted processes
+ *	keeper.c   starts the manager, and the next one when it ends
+ *	manager-link.c	the link's two directions
+ */
+#ifndef FOSTER_SUPERVISOR_SUPERVISOR_H
+#define FOSTER_SUPERVISOR_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "base/link.h"
+
+struct table;
+
+/* What an epoll event speaks of: a kind in the upper half, a slot in the lower one. */
+enum watch {
+	WATCH_SIGNALS,
+	WATCH_LINK,
+	WATCH_EXEC,    /* a child's exec pipe */
+	WATCH_ADOPTED, /* the pidfd of a process that is not our child */
+};
+
+struct keeper {
+	pid_t pid;           /* of the manager; 0: none runs */
+	bool ready;          /* it has said RUNNING */
+	bool ever_ready;     /* some manager has: a failing one is replaced, not obeyed */
+	uint32_t generation; /* managers started so far */
+	unsigned failures;   /* in a row */
+	uint64_t started;    /* us, monotonic */
+	uint64_t next_start; /* us, monotonic; 0: not planned */
+};
+
+struct supervisor {
+	struct table *table;
+	pid_t pid;
+	int epoll_fd, signal_fd, null_fd, lock_fd;
+	int link_fd;       /* our end; -1: no manager */
+	bool link_blocked; /* its buffer is full: EPOLLOUT is awaited */
+
+	char **manager_argv;
+	const char *manager_path;
+	struct keeper keeper;
+
+	struct rlimit nofile; /* as inherited: children get it back */
+	int signalled[65];    /* sender + 1 of each signal the manager has not been told yet */
+	struct link_orphans orphans;
+	bool orphans_untold;
+
+	bool ending;   /* the manager said EXIT */
+	int exit_code; /* to end with */
+	bool keep;     /* leave children that are no daemons alone */
+};
+
+#define FD_BASE 100 /* our own descriptors lie above what a child's stdio and sockets use */
+
+/* Moves fd to a number of FD_BASE or more, CLOEXEC. fd is closed. The new one, or -errno. */
+int supervisor_raise_fd(int fd);
+
+/* A copy of fd at FD_BASE or above, CLOEXEC; fd stays open. The copy, or -errno. */
+int supervisor_copy_fd(int fd);
+
+/* Adds fd to the loop. 0 or -errno. */
+int supervisor_watch(struct supervisor *, int fd, uint32_t events, enum watch, uint32_t slot);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table: see table.h. The file is sparse; a slot costs memory when it is first used. The
+ * index by pid and the heads of the queues are the supervisor's own: they are made anew.
+ */
+#include "supervisor/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+
+#define TABLE_FILE    "children"
+#define TABLE_MAGIC   0x666f73746572U
+#define TABLE_VERSION 1
+#define PID_BUCKETS   8192
+
+struct table {
+	uint64_t magic;
+	uint32_t version, size_of_slot;
+	char boot_id[40];
+	uint64_t run_id;
+	uint64_t last_instance;
+	uint32_t used_slots, used_places; /* high-water marks */
+	struct table_slot slots[LINK_SLOTS];
+	struct table_place places[LINK_PLACES];
+};
+
+struct queue {
+	uint32_t first, last; /* + 1; 0: empty */
+};
+
+static uint32_t by_pid[PID_BUCKETS]; /* slot + 1 */
+static struct queue untold_slots, untold_places;
+
+static void read_boot_id(char *buf, size_t size)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
+
+	memset(buf + (n > 0 ? n : 0), 0, size - (n > 0 ? n : 0));
+}
+
+static bool believable(const struct table *t, const char *boot_id)
+{
+	return t->magic == TABLE_MAGIC && t->version == TABLE_VERSION &&
+	       t->size_of_slot == sizeof(struct table_slot) &&
+	       strncmp(t->boot_id, boot_id, sizeof(t->boot_id)) == 0 &&
+	       t->used_slots <= LINK_SLOTS && t->used_places <= LINK_PLACES;
+}
+
+static void make_new(struct table *t, const char *boot_id)
+{
+	t->version = TABLE_VERSION;
+	t->size_of_slot = sizeof(struct table_slot);
+	memcpy(t->boot_id, boot_id, sizeof(t->boot_id));
+	if (getrandom(&t->run_id, sizeof(t->run_id), GRND_NONBLOCK) != sizeof(t->run_id))
+		t->run_id = (uint64_t)getpid() << 32 | (uint32_t)time(NULL);
+	/* The magic comes last: a table that was not finished is not believed. */
+	atomic_thread_fence(memory_order_release);
+	t->magic = TABLE_MAGIC;
+}
+
+struct table *table_open(int dir_fd)
+{
+	_cleanup_close_ int fd = -1;
+	char boot_id[sizeof(((struct table *)0)->boot_id)];
+	struct stat st;
+	struct table *t;
+
+	fd = openat(dir_fd, TABLE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return NULL;
+	if (st.st_size != sizeof(struct table) &&
+	    (ftruncate(fd, 0) < 0 || ftruncate(fd, sizeof(struct table)) < 0))
+		return NULL;
+	t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (t == MAP_FAILED)
+		return NULL;
+	read_boot_id(boot_id, sizeof(boot_id));
+	if (!believable(t, boot_id)) {
+		if (ftruncate(fd, 0) < 0 || ftruncate(fd, sizeof(struct table)) < 0) {
+			munmap(t, sizeof(*t));
+			return NULL;
+		}
+		make_new(t, boot_id);
+	}
+	return t;
+}
+
+void table_remove(int dir_fd)
+{
+	unlinkat(dir_fd, TABLE_FILE, 0);
+}
+
+uint64_t table_run_id(const struct table *t)
+{
+	return t->run_id;
+}
+
+uint64_t table_next_instance(struct table *t)
+{
+	return ++t->last_instance;
+}
+
+struct table_slot *table_slots(struct table *t, uint32_t *n)
+{
+	*n = t->used_slots;
+	return t->slots;
+}
+
+struct table_slot *table_slot(struct table *t, uint32_t slot)
+{
+	if (slot >= LINK_SLOTS)
+		return NULL;
+	for (; t->used_slots <= slot; t->used_slots++) {
+		t->slots[t->used_slots].pidfd = -1;
+		t->slots[t->used_slots].exec_fd = -1;
+	}
+	return &t->slots[slot];
+}
+
+struct table_place *table_place(struct table *t, uint32_t place)
+{
+	if (place >= LINK_PLACES)
+		return NULL;
+	for (; t->used_places <= place; t->used_places++)
+		t->places[t->used_places].fd = -1;
+	return &t->places[place];
+}
+
+struct table_place *table_places(struct table *t, uint32_t *n)
+{
+	*n = t->used_places;
+	return t->places;
+}
+
+static void unlink_pid(struct table *t, uint32_t slot, pid_t pid)
+{
+	for (uint32_t *p = &by_pid[pid % PID_BUCKETS]; *p; p = &t->slots[*p - 1].next_by_pid) {
+		if (*p == slot + 1) {
+			*p = t->slots[slot].next_by_pid;
+			return;
+		}
+	}
+}
+
+void table_set_pid(struct table *t, uint32_t slot, pid_t pid)
+{
+	struct table_slot *s = &t->slots[slot];
+
+	if (s->child.pid > 0)
+		unlink_pid(t, slot, s->child.pid);
+	s->child.pid = pid;
+	if (pid > 0) {
+		s->next_by_pid = by_pid[pid % PID_BUCKETS];
+		by_pid[pid % PID_BUCKETS] = slot + 1;
+	}
+}
+
+struct table_slot *table_find(struct table *t, pid_t pid, uint32_t *ret_slot)
+{
+	for (uint32_t i = by_pid[pid % PID_BUCKETS]; i; i = t->slots[i - 1].next_by_pid) {
+		if (t->slots[i - 1].child.pid == pid) {
+			*ret_slot = i - 1;
+			return &t->slots[i - 1];
+		}
+	}
+	return NULL;
+}
+
+/* A queue through next_untold fields; an element is in it when its tell was not 0. */
+static void append(struct queue *q, uint32_t *next_of_last, uint32_t *next, uint32_t index)
+{
+	*next = 0;
+	if (q->last)
+		*next_of_last = index + 1;
+	else
+		q->first = index + 1;
+	q->last = index + 1;
+}
+
+void table_tell_slot(struct table *t, uint32_t slot, uint32_t what)
+{
+	struct table_slot *s = &t->slots[slot];
+	bool queued = s->tell != 0;
+
+	s->tell |= what;
+	if (!queued)
+		append(&untold_slots,
+		       untold_slots.last ? &t->slots[untold_slots.last - 1].next_untold : NULL,
+		       &s->next_untold, slot);
+}
+
+int64_t table_pop_slot(struct table *t)
+{
+	int64_t slot = (int64_t)untold_slots.first - 1;
+
+	if (slot >= 0) {
+		untold_slots.first = t->slots[slot].next_untold;
+		if (!untold_slots.first)
+			untold_slots.last = 0;
+	}
+	return slot;
+}
+
+void table_unpop_slot(struct table *t, uint32_t slot)
+{
+	t->slots[slot].next_untold = untold_slots.first;
+	untold_slots.first = slot + 1;
+	if (!untold_slots.last)
+		untold_slots.last = slot + 1;
+}
+
+void table_tell_place(struct table *t, uint32_t place, uint32_t what)
+{
+	struct table_place *p = &t->places[place];
+	bool queued = p->tell != 0;
+
+	p->tell |= what;
+	if (!queued)
+		append(&untold_places,
+		       untold_places.last ? &t->places[untold_places.last - 1].next_untold : NULL,
+		       &p->next_untold, place);
+}
+
+int64_t table_pop_place(struct table *t)
+{
+	int64_t place = (int64_t)untold_places.first - 1;
+
+	if (place >= 0) {
+		untold_places.first = t->places[place].next_untold;
+		if (!untold_places.first)
+			untold_places.last = 0;
+	}
+	return place;
+}
+
+void table_unpop_place(struct table *t, uint32_t place)
+{
+	t->places[place].next_untold = untold_places.first;
+	untold_places.first = place + 1;
+	if (!untold_places.last)
+		untold_places.last = place + 1;
+}
+
+void table_tell_all(struct table *t)
+{
+	untold_slots = untold_places = (struct queue){ 0 };
+	for (uint32_t i = 0; i < t->used_slots; i++) {
+		t->slots[i].tell = 0;
+		if (t->slots[i].child.name[0])
+			table_tell_slot(t, i, TELL_CHILD);
+	}
+	for (uint32_t i = 0; i < t->used_places; i++) {
+		t->places[i].tell = 0;
+		if (t->places[i].name[0])
+			table_tell_place(t, i, 1);
+	}
+}

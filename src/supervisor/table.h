@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table: every child and every stored descriptor, in a file under the run directory that
+ * is mapped shared. It outlives even a SIGKILL of supervisor and manager; the next supervisor
+ * finds in it whom to end and whom to adopt. Two queues run through it: the slots and places
+ * of which the manager has not been told yet.
+ */
+#ifndef FOSTER_SUPERVISOR_TABLE_H
+#define FOSTER_SUPERVISOR_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/link.h"
+
+/* What the manager has not been told of a slot, in the order in which it will be. */
+#define TELL_CHILD       (1U << 0)
+#define TELL_SPAWNED     (1U << 1)
+#define TELL_STARTED     (1U << 2)
+#define TELL_EXITED      (1U << 3)
+#define TELL_UNSIGNALLED (1U << 4)
+
+struct table_slot {
+	struct link_child child; /* child.name[0] == '\0': the slot is free */
+	uint64_t pidfs_inode;    /* 0: this kernel's pidfds have none */
+	uint64_t start_ticks;    /* of /proc/PID/stat; 0: not known */
+	/* These hold for the running supervisor only. */
+	int32_t pidfd;   /* of an adopted process; else -1 */
+	int32_t exec_fd; /* read end of the exec pipe while it is FORKED; else -1 */
+	uint32_t tell;   /* TELL_* */
+	int32_t signal_number, signal_error;
+	uint32_t next_untold; /* queue links: slot + 1, 0: none */
+	uint32_t next_by_pid;
+};
+
+struct table_place {
+	char name[LINK_NAME_MAX + 8]; /* empty: the place is free */
+	int32_t fd;
+	uint32_t next_untold;
+	uint32_t tell; /* 1: STORED, 2: the descriptor itself (FETCH) */
+};
+
+struct table;
+
+/*
+ * Opens or makes the table in the directory dir_fd. What another boot, another version of the
+ * table or a file of a wrong size holds is not believed: the table is then new. Sets errno.
+ */
+struct table *table_open(int dir_fd);
+
+/* The table's file is no longer needed: removes it. */
+void table_remove(int dir_fd);
+
+uint64_t table_run_id(const struct table *);
+uint64_t table_next_instance(struct table *);
+
+/* Slots below *n have been used; the others never. */
+struct table_slot *table_slots(struct table *, uint32_t *n);
+struct table_slot *table_slot(struct table *, uint32_t slot);    /* NULL: no such slot */
+struct table_place *table_place(struct table *, uint32_t place); /* NULL: no such place */
+struct table_place *table_places(struct table *, uint32_t *n);
+
+/* Sets and unsets the slot's pid; table_find finds it. pid 0: no child. */
+void table_set_pid(struct table *, uint32_t slot, pid_t pid);
+struct table_slot *table_find(struct table *, pid_t pid, uint32_t *ret_slot);
+
+/* The queues. pop returns -1 when nothing is left. */
+void table_tell_slot(struct table *, uint32_t slot, uint32_t what);
+int64_t table_pop_slot(struct table *);
+void table_unpop_slot(struct table *, uint32_t slot);
+void table_tell_place(struct table *, uint32_t place, uint32_t what);
+int64_t table_pop_place(struct table *);
+void table_unpop_place(struct table *, uint32_t place);
+
+/* Everything in use is to be told, and nothing else: for a new manager. */
+void table_tell_all(struct table *);
+
+#endif
