@@ -2,7 +2,7 @@
 /*
  * The configuration: read whole, checked whole, then immutable. A struct config is built by
  * config_load() or not at all; the manager swaps the old one for the new one. Nothing of
- * libconfuse leaves config.c.
+ * libconfuse leaves config-parse.c.
  */
 #ifndef FOSTER_MANAGER_CONFIG_H
 #define FOSTER_MANAGER_CONFIG_H
@@ -10,15 +10,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/macro.h"
 
-#define CONFIG_NAME_MAX     63    /* bytes of a service's or socket's name, without the NUL */
-#define CONFIG_SERVICES_MAX 12000 /* services in one config; the supervisor's table holds more */
-#define CONFIG_SOCKETS_MAX  64    /* sockets' addresses passed to one service */
+#define CONFIG_NAME_MAX        63    /* bytes of a service's or socket's name, without the NUL */
+#define CONFIG_SERVICES_MAX    12000 /* services in one config; the supervisor's table holds more */
+#define CONFIG_SOCKETS_MAX     64    /* sockets' addresses passed to one service */
+#define CONFIG_COMMAND_MAX     (64 << 10) /* bytes of one command */
+#define CONFIG_ENVIRONMENT_MAX (64 << 10) /* bytes of one environment */
+#define CONFIG_FILE_MAX        (8 << 20)  /* bytes of one file */
+#define CONFIG_DEPTH_MAX       8          /* files that include one another */
+#define CONFIG_PROBLEMS_MAX    1000       /* problems told of one config */
 
 enum restart_policy {
 	RESTART_NO,
@@ -87,8 +93,10 @@ struct service_config {
 	struct service_limit *limits;
 	size_t n_limits;
 
-	char **environment; /* "NAME=value": environment-file first, then environment */
-	char **sockets;     /* names of socket sections, in the order of the fds passed */
+	char **group_names;     /* the option groups, as written */
+	char *environment_file; /* as written; its variables are in environment */
+	char **environment;     /* "NAME=value": environment-file first, then environment */
+	char **sockets;         /* names of socket sections, in the order of the fds passed */
 
 	bool daemon;
 	int death_signal; /* SIGKILL unless set */
@@ -124,6 +132,8 @@ struct config {
 	size_t n_services;
 	struct socket_config **sockets;
 	size_t n_sockets;
+
+	struct name_index *service_index, *socket_index; /* of config_find_*() */
 };
 
 /*
@@ -161,6 +171,10 @@ void config_problems_clear(struct config_problems *);
 struct config *config_load(const char *path, struct config_source *source,
 			   struct config_problems *problems);
 struct config *config_free(struct config *); /* always NULL */
+
+/* The service as a section of a config that would give it, defaults included, secrets not hidden. */
+void config_print_service(const struct service_config *service, FILE *f);
+void config_print(const struct config *config, FILE *f);
 
 /* NULL when there is none. Fast (a hash or a sorted index): called per request. */
 const struct service_config *config_find_service(const struct config *, const char *name);

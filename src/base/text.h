@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Text that came from elsewhere: is it UTF-8, what was meant by a misspelt word. Pure. */
+#ifndef FOSTER_BASE_TEXT_H
+#define FOSTER_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macro.h"
+
+/*
+ * Decodes the character at s, of which size bytes may be read. Returns its length, 1 to 4, or 0
+ * when there is none (overlong forms, surrogates and values above U+10FFFF are none) or size
+ * is 0.
+ */
+size_t utf8_decode(const char *s, size_t size, uint32_t *ret);
+
+bool utf8_valid(const char *s); /* the whole string */
+
+/* Puts '?' for each control character but the tabulator, in place; bytes above 127 stay. */
+void text_disarm(char *s);
+
+/*
+ * The name that is nearest to a misspelt word, by edit distance with neighbours swapped as one
+ * step: start with { .word = word }, consider each candidate, then read best: NULL when none is
+ * near enough to be meant. Candidates must outlive the search.
+ */
+struct nearest {
+	const char *word;
+	const char *best;
+	size_t distance;
+};
+void nearest_consider(struct nearest *search, const char *candidate);
+
+#endif
