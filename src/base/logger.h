@@ -14,13 +14,13 @@
 
 enum logger_type {
 	LOGGER_OPEN = 1, /* with the read end of a pipe; one that the number had is replaced */
-	LOGGER_CLOSE,	 /* forget the number: what is in the pipe is written first */
-	LOGGER_QUIT,	 /* write what is in the pipes, and exit */
+	LOGGER_CLOSE,    /* forget the number: what is in the pipe is written first */
+	LOGGER_QUIT,     /* write what is in the pipes, and exit */
 };
 
 struct logger_message {
 	uint32_t type;
-	uint32_t number; /* of the pipe: its service's slot */
+	uint32_t number;            /* of the pipe: its service's slot */
 	char path[LOGGER_PATH_MAX]; /* of the file, absolute; sent up to its NUL */
 };
 

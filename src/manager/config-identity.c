@@ -38,6 +38,8 @@ struct identities *identities_free(struct identities *ids)
 		return NULL;
 	for (size_t i = 0; i < ids->n_users; i++) {
 		free(ids->users[i].name);
+		free(ids->users[i].home);
+		free(ids->users[i].shell);
 		free(ids->users[i].groups);
 	}
 	for (size_t i = 0; i < ids->n_groups; i++)
@@ -90,7 +92,9 @@ static void look_up_user(struct identity_user *user)
 	user->uid = pw->pw_uid;
 	user->gid = pw->pw_gid;
 	user->has_group = true;
-	user->error = list_groups(user, pw->pw_name);
+	user->home = strdup(pw->pw_dir);
+	user->shell = strdup(pw->pw_shell);
+	user->error = user->home && user->shell ? list_groups(user, pw->pw_name) : -ENOMEM;
 }
 
 const struct identity_user *identities_user(struct identities *ids, const char *name)

@@ -12,7 +12,8 @@
 
 struct identity_user {
 	char *name;
-	int error; /* -ENOENT: there is none */
+	int error;          /* -ENOENT: there is none */
+	char *home, *shell; /* of the account; NULL: none */
 	uid_t uid;
 	bool has_group; /* false: a number that no account has */
 	gid_t gid;

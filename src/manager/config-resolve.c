@@ -85,6 +85,8 @@ static bool resolve_user(struct loader *l, const struct service_draft *draft)
 	}
 	s->uid = user->uid;
 	s->gid = user->gid;
+	if (user->home && (!(s->home = strdup(user->home)) || !(s->shell = strdup(user->shell))))
+		l->out_of_memory = true;
 	for (size_t i = 0; i < user->n_groups; i++)
 		l->out_of_memory |= add_gid(s, user->groups[i]) < 0;
 	return true;

@@ -52,6 +52,8 @@ struct service_config *service_config_free(struct service_config *s)
 	for (size_t i = 0; i < service_options.n; i++)
 		option_clear(&service_options.options[i], s);
 	free(s->groups);
+	free(s->home);
+	free(s->shell);
 	free(s->name);
 	free(s->file);
 	free(s);

@@ -11,41 +11,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "manager/logs.h"
 #include "manager/service.h"
 
 #define LOG_TAIL_BYTES 8192
 #define LOG_TAIL_LINES 10
-
-/* The length of the UTF-8 character at p, 0 when it is none. */
-static size_t utf8_length(const unsigned char *p)
-{
-	static const struct {
-		unsigned char mask, lead;
-		size_t length;
-	} forms[] = { { 0x80, 0x00, 1 }, { 0xe0, 0xc0, 2 }, { 0xf0, 0xe0, 3 }, { 0xf8, 0xf0, 4 } };
-
-	for (size_t i = 0; i < ELEMENTSOF(forms); i++) {
-		if ((p[0] & forms[i].mask) != forms[i].lead)
-			continue;
-		for (size_t j = 1; j < forms[i].length; j++) {
-			if ((p[j] & 0xc0) != 0x80)
-				return 0;
-		}
-		return forms[i].length;
-	}
-	return 0;
-}
-
-/* Overlong forms, surrogates and what lies beyond Unicode look right and are not. */
-static bool is_character(const unsigned char *p, size_t n)
-{
-	json_t *string = n > 0 ? json_stringn((const char *)p, n) : NULL;
-
-	json_decref(string);
-	return string != NULL;
-}
 
 /* Services say what they like; JSON is UTF-8: what is none becomes a question mark. */
 json_t *control_string(const char *text)
@@ -56,14 +28,13 @@ json_t *control_string(const char *text)
 	if (string)
 		return string;
 	copy = strdup(text);
-	for (unsigned char *p = (unsigned char *)copy; p && *p;) {
-		size_t n = utf8_length(p);
+	for (char *p = copy, *end = copy + strlen(text); copy && p < end;) {
+		uint32_t value;
+		size_t n = utf8_decode(p, end - p, &value);
 
-		if (!is_character(p, n)) {
+		if (n == 0)
 			*p = '?';
-			n = 1;
-		}
-		p += n;
+		p += MAX(n, (size_t)1);
 	}
 	string = copy ? json_string(copy) : NULL;
 	free(copy);
@@ -152,7 +123,7 @@ json_t *control_service_json(const struct service *s, bool full)
 	bool up = s->pid > 0 && m->started;
 	json_t *object = json_object();
 
-	machine_reason(m, now, reason, sizeof(reason));
+	machine_reason(m, s->config, now, reason, sizeof(reason));
 	json_object_set_new(object, "name", json_string(s->config->name));
 	json_object_set_new(object, "description", text_or_null(s->config->description));
 	json_object_set_new(object, "state", json_string(service_state_to_string(m->state)));

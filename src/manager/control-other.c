@@ -35,9 +35,9 @@ static json_t *problems_json(const struct config_problems *problems)
 	for (size_t i = 0; i < problems->n; i++) {
 		const struct config_problem *p = &problems->items[i];
 
-		json_array_append_new(list, json_pack("{s:o, s:i, s:o}", "file",
-						      control_string(p->file), "line", p->line,
-						      "text", control_string(p->text)));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:i, s:o}", "file", control_string(p->file),
+						"line", p->line, "text", control_string(p->text)));
 	}
 	return list;
 }
@@ -114,8 +114,7 @@ void control_announce(struct call *call)
 			      "nobody listens to announcements");
 	else
 		control_reply(call, HTTP_OK,
-			      json_pack("{s:s, s:i}", "result", "ok", "listeners",
-					(int)listeners));
+			      json_pack("{s:s, s:i}", "result", "ok", "listeners", (int)listeners));
 }
 
 void control_version(struct call *call)

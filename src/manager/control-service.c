@@ -18,7 +18,12 @@
 #include "manager/service.h"
 #include "manager/shutdown.h"
 
-enum verb { VERB_START, VERB_STOP, VERB_RESTART, VERB_JOIN };
+enum verb {
+	VERB_START,
+	VERB_STOP,
+	VERB_RESTART,
+	VERB_JOIN
+};
 
 /* One request that waits. */
 struct waiter {
@@ -88,8 +93,7 @@ static const char *result_of(const struct waiter *w, size_t i)
 	switch (w->verb) {
 	case VERB_STOP: return machine_is_active(m) ? "failed" : "ok";
 	case VERB_JOIN: return m->ever_ended ? "ended" : "not-running";
-	default:
-		return m->state == STATE_RUNNING || m->state == STATE_EXITED ? "ok" : "failed";
+	default: return m->state == STATE_RUNNING || m->state == STATE_EXITED ? "ok" : "failed";
 	}
 }
 
@@ -102,7 +106,7 @@ static json_t *result_json(const struct waiter *w, size_t i)
 
 	service_next(s, reason, sizeof(reason));
 	if (m->state != STATE_WAITING)
-		machine_reason(m, now_monotonic(), reason, sizeof(reason));
+		machine_reason(m, s->config, now_monotonic(), reason, sizeof(reason));
 	machine_end(m, end, sizeof(end));
 	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:o, s:o}", "name", s->config->name, "result",
 			 result_of(w, i), "state", service_state_to_string(m->state), "reason",
@@ -273,8 +277,8 @@ static void stop_with_dependents(struct service *s, struct spread *l)
 	spread(l, s, false);
 	for (size_t i = l->n; i > 0; i--) {
 		if (l->list[i - 1] == s || l->list[i - 1]->machine.desired_up)
-			service_stop(l->list[i - 1], l->list[i - 1] == s ? REASON_COMMAND :
-									   REASON_DEPENDENCY);
+			service_stop(l->list[i - 1],
+				     l->list[i - 1] == s ? REASON_COMMAND : REASON_DEPENDENCY);
 	}
 }
 
@@ -310,8 +314,8 @@ static size_t all_of(struct manager *m, enum verb verb, struct service **ret)
 	for (size_t i = 0; i < m->n_services; i++) {
 		struct service *s = m->services[i];
 
-		if (verb == VERB_START ? s->config->autostart :
-					 machine_is_active(&s->machine) || s->machine.desired_up)
+		if (verb == VERB_START ? s->config->autostart
+				       : machine_is_active(&s->machine) || s->machine.desired_up)
 			ret[n++] = s;
 	}
 	return n;
@@ -335,8 +339,8 @@ static void act(struct call *call, enum verb verb)
 		return;
 	}
 	if (verb != VERB_STOP && call->service && call->service->orphaned) {
-		control_error(call, 409, "it can be stopped",
-			      "%s is in no configuration any more", call->service->config->name);
+		control_error(call, 409, "it can be stopped", "%s is in no configuration any more",
+			      call->service->config->name);
 		return;
 	}
 	list[0] = call->service;
@@ -354,8 +358,7 @@ static void act(struct call *call, enum verb verb)
 	}
 	w->next = waiters;
 	waiters = w;
-	wait_or_finish(w, !control_text(call, "wait") || control_flag(call, "wait"),
-		       USEC_INFINITY);
+	wait_or_finish(w, !control_text(call, "wait") || control_flag(call, "wait"), USEC_INFINITY);
 }
 
 /* --- the requests ----------------------------------------------------------------------- */
@@ -397,8 +400,7 @@ void control_signal(struct call *call)
 
 	if (signo < 0) {
 		control_error(call, HTTP_BADREQUEST, "a name such as HUP, or a number",
-			      name ? "'%s' is no signal" : "no signal was given",
-			      name ? name : "");
+			      name ? "'%s' is no signal" : "no signal was given", name ? name : "");
 		return;
 	}
 	log_info("%s: %s asked for by %s", service_label(call->service), signal_to_string(signo),

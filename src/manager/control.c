@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,7 +26,7 @@
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
-#define BACKLOG	    256
+#define BACKLOG     256
 #define BODY_MAX    (64 * 1024)
 #define HEADERS_MAX (16 * 1024)
 #define GROUPS_MAX  256
@@ -134,8 +135,7 @@ int control_number(struct call *call, const char *name, uint64_t missing, uint64
 	if (!text)
 		return 0;
 	if (parse_int(text, 0, INT64_MAX, &number) < 0) {
-		control_error(call, HTTP_BADREQUEST, NULL, "%s=%s: not a whole number", name,
-			      text);
+		control_error(call, HTTP_BADREQUEST, NULL, "%s=%s: not a whole number", name, text);
 		return -EINVAL;
 	}
 	*ret = number;
@@ -216,8 +216,9 @@ static void dispatch(struct call *call, char *path, enum access access)
 		return;
 	}
 	if (access < route->access) {
-		control_error(call, 403, "be root, the user that fosterd runs as, or a member of "
-					 "the configuration's control-group",
+		control_error(call, 403,
+			      "be root, the user that fosterd runs as, or a member of "
+			      "the configuration's control-group",
 			      "%s may not do that", call->peer);
 		return;
 	}
@@ -248,9 +249,8 @@ static void on_request(struct evhttp_request *request, void *arg)
 	if (query)
 		evhttp_parse_query_str(query, &params);
 	call.query = &params;
-	path = uri && evhttp_uri_get_path(uri) ?
-		       evhttp_uridecode(evhttp_uri_get_path(uri), 0, NULL) :
-		       NULL;
+	path = uri && evhttp_uri_get_path(uri) ? evhttp_uridecode(evhttp_uri_get_path(uri), 0, NULL)
+					       : NULL;
 	if (path)
 		dispatch(&call, path, access);
 	else

@@ -35,7 +35,11 @@ void control_service_gone(struct service *);
 
 /* --- between the control*.c files ------------------------------------------------------- */
 
-enum access { ACCESS_NONE, ACCESS_READ, ACCESS_ALL };
+enum access {
+	ACCESS_NONE,
+	ACCESS_READ,
+	ACCESS_ALL
+};
 
 /* One request. */
 struct call {
@@ -43,7 +47,7 @@ struct call {
 	struct evhttp_request *request;
 	struct evkeyvalq *query;
 	struct service *service; /* of a path that names one; else NULL */
-	char peer[64];		 /* "uid 1000, pid 123" */
+	char peer[64];           /* "uid 1000, pid 123" */
 };
 
 /* Reply and be done; object is taken. */

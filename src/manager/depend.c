@@ -30,11 +30,11 @@ static int link_names(struct manager *m, struct service *s, char **names, bool n
 
 		if (!other || other == s)
 			continue;
-		error = needs ? add(&s->requires, &s->n_requires, other) :
-				add(&s->after, &s->n_after, other);
+		error = needs ? add(&s->requires, &s->n_requires, other)
+			      : add(&s->after, &s->n_after, other);
 		if (error == 0)
-			error = needs ? add(&other->required_by, &other->n_required_by, s) :
-					add(&other->before, &other->n_before, s);
+			error = needs ? add(&other->required_by, &other->n_required_by, s)
+				      : add(&other->before, &other->n_before, s);
 		if (error < 0)
 			return error;
 	}
@@ -82,8 +82,8 @@ static bool has_settled(const struct service *s)
 const struct service *depend_waits_for(const struct service *s)
 {
 	for (size_t i = 0; i < s->n_requires; i++) {
-		if (!machine_satisfies(&s->requires[i]->machine))
-			return s->requires[i];
+		if (!machine_satisfies(&s->requires[i] -> machine))
+		return s->requires[i];
 	}
 	for (size_t i = 0; i < s->n_after; i++) {
 		if (!has_settled(s->after[i]))
@@ -114,7 +114,7 @@ bool depend_is_stuck(const struct service *s)
 	if (s->machine.state != STATE_WAITING)
 		return false;
 	for (size_t i = 0; i < s->n_requires; i++) {
-		const struct machine *m = &s->requires[i]->machine;
+		const struct machine *m = &s->requires[i] -> machine;
 
 		if (m->state == STATE_FAILED || (m->state == STATE_STOPPED && !m->desired_up))
 			return true;

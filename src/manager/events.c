@@ -16,7 +16,7 @@
 #include "base/units.h"
 #include "manager/service.h"
 
-#define RING	     1024
+#define RING         1024
 #define UNREAD_MAX   (1U << 20) /* bytes that a follower may leave unread */
 #define TYPE_SERVICE "service"
 
@@ -164,7 +164,7 @@ void events_service(struct service *s)
 	char reason[REASON_TEXT_MAX];
 	const struct machine *m = &s->machine;
 
-	machine_reason(m, now_monotonic(), reason, sizeof(reason));
+	machine_reason(m, s->config, now_monotonic(), reason, sizeof(reason));
 	emit(s->manager, TYPE_SERVICE,
 	     json_pack("{s:s, s:s, s:s, s:i, s:i}", "service", s->config->name, "state",
 		       service_state_to_string(m->state), "reason", reason, "pid", (int)s->pid,

@@ -464,14 +464,30 @@ char *machine_end(const struct machine *m, char *buf, size_t size)
 	return buf;
 }
 
+/* What the step was about: the directory, the user, the command. */
+static const char *step_object(int step, const struct service_config *c)
+{
+	switch (step) {
+	case STEP_DIRECTORY: return c->directory;
+	case STEP_USER:
+	case STEP_GROUPS: return c->user;
+	case STEP_GROUP: return c->group ? c->group : c->user;
+	case STEP_EXEC: return c->command[0];
+	default: return NULL;
+	}
+}
+
 /* What happened last, without what comes next. */
-static void reason_words(const struct machine *m, char *buf, size_t size)
+static void reason_words(const struct machine *m, const struct service_config *c, char *buf,
+			 size_t size)
 {
 	if (m->reason == REASON_ENDED) {
 		machine_end(m, buf, size);
 	} else if (m->reason == REASON_SPAWN_FAILED) {
-		snprintf(buf, size, "%s: %s", spawn_step_to_string(m->step),
-			 strerror(m->step_error));
+		const char *object = step_object(m->step, c);
+
+		snprintf(buf, size, "%s%s%.128s: %s", spawn_step_to_string(m->step),
+			 object ? " " : "", object ? object : "", strerror(m->step_error));
 	} else {
 		snprintf(buf, size, "%s", m->reason ? reason_to_string(m->reason) : "");
 	}
@@ -484,12 +500,13 @@ static const char *ordinal(unsigned n)
 	return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
 }
 
-char *machine_reason(const struct machine *m, uint64_t now, char *buf, size_t size)
+char *machine_reason(const struct machine *m, const struct service_config *config, uint64_t now,
+		     char *buf, size_t size)
 {
 	char delay[DURATION_TEXT_MAX];
 	size_t n;
 
-	reason_words(m, buf, size);
+	reason_words(m, config, buf, size);
 	n = strlen(buf);
 	if (m->state == STATE_BACKOFF)
 		snprintf(buf + n, size - n, "%s%u%s retry in %s", n ? ", " : "", m->attempts,

@@ -131,9 +131,13 @@ void machine_init(struct machine *, uint64_t now);
 /* One event; the actions to be carried out. Every pair of state and event has a meaning. */
 unsigned machine_step(struct machine *, enum machine_event, const struct machine_facts *);
 
-/* The reason in words: "exit 1, 4th retry in 3.2s", "stopped by command". Returns buf. */
-#define REASON_TEXT_MAX 192
-char *machine_reason(const struct machine *, uint64_t now, char *buf, size_t size);
+/*
+ * The reason in words: "exit 1, 4th retry in 3.2s", "chdir /srv/x: No such file or directory".
+ * config tells what a failed step was about. Returns buf.
+ */
+#define REASON_TEXT_MAX 256
+char *machine_reason(const struct machine *, const struct service_config *config, uint64_t now,
+		     char *buf, size_t size);
 
 /* The last end in words: "exit 1", "killed by SIGSEGV (core dumped)"; "" when it never ended. */
 char *machine_end(const struct machine *, char *buf, size_t size);

@@ -50,7 +50,7 @@ enum {
 	PLACE_CONTROL = LINK_SLOTS,
 	PLACE_NOTIFY,
 	PLACE_CONFIG,
-	PLACE_LOGGER,	      /* the logger's standard input */
+	PLACE_LOGGER,         /* the logger's standard input */
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
 	PLACE_SOCKETS = LINK_SLOTS + 16,
 };

@@ -11,11 +11,11 @@
 
 #define NOTE_VERSION 1
 
-#define FLAG_DESIRED_UP	    (1U << 0)
+#define FLAG_DESIRED_UP     (1U << 0)
 #define FLAG_RESTART_WANTED (1U << 1)
-#define FLAG_KILLED	    (1U << 2)
-#define FLAG_MAIN_ENDED	    (1U << 3)
-#define FLAG_EVER_ENDED	    (1U << 4)
+#define FLAG_KILLED         (1U << 2)
+#define FLAG_MAIN_ENDED     (1U << 3)
+#define FLAG_EVER_ENDED     (1U << 4)
 #define FLAG_ENDED_UNKNOWN  (1U << 5)
 #define FLAG_FAILED_START   (1U << 6)
 

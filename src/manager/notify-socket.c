@@ -19,9 +19,9 @@
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
-#define MESSAGE_MAX   4096
-#define MESSAGES_TURN 256
-#define ANCESTORS_MAX 32
+#define MESSAGE_MAX    4096
+#define MESSAGES_TURN  256
+#define ANCESTORS_MAX  32
 #define RECEIVE_BUFFER (8 << 20)
 
 struct notify_socket {
@@ -234,8 +234,8 @@ int notify_socket_init(struct manager *m)
 
 	if (!n)
 		return -ENOMEM;
-	n->fd = supervisor_link_stored(m, PLACE_NOTIFY) ? supervisor_link_fetch(m, PLACE_NOTIFY) :
-							  -ENOENT;
+	n->fd = supervisor_link_stored(m, PLACE_NOTIFY) ? supervisor_link_fetch(m, PLACE_NOTIFY)
+							: -ENOENT;
 	if (n->fd < 0) {
 		n->fd = make_socket(m);
 		if (n->fd < 0)

@@ -41,8 +41,8 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 		return -ESRCH;
 	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name before it may hold anything */
-	if (!p || sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp,
-			 &ret->session) != 4)
+	if (!p ||
+	    sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
 		return -EINVAL;
 	return 0;
 }

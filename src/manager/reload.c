@@ -86,8 +86,8 @@ static enum reload_action plan_known(const struct service *s, const struct confi
 				     const struct service_config *c, char **ret_differs)
 {
 	bool active = machine_is_active(&s->machine);
-	const struct config *old = active && s->started_with ? s->started_with->config :
-							       s->manager->config->config;
+	const struct config *old =
+		active && s->started_with ? s->started_with->config : s->manager->config->config;
 	const struct service_config *before = config_find_service(old, c->name);
 	bool restart = false;
 
@@ -97,8 +97,8 @@ static enum reload_action plan_known(const struct service *s, const struct confi
 	return only_attributes(*ret_differs) ? RELOAD_PENDING : RELOAD_RESTART;
 }
 
-static int plan_service(struct manager *m, const struct config *new,
-			const struct service_config *c, struct reload_plan *plan)
+static int plan_service(struct manager *m, const struct config *new, const struct service_config *c,
+			struct reload_plan *plan)
 {
 	const struct service *s = manager_find(m, c->name);
 	char *differs = NULL;
@@ -117,7 +117,7 @@ static int make_plan(struct manager *m, const struct config *new, struct reload_
 {
 	int error = 0;
 
-	for (size_t i = 0; i < new->n_services && error == 0; i++)
+	for (size_t i = 0; i < new->n_services &&error == 0; i++)
 		error = plan_service(m, new, new->services[i], plan);
 	for (size_t i = 0; i < m->n_services && error == 0; i++) {
 		const struct service *s = m->services[i];
@@ -269,9 +269,10 @@ static int load(struct manager *m, struct config_source **ret_source, struct con
 
 	if (!new) {
 		config_source_free(source);
-		return problems->n > 0 ? error_set(e, -EINVAL, "the configuration has errors; "
-							       "nothing was changed") :
-					 error_set(e, -ENOMEM, "out of memory");
+		return problems->n > 0 ? error_set(e, -EINVAL,
+						   "the configuration has errors; "
+						   "nothing was changed")
+				       : error_set(e, -ENOMEM, "out of memory");
 	}
 	*ret_source = source;
 	*ret_config = new;

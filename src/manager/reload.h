@@ -15,10 +15,10 @@
 struct manager;
 
 enum reload_action {
-	RELOAD_KEEP,	/* nothing to do; options that need no restart hold at once */
-	RELOAD_START,	/* new */
+	RELOAD_KEEP,    /* nothing to do; options that need no restart hold at once */
+	RELOAD_START,   /* new */
 	RELOAD_RESTART, /* what it runs, or how, changed */
-	RELOAD_STOP,	/* gone from the configuration */
+	RELOAD_STOP,    /* gone from the configuration */
 	RELOAD_PENDING, /* holds from the next start: daemon, death-signal */
 };
 const char *reload_action_to_string(enum reload_action);

@@ -70,8 +70,7 @@ static struct service_config *make_orphan_config(const struct link_child *child)
 
 static struct service *add_orphan(struct manager *m, const struct link_child *child)
 {
-	struct service **bigger =
-		realloc(m->services, (m->n_services + 1) * sizeof(*m->services));
+	struct service **bigger = realloc(m->services, (m->n_services + 1) * sizeof(*m->services));
 	struct service_config *config = bigger ? make_orphan_config(child) : NULL;
 	struct service *s = config ? service_new(m, config) : NULL;
 
@@ -199,11 +198,10 @@ static void catch_up(struct manager *m, const struct link_child *child)
 	else if (child->state == CHILD_RUNNING && s->machine.state == STATE_STARTING)
 		service_started(s, child);
 	else if (child->state == CHILD_NONE && lost_its_process(s))
-		service_event(s, EVENT_NOT_STARTED,
-			      (struct machine_facts){ .step = child->step ? (int)child->step :
-									    STEP_FORK,
-						      .error = child->error ? child->error :
-									      EINTR });
+		service_event(
+			s, EVENT_NOT_STARTED,
+			(struct machine_facts){ .step = child->step ? (int)child->step : STEP_FORK,
+						.error = child->error ? child->error : EINTR });
 	else if (s->machine.state == STATE_STOPPING && s->machine.main_ended && trees_watch(s))
 		service_event(s, EVENT_EMPTY, (struct machine_facts){ 0 });
 	else

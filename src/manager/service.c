@@ -193,7 +193,7 @@ static void log_change(const struct service *s, enum service_state before)
 {
 	char reason[REASON_TEXT_MAX];
 
-	machine_reason(&s->machine, now_monotonic(), reason, sizeof(reason));
+	machine_reason(&s->machine, s->config, now_monotonic(), reason, sizeof(reason));
 	switch (s->machine.state) {
 	case STATE_RUNNING: log_info("%s: running", service_label(s)); break;
 	case STATE_BACKOFF:
@@ -203,8 +203,8 @@ static void log_change(const struct service *s, enum service_state before)
 		break;
 	case STATE_STOPPED:
 	case STATE_EXITED:
-		log_info("%s: %s (%s)", s->config->name,
-			 service_state_to_string(s->machine.state), reason);
+		log_info("%s: %s (%s)", s->config->name, service_state_to_string(s->machine.state),
+			 reason);
 		break;
 	case STATE_STARTING:
 		if (s->machine.restarts > 0 && before != STATE_WAITING)
@@ -216,8 +216,7 @@ static void log_change(const struct service *s, enum service_state before)
 
 static void after_state_change(struct service *s, enum service_state before)
 {
-	if (s->machine.state != STATE_STARTING && s->machine.state != STATE_RUNNING &&
-	    s->watchdog)
+	if (s->machine.state != STATE_STARTING && s->machine.state != STATE_RUNNING && s->watchdog)
 		evtimer_del(s->watchdog);
 	if (s->machine.state == STATE_RUNNING)
 		arm_watchdog(s);
@@ -328,8 +327,7 @@ void service_spawned(struct service *s, const struct link_child *child)
 	if (child->step == STEP_FORK) {
 		spawn_done(s);
 		service_event(s, EVENT_NOT_STARTED,
-			      (struct machine_facts){ .step = child->step,
-						      .error = child->error });
+			      (struct machine_facts){ .step = child->step, .error = child->error });
 		return;
 	}
 	manager_index_pid(s->manager, s, s->pid, child->pid);
@@ -345,8 +343,7 @@ void service_started(struct service *s, const struct link_child *child)
 	spawn_done(s);
 	if (child->step != STEP_NONE)
 		service_event(s, EVENT_STEP_FAILED,
-			      (struct machine_facts){ .step = child->step,
-						      .error = child->error });
+			      (struct machine_facts){ .step = child->step, .error = child->error });
 	else
 		service_event(s, EVENT_STARTED, (struct machine_facts){ 0 });
 }

@@ -21,7 +21,7 @@ struct service {
 	struct service_config *own_config; /* of one that no configuration names; else NULL */
 	struct config_ref *started_with;   /* what its running instance was started with */
 	struct config_ref *removed_with;   /* its section is gone: the last one that had it */
-	bool orphaned;			   /* its section is gone; it may be stopped */
+	bool orphaned;                     /* its section is gone; it may be stopped */
 
 	struct machine machine;
 	uint32_t slot;
@@ -45,8 +45,8 @@ struct service {
 	struct event timer;
 	bool to_be_removed;
 	struct event *watchdog; /* NULL unless it is used */
-	char *status;		/* sd_notify STATUS; may be NULL */
-	char *pending;		/* options that hold from the next start only; may be NULL */
+	char *status;           /* sd_notify STATUS; may be NULL */
+	char *pending;          /* options that hold from the next start only; may be NULL */
 	uint64_t user_usec, system_usec, max_rss; /* of the last end */
 	struct service *next_by_pid, *next_by_name;
 };

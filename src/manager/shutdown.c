@@ -25,7 +25,7 @@
 
 #define PROGRESS_EVERY 1 /* seconds */
 
-#define EXIT_NOT_FOUND	127 /* the joined command could not be run, as a shell says it */
+#define EXIT_NOT_FOUND   127 /* the joined command could not be run, as a shell says it */
 #define EXIT_NOT_STARTED 126
 
 struct follower {
@@ -38,6 +38,7 @@ struct shutdown {
 	bool under_way, joining, done;
 	struct shutdown_how how;
 	unsigned requests; /* SIGTERM or SIGINT so far */
+	unsigned goodbyes; /* last replies that are on their way */
 	struct follower *followers;
 	struct event *progress, *check;
 };
@@ -132,8 +133,7 @@ static void tell_waiting(struct manager *m, const struct service *s)
 
 	service_next(s, next, sizeof(next));
 	snprintf(text, sizeof(text), "waiting for %s (%s%s%s)", service_label(s),
-		 s->let_end ? "until it ends by itself" :
-			      service_state_to_string(s->machine.state),
+		 s->let_end ? "until it ends by itself" : service_state_to_string(s->machine.state),
 		 next[0] ? ", " : "", next);
 	log_info("%s", text);
 	for (struct follower *f = m->shutdown->followers; f; f = f->next)
@@ -162,8 +162,6 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 
 static void stop_services(struct manager *m)
 {
-	struct shutdown *sd = m->shutdown;
-
 	/* All are told first and then looked at: so each finds those that hold it. */
 	for (size_t i = m->n_services; i > 0; i--) {
 		struct service *s = m->services[i - 1];
@@ -171,8 +169,8 @@ static void stop_services(struct manager *m)
 		if (must_end(m, s)) {
 			s->let_end = false;
 			service_stop(s, REASON_SHUTDOWN);
-		} else if (!sd->joining && !machine_is_active(&s->machine)) {
-			service_stop(s, REASON_SHUTDOWN); /* not to come up meanwhile */
+		} else {
+			service_let_end(s, REASON_SHUTDOWN); /* goes on, but is not restarted */
 		}
 	}
 }
@@ -206,8 +204,30 @@ static bool anything_runs(const struct manager *m)
 	return false;
 }
 
+static void on_goodbye_sent(struct evhttp_request *request, void *arg)
+{
+	struct manager *m = arg;
+
+	if (--m->shutdown->goodbyes == 0)
+		event_base_loopbreak(m->base);
+}
+
+static void say_goodbye(struct manager *m, struct follower *f)
+{
+	struct evhttp_request *request = f->request;
+
+	m->shutdown->followers = f->next;
+	free(f);
+	m->shutdown->goodbyes++;
+	evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
+	evhttp_request_set_on_complete_cb(request, on_goodbye_sent, m);
+	send_json(request, json_pack("{s:s}", "result", "ok"));
+	evhttp_send_reply_end(request);
+}
+
 static void finish(struct manager *m)
 {
+	static const struct timeval last_words = { 0, 200000 };
 	struct shutdown *sd = m->shutdown;
 	bool keep = anything_runs(m);
 
@@ -217,19 +237,12 @@ static void finish(struct manager *m)
 	if (!keep && !logs_quit(m))
 		return;
 	sd->done = true;
-	while (sd->followers) {
-		struct follower *f = sd->followers;
-
-		send_json(f->request, json_pack("{s:s}", "result", "ok"));
-		evhttp_send_reply_end(f->request);
-		evhttp_connection_set_closecb(evhttp_request_get_connection(f->request), NULL,
-					      NULL);
-		sd->followers = f->next;
-		free(f);
-	}
 	supervisor_link_exit(m, sd->how.code, keep);
 	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
-	event_base_loopexit(m->base, NULL);
+	/* Those who follow are told, and have a moment to hear it. */
+	event_base_loopexit(m->base, sd->followers ? &last_words : NULL);
+	while (sd->followers)
+		say_goodbye(m, sd->followers);
 }
 
 static void on_check(evutil_socket_t fd, short what, void *arg)

@@ -27,8 +27,8 @@
  */
 struct bound {
 	char key[LINK_NAME_MAX + 8]; /* empty: the place is free */
-	char path[108];		     /* of a Unix socket's file */
-	int fd;			     /* until it is committed; then the supervisor alone has it */
+	char path[108];              /* of a Unix socket's file */
+	int fd;                      /* until it is committed; then the supervisor alone has it */
 	bool fresh, needed;
 };
 

@@ -19,7 +19,7 @@
 #include "manager/sockets.h"
 #include "manager/supervisor-link.h"
 
-#define WINDOW	   64 /* starts under way: enough to keep every core busy */
+#define WINDOW     64 /* starts under way: enough to keep every core busy */
 #define SLOW_START 1  /* seconds; then a start no longer holds a place in the window */
 
 extern char **environ;
@@ -36,9 +36,9 @@ static struct {
 static bool is_ours(const char *assignment)
 {
 	static const char *const names[] = {
-		"NOTIFY_SOCKET=", "LISTEN_FDS=",    "LISTEN_PID=",     "LISTEN_FDNAMES=",
-		"WATCHDOG_USEC=", "WATCHDOG_PID=",  "FOSTER_INSTANCE=", "FOSTER_CONTROL=",
-		"FOSTER_SERVICE=", "MAINPID=",	    "MANAGERPID=",     "INVOCATION_ID=",
+		"NOTIFY_SOCKET=",  "LISTEN_FDS=",   "LISTEN_PID=",      "LISTEN_FDNAMES=",
+		"WATCHDOG_USEC=",  "WATCHDOG_PID=", "FOSTER_INSTANCE=", "FOSTER_CONTROL=",
+		"FOSTER_SERVICE=", "MAINPID=",      "MANAGERPID=",      "INVOCATION_ID=",
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++) {

@@ -23,7 +23,7 @@
 struct supervisor_link {
 	struct event *readable;
 	struct packet_queue *out;
-	int fetched;		     /* the answer to a FETCH; -1: none yet, -2: an empty place */
+	int fetched; /* the answer to a FETCH; -1: none yet, -2: an empty place */
 	char *stored[LINK_PLACES];
 	char buffer[LINK_MESSAGE_MAX] __attribute__((aligned(8)));
 };

@@ -16,9 +16,9 @@
 #include "manager/proc.h"
 #include "manager/service.h"
 
-#define SWEEP_DELAY	(20 * USEC_PER_MSEC) /* many ends at once are one look */
-#define END_TRIES	50		     /* looks, until nothing new is found */
-#define WATCHED_MAX	32		     /* members watched at a time, of a tree */
+#define SWEEP_DELAY (20 * USEC_PER_MSEC) /* many ends at once are one look */
+#define END_TRIES   50                   /* looks, until nothing new is found */
+#define WATCHED_MAX 32                   /* members watched at a time, of a tree */
 
 /* One process that is waited for. */
 struct member {
@@ -143,8 +143,8 @@ void trees_signal(struct service *s, int signo)
 		struct proc_stat st;
 
 		/* The group of the main process has been signalled as a whole. */
-		if (fd < 0 || (s->pid > 0 && proc_stat(members.pids[i], &st) == 0 &&
-			       st.pgrp == s->pid))
+		if (fd < 0 ||
+		    (s->pid > 0 && proc_stat(members.pids[i], &st) == 0 && st.pgrp == s->pid))
 			continue;
 		if (syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 && errno != ESRCH)
 			log_warning_errno(-errno, "%s: process %d of its tree: signal %d",
@@ -257,8 +257,7 @@ void trees_forget(struct service *s)
 
 /* --- ending what is marked -------------------------------------------------------------- */
 
-static const struct tree_mark *find_mark(const struct tree_mark *marks, size_t n,
-					 uint64_t instance)
+static const struct tree_mark *find_mark(const struct tree_mark *marks, size_t n, uint64_t instance)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (marks[i].instance == instance)
@@ -278,8 +277,7 @@ static bool is_marked(const struct manager *m, pid_t pid, const struct tree_mark
 	if (proc_stat(pid, &st) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (marks[i].main > 0 &&
-		    (st.session == marks[i].main || st.pgrp == marks[i].main))
+		if (marks[i].main > 0 && (st.session == marks[i].main || st.pgrp == marks[i].main))
 			return true;
 	}
 	return false;

@@ -366,12 +366,13 @@ static void run(struct supervisor *s)
 	struct epoll_event events[EVENTS_A_TURN];
 
 	while (!s->ending || s->keeper.pid > 0) {
-		int n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN, keeper_timeout(s));
+		int n;
 
+		manager_link_flush(s);
+		n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN, keeper_timeout(s));
 		for (int i = 0; i < n; i++)
 			handle_event(s, &events[i]);
 		keeper_run(s);
-		manager_link_flush(s);
 	}
 }
 

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * foster-manager: options, start, the loop. Started by fosterd, again and again when need be;
+ * by hand only for --check. See manager.h.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/strv.h"
+#include "manager/control.h"
+#include "manager/depend.h"
+#include "manager/events.h"
+#include "manager/logs.h"
+#include "manager/manager.h"
+#include "manager/notify-socket.h"
+#include "manager/reload.h"
+#include "manager/restore.h"
+#include "manager/service.h"
+#include "manager/shutdown.h"
+#include "manager/sockets.h"
+#include "manager/spawn.h"
+#include "manager/supervisor-link.h"
+#include "manager/tree.h"
+
+#define EXIT_USAGE  2
+#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h, which systemd knows, too */
+
+static const char usage[] =
+	"Usage: foster-manager --check [-c FILE]\n"
+	"\n"
+	"The part of foster that reads the configuration and decides. fosterd starts it; by hand\n"
+	"it checks a configuration and says what is wrong.\n";
+
+static int parse_options(int argc, char **argv, struct manager_options *o)
+{
+	static const struct option long_options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "run-directory", required_argument, NULL, 'r' },
+		{ "join", required_argument, NULL, 'j' },
+		{ "private", no_argument, NULL, 'p' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL },
+	};
+
+	for (int c; (c = getopt_long(argc, argv, "c:hV", long_options, NULL)) != -1;) {
+		switch (c) {
+		case 'c': o->config_path = optarg; break;
+		case 'r': o->run_directory = optarg; break;
+		case 'j': o->join = optarg; break;
+		case 'p': o->private_directory = true; break;
+		case 'k': o->check = true; break;
+		case 'h': fputs(usage, stdout); exit(0);
+		case 'V': puts("foster-manager " PACKAGE_VERSION); exit(0);
+		default: return -EINVAL;
+		}
+	}
+	if (optind < argc && o->check && !o->config_path)
+		o->config_path = argv[optind++];
+	if (optind < argc || (!o->check && !o->run_directory)) {
+		fputs(usage, stderr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Where the configuration is when nobody says. */
+static const char *default_config_path(void)
+{
+	static char path[PATH_MAX];
+	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		return PKGCONFDIR "/foster.conf";
+	if (xdg && *xdg)
+		snprintf(path, sizeof(path), "%s/foster/foster.conf", xdg);
+	else
+		snprintf(path, sizeof(path), "%s/.config/foster/foster.conf", home ? home : "");
+	return path;
+}
+
+/* --- configuration ---------------------------------------------------------------------- */
+
+static void print_problems(const struct config_problems *problems, FILE *to)
+{
+	for (size_t i = 0; i < problems->n; i++) {
+		const struct config_problem *p = &problems->items[i];
+
+		if (p->line > 0)
+			fprintf(to, "%s:%d: %s\n", p->file, p->line, p->text);
+		else
+			fprintf(to, "%s: %s\n", p->file, p->text);
+	}
+}
+
+static struct config *load_or_complain(const char *path, struct config_source *source)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = config_load(path, source, &problems);
+
+	print_problems(&problems, stderr);
+	if (!config)
+		fprintf(stderr, "%s: %zu error%s\n", path, problems.n, problems.n == 1 ? "" : "s");
+	config_problems_clear(&problems);
+	return config;
+}
+
+static int check(const struct manager_options *o)
+{
+	struct config_source *source = config_source_new();
+	struct config *config = source ? load_or_complain(o->config_path, source) : NULL;
+	int code = config ? EXIT_SUCCESS : EXIT_CONFIG;
+
+	if (config && o->join && !config_find_service(config, o->join)) {
+		fprintf(stderr, "--join %s: the configuration has no such service\n", o->join);
+		code = EXIT_CONFIG;
+	}
+	if (code == EXIT_SUCCESS)
+		printf("%s: good, %zu service%s\n", o->config_path, config->n_services,
+		       config->n_services == 1 ? "" : "s");
+	config_free(config);
+	config_source_free(source);
+	return code;
+}
+
+struct config_ref *config_ref_new(struct config *config)
+{
+	struct config_ref *ref = calloc(1, sizeof(*ref));
+
+	if (ref)
+		*ref = (struct config_ref){ .config = config, .refs = 1 };
+	return ref;
+}
+
+struct config_ref *config_ref_get(struct config_ref *ref)
+{
+	if (ref)
+		ref->refs++;
+	return ref;
+}
+
+struct config_ref *config_ref_put(struct config_ref *ref)
+{
+	if (ref && --ref->refs == 0) {
+		config_free(ref->config);
+		free(ref);
+	}
+	return NULL;
+}
+
+/* The one in force, as the last manager kept it; else what the files say now. */
+static int load_config(struct manager *m)
+{
+	struct config *config;
+	_cleanup_close_ int fd = -1;
+
+	if (supervisor_link_stored(m, PLACE_CONFIG))
+		fd = supervisor_link_fetch(m, PLACE_CONFIG);
+	if (fd >= 0 && config_source_restore(fd, &m->source) < 0)
+		log_warning("the configuration in force cannot be read back: reading the files");
+	if (!m->source)
+		m->source = config_source_new();
+	config = m->source ? load_or_complain(m->options.config_path, m->source) : NULL;
+	if (!config)
+		return -EINVAL;
+	if (m->options.join && !config_find_service(config, m->options.join)) {
+		log_error("--join %s: the configuration has no such service", m->options.join);
+		config_free(config);
+		return -EINVAL;
+	}
+	m->config = config_ref_new(config);
+	return m->config ? 0 : -ENOMEM;
+}
+
+/* --- logs' directory -------------------------------------------------------------------- */
+
+static char *default_log_directory(const struct manager_options *o)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char path[PATH_MAX];
+
+	if (o->private_directory)
+		snprintf(path, sizeof(path), "%s/log", o->run_directory);
+	else if (geteuid() == 0)
+		snprintf(path, sizeof(path), "%s", LOGDIR);
+	else if (state && *state)
+		snprintf(path, sizeof(path), "%s/foster/log", state);
+	else
+		snprintf(path, sizeof(path), "%s/.local/state/foster/log", home ? home : "");
+	return strdup(path);
+}
+
+static int make_log_directory(struct manager *m)
+{
+	const char *configured = m->config->config->log_directory;
+	char *path = configured ? strdup(configured) : default_log_directory(&m->options);
+
+	if (!path)
+		return -ENOMEM;
+	m->log_directory = path;
+	for (char *p = path + 1;; p++) {
+		char was = *p;
+
+		if (was != '/' && was != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0750) < 0 && errno != EEXIST)
+			return log_error_errno(-errno, "log-directory %s", path);
+		*p = was;
+		if (was == '\0')
+			return 0;
+	}
+}
+
+/* --- the services ----------------------------------------------------------------------- */
+
+#define BUCKETS 4096
+
+static struct service *by_name[BUCKETS], *by_pid[BUCKETS];
+
+static unsigned name_bucket(const char *name)
+{
+	unsigned hash = 2166136261U;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619U;
+	return hash % BUCKETS;
+}
+
+void manager_index_name(struct manager *m)
+{
+	memset(by_name, 0, sizeof(by_name));
+	for (size_t i = m->n_services; i > 0; i--) {
+		struct service *s = m->services[i - 1];
+		unsigned bucket = name_bucket(s->config->name);
+
+		s->next_by_name = by_name[bucket];
+		by_name[bucket] = s;
+	}
+}
+
+struct service *manager_find(const struct manager *m, const char *name)
+{
+	struct service *s = by_name[name_bucket(name)];
+
+	while (s && strcmp(s->config->name, name) != 0)
+		s = s->next_by_name;
+	return s;
+}
+
+void manager_index_pid(struct manager *m, struct service *s, pid_t old, pid_t new)
+{
+	struct service **p = &by_pid[(unsigned)old % BUCKETS];
+
+	while (old > 0 && *p && *p != s)
+		p = &(*p)->next_by_pid;
+	if (old > 0 && *p)
+		*p = s->next_by_pid;
+	if (new > 0) {
+		s->next_by_pid = by_pid[(unsigned)new % BUCKETS];
+		by_pid[(unsigned)new % BUCKETS] = s;
+	}
+}
+
+struct service *manager_find_pid(const struct manager *m, pid_t pid)
+{
+	struct service *s = pid > 0 ? by_pid[(unsigned)pid % BUCKETS] : NULL;
+
+	while (s && s->pid != pid)
+		s = s->next_by_pid;
+	return s;
+}
+
+int manager_take_slot(struct manager *m, struct service *s)
+{
+	static uint32_t next; /* those below it were taken once: mostly they still are */
+
+	for (uint32_t i = 0; i < LINK_SLOTS; i++) {
+		uint32_t slot = (next + i) % LINK_SLOTS;
+
+		if (m->by_slot[slot])
+			continue;
+		next = slot + 1;
+		s->slot = slot;
+		m->by_slot[slot] = s;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+void manager_free_slot(struct manager *m, struct service *s)
+{
+	if (s->slot == NO_SLOT)
+		return;
+	logs_forget(s);
+	supervisor_link_forget(m, s->slot);
+	m->by_slot[s->slot] = NULL;
+	s->slot = NO_SLOT;
+}
+
+void manager_remove(struct manager *m, struct service *s)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i] != s)
+			continue;
+		memmove(&m->services[i], &m->services[i + 1],
+			(m->n_services - i - 1) * sizeof(*m->services));
+		m->n_services--;
+		break;
+	}
+	log_info("%s: forgotten: no configuration names it", s->config->name);
+	control_service_gone(s);
+	manager_index_name(m);
+	manager_free_slot(m, s);
+	service_free(s);
+	depend_link_all(m);
+}
+
+static int make_services(struct manager *m)
+{
+	const struct config *c = m->config->config;
+
+	m->services = calloc(c->n_services + 1, sizeof(*m->services));
+	if (!m->services)
+		return -ENOMEM;
+	for (; m->n_services < c->n_services; m->n_services++) {
+		struct service *s = service_new(m, c->services[m->n_services]);
+
+		if (!s)
+			return -ENOMEM;
+		m->services[m->n_services] = s;
+	}
+	manager_index_name(m);
+	return 0;
+}
+
+static int give_slots(struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->slot == NO_SLOT && manager_take_slot(m, m->services[i]) < 0)
+			return log_error_errno(-ENOSPC, "%s: more services than fosterd can keep",
+					       m->services[i]->config->name);
+	}
+	return 0;
+}
+
+/* What nobody has told to run or to stop yet. */
+static bool is_new(const struct service *s)
+{
+	return s->machine.state == STATE_STOPPED && s->machine.reason == REASON_NONE;
+}
+
+static void start_services(struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		struct service *s = m->services[i];
+		bool joined = m->options.join && strcmp(s->config->name, m->options.join) == 0;
+
+		if (is_new(s) && (s->config->autostart || joined))
+			service_start(s, REASON_BOOT);
+	}
+}
+
+/* --- start ------------------------------------------------------------------------------ */
+
+static int take_over(struct manager *m)
+{
+	struct error e = { "" };
+	int error;
+
+	sockets_restore(m);
+	error = sockets_bind(m, m->config->config, &e);
+	if (error < 0)
+		return log_error("%s", e.text), error;
+	sockets_commit(m, m->config->config);
+	error = make_services(m);
+	if (error == 0)
+		error = depend_link_all(m);
+	if (error < 0)
+		return log_error_errno(error, "services");
+	restore_apply(m);
+	error = logs_init(m, restore_logger(m));
+	if (error == 0)
+		error = give_slots(m);
+	return error;
+}
+
+static int init(struct manager *m)
+{
+	int error;
+
+	m->base = event_base_new();
+	if (!m->base)
+		return -ENOMEM;
+	if ((error = supervisor_link_open(m)) < 0 || (error = supervisor_link_sync(m)) < 0)
+		return log_error_errno(error, "no link to fosterd, who must start me");
+	error = load_config(m);
+	if (error < 0)
+		return error;
+	if ((error = make_log_directory(m)) < 0 || (error = events_init(m)) < 0 ||
+	    (error = shutdown_init(m)) < 0 || (error = trees_init(m)) < 0 ||
+	    (error = spawn_init(m)) < 0 || (error = sockets_init(m)) < 0)
+		return error;
+	error = take_over(m);
+	if (error < 0)
+		return error;
+	if ((error = notify_socket_init(m)) < 0 || (error = control_init(m)) < 0)
+		return error;
+	reload_save(m);
+	return 0;
+}
+
+static void prepare_process(void)
+{
+	struct rlimit limit;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* fosterd is told of these, and tells us. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void close_all(struct manager *m)
+{
+	control_shutdown(m);
+	notify_socket_shutdown(m);
+	for (size_t i = 0; i < m->n_services; i++)
+		service_free(m->services[i]);
+	free(m->services);
+	logs_shutdown(m);
+	trees_shutdown(m);
+	shutdown_free(m);
+	events_shutdown(m);
+	sockets_shutdown(m);
+	spawn_shutdown();
+	supervisor_link_close(m);
+	config_ref_put(m->config);
+	config_source_free(m->source);
+	free(m->log_directory);
+	event_base_free(m->base);
+}
+
+int main(int argc, char **argv)
+{
+	static struct manager m;
+	int error;
+
+	fd_fill_stdio();
+	log_init("foster-manager");
+	if (parse_options(argc, argv, &m.options) < 0)
+		return EXIT_USAGE;
+	if (!m.options.config_path)
+		m.options.config_path = default_config_path();
+	if (m.options.check)
+		return check(&m.options);
+	prepare_process();
+	error = init(&m);
+	if (error < 0)
+		return error == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
+	supervisor_link_running(&m);
+	restore_catch_up(&m);
+	start_services(&m);
+	event_base_dispatch(m.base);
+	close_all(&m);
+	return EXIT_SUCCESS;
+}
