@@ -405,15 +405,14 @@ static int play_without_stdio(void *arg)
 	for (int daemon = 0; daemon < 2; daemon++) {
 		p = foster_process_new(NULL, run_stdio_closed, NULL);
 		foster_process_set_daemon(p, daemon);
-		if (foster_process_start(p) < 0)
+		/* The parent now holds a pidfd, and a guard. */
+		if (foster_process_start(p) < 0 || run_stdio_closed(NULL) != 0)
 			return 1;
 		finish(p, 0);
-		if (run_stdio_closed(NULL) != 0)
-			return 2;
 		p = foster_process_new_exec(NULL, argv);
 		foster_process_set_daemon(p, daemon);
-		if (foster_process_start(p) < 0)
-			return 3;
+		if (foster_process_start(p) < 0 || run_stdio_closed(NULL) != 0)
+			return 2;
 		finish(p, 0);
 	}
 	return 0;
