@@ -17,6 +17,7 @@
 #include "base/logger.h"
 #include "base/units.h"
 #include "manager/packet-queue.h"
+#include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
@@ -99,8 +100,7 @@ int logs_init(struct manager *m, const struct link_child *child)
 	if (!l->channel || !l->logger)
 		return -ENOMEM;
 	if (child) {
-		l->logger->slot = child->slot;
-		m->by_slot[child->slot] = l->logger;
+		restore_service(m, l->logger, child);
 		return 0;
 	}
 	error = manager_take_slot(m, l->logger);

@@ -112,6 +112,15 @@ static void guess_machine(struct service *s, const struct link_child *child)
 	s->machine.reason = REASON_ADOPTED;
 }
 
+void restore_service(struct manager *m, struct service *s, const struct link_child *child)
+{
+	s->slot = child->slot;
+	m->by_slot[child->slot] = s;
+	if (note_decode(child->note, child->note_size, &s->machine, &s->status, &s->pending) < 0)
+		guess_machine(s, child);
+	take_process(s, child);
+}
+
 static void restore_one(struct manager *m, const struct link_child *child)
 {
 	struct service *s = manager_find(m, child->name);
@@ -122,11 +131,7 @@ static void restore_one(struct manager *m, const struct link_child *child)
 		supervisor_link_forget(m, child->slot);
 		return;
 	}
-	s->slot = child->slot;
-	m->by_slot[child->slot] = s;
-	if (note_decode(child->note, child->note_size, &s->machine, &s->status, &s->pending) < 0)
-		guess_machine(s, child);
-	take_process(s, child);
+	restore_service(m, s, child);
 	if (m->generation == 1 && is_alive(child)) {
 		/* Whatever the last supervisor was about to do with it, this one did not
 		 * decide it: it runs, and is wanted. */

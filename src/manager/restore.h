@@ -8,12 +8,16 @@
 
 struct link_child;
 struct manager;
+struct service;
 
 /* One child of the snapshot; kept until restore_apply(). */
 void restore_child(struct manager *, const struct link_child *);
 
 /* The logger among them, or NULL. */
 const struct link_child *restore_logger(const struct manager *);
+
+/* Gives one service its slot, process and state. */
+void restore_service(struct manager *, struct service *, const struct link_child *);
 
 /*
  * Gives each service its slot, process and state; ends first what daemons of an earlier

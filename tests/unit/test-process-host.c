@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libfoster in programs that make it hard: threads, copies made by fork(), signals, an ignored
+ * SIGCHLD, somebody else's wait(), closed standard streams, few descriptors, many starts.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "process-support.h"
+
+/* Linked with --wrap=ioctl: an old kernel, on which a pidfd does not tell an exit status. */
+static bool kernel_is_old;
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (kernel_is_old) {
+		errno = ENOTTY;
+		return -1;
+	}
+	return __real_ioctl(fd, request, arg);
+}
+
+/* --- threads ------------------------------------------------------------------------------- */
+
+#define THREADS 8
+#define ROUNDS  25
+
+static void *start_and_join(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int code = i;
+
+		finish(started(NULL, run_return, &code), code);
+	}
+	return NULL;
+}
+
+static int play_threads(void *arg)
+{
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, start_and_join, NULL) == 0);
+	/* Plain forks in between must find the lock in order, and leave the children alone. */
+	for (int i = 0; i < ROUNDS; i++) {
+		pid_t copy = fork();
+
+		if (copy == 0)
+			_exit(foster_active_children(NULL, 0) == 0 ? 0 : 1);
+		REQUIRE(WEXITSTATUS(host_wait(copy)) == 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		REQUIRE(pthread_join(threads[i], NULL) == 0);
+	REQUIRE(foster_active_children(NULL, 0) == 0);
+	return 0;
+}
+
+static void test_threads(void **state)
+{
+	assert_int_equal(host_wait(host_start(play_threads, NULL)), 0);
+}
+
+static void *join_it(void *arg)
+{
+	return (void *)(intptr_t)foster_process_join(arg, DEADLINE_MS);
+}
+
+/* Several join one child: each returns, one reaps, all read the same status. */
+static void test_threads_join_one(void **state)
+{
+	pthread_t threads[THREADS];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		foster_process *p = started(NULL, run_forever, NULL);
+
+		for (int i = 0; i < THREADS; i++)
+			pthread_create(&threads[i], NULL, join_it, p);
+		foster_process_terminate(p);
+		for (int i = 0; i < THREADS; i++) {
+			void *r;
+
+			pthread_join(threads[i], &r);
+			assert_int_equal((intptr_t)r, 0);
+		}
+		finish(p, -SIGTERM);
+	}
+}
+
+static bool is_asleep(pid_t tid)
+{
+	char path[64], text[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %31s", text) != 1)
+		text[0] = 0;
+	fclose(file);
+	return text[0] == 'S';
+}
+
+struct joiner {
+	foster_process *process;
+	int tid_pipe;
+};
+
+static void *tell_and_join(void *arg)
+{
+	const struct joiner *j = arg;
+
+	send_int(j->tid_pipe, gettid());
+	foster_process_join(j->process, -1);
+	return NULL;
+}
+
+/* Who joins keeps the object from being freed; a cancelled thread does so no longer. */
+static void test_cancelled_join(void **state)
+{
+	foster_process *p = started(NULL, run_forever, NULL);
+	int fds[2], r = 0;
+	struct joiner joiner = { .process = p };
+	pthread_t thread;
+	pid_t tid;
+
+	make_pipe(fds);
+	joiner.tid_pipe = fds[1];
+	pthread_create(&thread, NULL, tell_and_join, &joiner);
+	tid = receive_int(fds[0]);
+	for (int ms = 0; ms < DEADLINE_MS && !is_asleep(tid); ms++)
+		poll(NULL, 0, 1);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	foster_process_kill(p);
+	assert_int_equal(foster_process_join(p, DEADLINE_MS), 0);
+	r = foster_process_free(p);
+	assert_int_equal(r, 0);
+	close_pipe(fds);
+}
+
+/* --- copies -------------------------------------------------------------------------------- */
+
+static int play_copy(void *arg)
+{
+	foster_process **p = arg;
+	int code;
+
+	REQUIRE(foster_active_children(NULL, 0) == 0);
+	REQUIRE(!foster_process_is_alive(p[0]));
+	REQUIRE(foster_process_join(p[0], -1) == -ECHILD);
+	REQUIRE(foster_process_join(p[1], -1) == -ECHILD);
+	REQUIRE(foster_process_terminate(p[0]) == -ECHILD);
+	REQUIRE(foster_process_exitcode(p[0], &code) == -ECHILD);
+	REQUIRE(foster_process_sentinel(p[0]) == -ECHILD);
+	REQUIRE(foster_process_start(p[2]) == -ECHILD);
+	REQUIRE(foster_process_pid(foster_current_process()) == getpid());
+	/* It may have children of its own, and free its copies of the objects. */
+	code = 3;
+	finish(started(NULL, run_return, &code), 3);
+	REQUIRE(foster_process_free(p[0]) == 0);
+	/* exit() runs the library's handler in the copy, which must not touch p[1]. */
+	exit(0);
+}
+
+static void test_copy_leaves_children_alone(void **state)
+{
+	foster_process *p[] = {
+		started(NULL, run_forever, NULL),
+		foster_process_new(NULL, run_forever, NULL),
+		foster_process_new(NULL, run_forever, NULL),
+	};
+
+	foster_process_set_daemon(p[1], true);
+	assert_int_equal(foster_process_start(p[1]), 0);
+	assert_int_equal(host_wait(host_start(play_copy, p)), 0);
+	assert_int_equal(foster_process_join(p[1], 0), -ETIMEDOUT);
+	assert_true(foster_process_is_alive(p[0]));
+	kill_and_free(p[0]);
+	kill_and_free(p[1]);
+	foster_process_free(p[2]);
+}
+
+/* --- signals and waits --------------------------------------------------------------------- */
+
+static volatile sig_atomic_t ticks;
+
+static void tick(int signo)
+{
+	ticks++;
+}
+
+/* Signals without SA_RESTART all along: start and join go on. */
+static void test_interrupted(void **state)
+{
+	const struct sigaction action = { .sa_handler = tick }, old = { .sa_handler = SIG_DFL };
+	const struct itimerval often = { { 0, 2000 }, { 0, 2000 } }, never = { { 0, 0 }, { 0, 0 } };
+	char *const argv[] = { (char *)"true", NULL };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 50 || ticks < 20; i++) {
+		foster_process *p = foster_process_new_exec(NULL, argv);
+
+		assert_int_equal(foster_process_start(p), 0);
+		assert_int_equal(foster_process_join(p, -1), 0);
+		finish(p, 0);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &old, NULL);
+}
+
+static int run_mask(void *arg)
+{
+	sigset_t now;
+
+	sigprocmask(SIG_BLOCK, NULL, &now);
+	for (int signo = 1; signo < NSIG; signo++) {
+		if (sigismember(&now, signo) == 1 && signo != SIGUSR2)
+			return signo;
+	}
+	return sigismember(&now, SIGUSR2) ? 0 : 255;
+}
+
+/* A forked child has the thread's mask, and start leaves the thread's as it was. */
+static void test_mask(void **state)
+{
+	sigset_t usr2, now;
+
+	sigemptyset(&usr2);
+	sigaddset(&usr2, SIGUSR2);
+	sigprocmask(SIG_SETMASK, &usr2, NULL);
+	finish(started(NULL, run_mask, NULL), 0);
+	assert_int_equal(run_mask(NULL), 0);
+	sigemptyset(&now);
+	sigprocmask(SIG_SETMASK, &now, NULL);
+}
+
+static int play_ignoring(void *arg)
+{
+	int code = 5;
+	bool told = *(bool *)arg;
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	kernel_is_old = !told;
+	for (int i = 0; i < 200; i++) {
+		foster_process *p;
+		int got = -1000, r;
+
+		/* Both ways not to be left with zombies. */
+		action.sa_handler = i % 2 ? SIG_IGN : SIG_DFL;
+		action.sa_flags = i % 2 ? 0 : SA_NOCLDWAIT;
+		sigaction(SIGCHLD, &action, NULL);
+		p = started(NULL, run_return, &code);
+		REQUIRE(foster_process_join(p, DEADLINE_MS) == 0);
+		REQUIRE(!foster_process_is_alive(p));
+		REQUIRE(foster_active_children(NULL, 0) == 0);
+		r = foster_process_exitcode(p, &got);
+		REQUIRE(told ? r == 0 && got == 5 : r == -ENODATA);
+		REQUIRE(foster_process_terminate(p) == 0);
+		REQUIRE(foster_process_free(p) == 0);
+	}
+	return 0;
+}
+
+/* True where this kernel tells the status of a process that somebody else reaped. */
+static bool kernel_tells(void)
+{
+	int code = 5, got = 0;
+	foster_process *p = started(NULL, run_return, &code);
+	bool tells;
+
+	REQUIRE(waitpid(foster_process_pid(p), NULL, 0) > 0);
+	REQUIRE(foster_process_join(p, DEADLINE_MS) == 0);
+	tells = foster_process_exitcode(p, &got) == 0;
+	REQUIRE(!tells || got == 5);
+	REQUIRE(foster_process_free(p) == 0);
+	return tells;
+}
+
+static void test_sigchld_ignored(void **state)
+{
+	bool told = kernel_tells(), never = false;
+
+	assert_int_equal(host_wait(host_start(play_ignoring, &told)), 0);
+	assert_int_equal(host_wait(host_start(play_ignoring, &never)), 0);
+}
+
+static atomic_bool thief_may_go;
+
+static void *wait_for_any(void *arg)
+{
+	while (!thief_may_go) {
+		if (waitpid(-1, NULL, 0) < 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+/* A thread that reaps whatever it finds: all processes end, none is alive for ever. */
+static int play_robbed(void *arg)
+{
+	bool tells = *(bool *)arg;
+	pthread_t thief;
+
+	thief_may_go = false;
+	kernel_is_old = !tells;
+	REQUIRE(pthread_create(&thief, NULL, wait_for_any, NULL) == 0);
+	for (int i = 0; i < 200; i++) {
+		int code = 6, got = -1000, r;
+		foster_process *p = started(NULL, run_return, &code);
+
+		REQUIRE(foster_process_join(p, DEADLINE_MS) == 0);
+		REQUIRE(!foster_process_is_alive(p));
+		r = foster_process_exitcode(p, &got);
+		REQUIRE((r == 0 && got == 6) || (r == -ENODATA && !tells));
+		REQUIRE(foster_process_free(p) == 0);
+	}
+	thief_may_go = true;
+	REQUIRE(pthread_join(thief, NULL) == 0);
+	return 0;
+}
+
+static void test_reaped_by_another(void **state)
+{
+	bool tells = kernel_tells(), never = false;
+
+	assert_int_equal(host_wait(host_start(play_robbed, &tells)), 0);
+	assert_int_equal(host_wait(host_start(play_robbed, &never)), 0);
+}
+
+/* --- descriptors --------------------------------------------------------------------------- */
+
+static int run_count_fds(void *arg)
+{
+	return count_fds();
+}
+
+/* The children have as many descriptors as the parent had, however many siblings they have. */
+static void test_fd_inflation(void **state)
+{
+	foster_process *siblings[20];
+	int before = count_fds();
+
+	for (size_t i = 0; i < ELEMENTSOF(siblings); i++) {
+		siblings[i] = foster_process_new(NULL, run_forever, NULL);
+		foster_process_set_daemon(siblings[i], i % 2);
+		assert_int_equal(foster_process_start(siblings[i]), 0);
+		finish(started(NULL, run_count_fds, NULL), before);
+	}
+	/* Those that have ended but are not freed have descriptors too. */
+	for (size_t i = 0; i < ELEMENTSOF(siblings); i++) {
+		foster_process_kill(siblings[i]);
+		foster_process_join(siblings[i], -1);
+	}
+	finish(started(NULL, run_count_fds, NULL), before);
+	for (size_t i = 0; i < ELEMENTSOF(siblings); i++)
+		finish(siblings[i], -SIGKILL);
+}
+
+static int run_stdio_closed(void *arg)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			return 100 + fd;
+	}
+	return 0;
+}
+
+/* No descriptor of the library's takes the place of a standard stream. */
+static int play_without_stdio(void *arg)
+{
+	char *const argv[] = { (char *)"sh", (char *)"-c",
+			       (char *)"for f in 0 1 2; do [ ! -e /proc/$$/fd/$f ] || exit 9; done",
+			       NULL };
+	foster_process *p;
+
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	for (int daemon = 0; daemon < 2; daemon++) {
+		p = foster_process_new(NULL, run_stdio_closed, NULL);
+		foster_process_set_daemon(p, daemon);
+		/* The parent now holds a pidfd, and a guard. */
+		if (foster_process_start(p) < 0 || run_stdio_closed(NULL) != 0)
+			return 1;
+		finish(p, 0);
+		p = foster_process_new_exec(NULL, argv);
+		foster_process_set_daemon(p, daemon);
+		if (foster_process_start(p) < 0 || run_stdio_closed(NULL) != 0)
+			return 2;
+		finish(p, 0);
+	}
+	return 0;
+}
+
+static void test_without_stdio(void **state)
+{
+	assert_int_equal(host_wait(host_start(play_without_stdio, NULL)), 0);
+}
+
+/* Each step that needs a descriptor fails once; the object may be started again after. */
+static void test_out_of_fds(void **state)
+{
+	foster_process *p = foster_process_new(NULL, run_forever, NULL);
+	struct rlimit old, few;
+	int room, r = -1;
+
+	getrlimit(RLIMIT_NOFILE, &old);
+	foster_process_set_daemon(p, true);
+	for (room = 0; r < 0; room++) {
+		int highest = dup(0);
+
+		close(highest);
+		few = old;
+		few.rlim_cur = highest + room;
+		setrlimit(RLIMIT_NOFILE, &few);
+		r = foster_process_start(p);
+		setrlimit(RLIMIT_NOFILE, &old);
+		if (r < 0) {
+			assert_int_equal(r, -EMFILE);
+			assert_false(foster_process_is_alive(p));
+			assert_int_equal(foster_process_pid(p), 0);
+			assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+		}
+		assert_true(room < 10);
+	}
+	assert_true(room > 2);
+	kill_and_free(p);
+}
+
+/* --- many ---------------------------------------------------------------------------------- */
+
+#define BATCH 50
+
+static void start_batch(foster_process *batch[BATCH])
+{
+	static int code;
+
+	for (int i = 0; i < BATCH; i++) {
+		batch[i] = foster_process_new(NULL, run_return, &code);
+		foster_process_set_daemon(batch[i], i % 2);
+		assert_int_equal(foster_process_start(batch[i]), 0);
+	}
+	for (int i = 0; i < BATCH; i++)
+		finish(batch[i], 0);
+}
+
+/* mallinfo2() counts nothing under ASan, which has its own leak check. */
+static void test_ten_thousand(void **state)
+{
+	foster_process *batch[BATCH];
+	size_t memory;
+	int fds;
+
+	start_batch(batch);
+	memory = mallinfo2().uordblks;
+	fds = count_fds();
+	for (int n = 0; n < 10000; n += BATCH)
+		start_batch(batch);
+	assert_int_equal(count_fds(), fds);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	/* What stdio or a longer name may have taken, not 10,000 times anything. */
+	assert_true(mallinfo2().uordblks < memory + 4096);
+}
+
+static int count_children(void)
+{
+	char path[64];
+	FILE *file;
+	int n = 0, pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "r");
+	if (!file)
+		return -1;
+	while (fscanf(file, "%d", &pid) == 1)
+		n++;
+	fclose(file);
+	return n;
+}
+
+/* Who starts and never asks again does not pile up zombies: a start reaps what has ended. */
+static void test_no_pile_of_zombies(void **state)
+{
+	foster_process *p[100];
+	int code = 0;
+
+	if (count_children() < 0) {
+		print_message(
+			"skipped: needs /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN)\n");
+		skip();
+	}
+	for (size_t i = 0; i < ELEMENTSOF(p); i++) {
+		struct pollfd end = { .events = POLLIN };
+
+		p[i] = started(NULL, run_return, &code);
+		end.fd = foster_process_sentinel(p[i]);
+		assert_int_equal(poll(&end, 1, DEADLINE_MS), 1);
+		assert_true(count_children() <= 1);
+	}
+	for (size_t i = 0; i < ELEMENTSOF(p); i++)
+		finish(p[i], 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		process_test(test_threads),
+		process_test(test_threads_join_one),
+		process_test(test_cancelled_join),
+		process_test(test_copy_leaves_children_alone),
+		process_test(test_interrupted),
+		process_test(test_mask),
+		process_test(test_sigchld_ignored),
+		process_test(test_reaped_by_another),
+		process_test(test_fd_inflation),
+		process_test(test_without_stdio),
+		process_test(test_out_of_fds),
+		process_test(test_ten_thousand),
+		process_test(test_no_pile_of_zombies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
