@@ -45,7 +45,7 @@ static void adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
 	slot->pidfd = pidfd;
 	slot->child.flags |= CHILD_ADOPTED;
 	slot->child.state = CHILD_RUNNING;
-	if (supervisor_watch(s, pidfd, EPOLLIN | EPOLLET, WATCH_ADOPTED, index) < 0)
+	if (supervisor_watch(s, pidfd, EPOLLIN, WATCH_ADOPTED, index) < 0)
 		log_error("%s[%d]: adopted, but its end cannot be watched", slot->child.name,
 			  slot->child.pid);
 }

@@ -51,7 +51,8 @@ static uint64_t pidfs_inode(int pidfd)
 	return st.st_ino;
 }
 
-static uint64_t start_ticks(pid_t pid)
+/* A field of /proc/PID/stat, counted from 1 as in proc(5); at least 3. 0 when it cannot be read. */
+static uint64_t stat_field(pid_t pid, int number)
 {
 	_cleanup_close_ int fd = -1;
 	char path[32], text[1024], *p;
@@ -64,9 +65,24 @@ static uint64_t start_ticks(pid_t pid)
 		return 0;
 	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name before it may hold anything */
-	for (int field = 2; p && field < 22; field++)
+	for (int field = 2; p && field < number; field++)
 		p = strchr(p + 1, ' ');
 	return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+static uint64_t start_ticks(pid_t pid)
+{
+	return stat_field(pid, 22);
+}
+
+/* The kernel shows it as 0 to those who may not know. */
+static bool may_read_status(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	return geteuid() == 0 || (stat(path, &st) == 0 && st.st_uid == geteuid());
 }
 
 void identity_take(pid_t pid, uint64_t *ret_inode, uint64_t *ret_ticks)
@@ -95,14 +111,21 @@ int identity_open(pid_t pid, uint64_t inode, uint64_t ticks)
 	return TAKE_FD(fd);
 }
 
-int identity_exit_status(int pidfd, int *ret_status)
+int identity_exit_status(int pidfd, pid_t pid, int *ret_status)
 {
 	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_EXIT_BIT };
+	int status;
 
-	if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) < 0) /* 6.13 and 6.14: ESRCH once reaped */
-		return -EOPNOTSUPP;
-	if (!(info.mask & PIDFD_INFO_EXIT_BIT))
-		return -EAGAIN;
-	*ret_status = info.exit_code;
+	if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) == 0 && (info.mask & PIDFD_INFO_EXIT_BIT)) {
+		*ret_status = info.exit_code;
+		return 0;
+	}
+	if (!may_read_status(pid))
+		return -ENODATA;
+	status = stat_field(pid, 52);
+	/* It was the zombie that we read of, if it is one still. */
+	if (identity_pidfd_signal(pidfd, 0) < 0)
+		return -ENODATA;
+	*ret_status = status;
 	return 0;
 }

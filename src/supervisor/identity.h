@@ -21,10 +21,10 @@ void identity_take(pid_t pid, uint64_t *ret_inode, uint64_t *ret_ticks);
 int identity_open(pid_t pid, uint64_t inode, uint64_t ticks);
 
 /*
- * How the process of a pidfd ended: PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15. 0;
- * -EAGAIN: it has ended, but its parent has not reaped it yet (the pidfd will hang up);
- * -EOPNOTSUPP: this kernel does not tell.
+ * How the ended process of a pidfd ended. Where somebody has reaped it, PIDFD_GET_INFO with
+ * PIDFD_INFO_EXIT tells (Linux 6.15); while it is a zombie of somebody else, /proc/PID/stat
+ * (field 52, proc(5)), to root and to the process's own user. 0, or -ENODATA: nobody can tell.
  */
-int identity_exit_status(int pidfd, int *ret_status);
+int identity_exit_status(int pidfd, pid_t pid, int *ret_status);
 
 #endif

@@ -102,9 +102,7 @@ void reap_adopted(struct supervisor *s, uint32_t index)
 
 	if (slot->pidfd < 0)
 		return;
-	error = identity_exit_status(slot->pidfd, &status);
-	if (error == -EAGAIN)
-		return; /* its new parent will reap it: edge-triggered, we come back then */
+	error = identity_exit_status(slot->pidfd, slot->child.pid, &status);
 	if (error < 0)
 		slot->child.flags |= CHILD_STATUS_UNKNOWN;
 	slot->pidfd = fd_close(slot->pidfd);

@@ -1,0 +1,212 @@
+"""What dies, and what must not: manager, supervisor, logger, services, in turn."""
+
+import os
+import pathlib
+import signal
+import socket
+import threading
+
+from foster import alive, start_time, until
+from test_services import SLEEP, shell
+
+TWO = f"""
+service keeper {{ command = {SLEEP} }}
+service servant {{ command = {SLEEP} daemon = true }}
+"""
+
+
+def test_manager_killed_nobody_notices(foster, identity):
+    f = foster(TWO, identity=identity)
+    before = {n: f.wait_state(n, "running") for n in ("keeper", "servant")}
+    manager = f.kill_manager()
+    after = f.services()
+    assert f.manager_pid() != manager
+    for name in before:
+        assert after[name]["pid"] == before[name]["pid"]
+        assert after[name]["state"] == "running"
+        assert after[name]["since"] == before[name]["since"]
+        assert after[name]["uptime_us"] >= before[name]["uptime_us"]
+
+
+def test_manager_killed_remembers_decisions(foster):
+    f = foster(f"""
+        service stopped {{ command = {SLEEP} }}
+        service failed  {{ command = {shell("exit 3")} restart = no }}
+        service backing {{ command = {shell("exit 4")} restart-delay = "100s" restart-delay-max = "100s" }}
+        service crashed {{ command = {SLEEP} restart-delay = "1ms" }}
+    """)
+    f.post("/v1/services/stopped/stop")
+    os.kill(f.wait_state("crashed", "running")["pid"], signal.SIGKILL)
+    until(lambda: f.service("crashed")["restarts"] == 1, "it was restarted")
+    f.wait_state("failed", "failed")
+    f.wait_state("backing", "backoff")
+    f.wait_state("crashed", "running")
+    before = f.services()
+    for _ in range(3):
+        f.kill_manager()
+        after = f.services()
+        for name in before:
+            for key in ("state", "desired", "pid", "restarts", "exit", "since"):
+                assert after[name][key] == before[name][key], (name, key)
+    assert after["backing"]["reason"].startswith("exit 4, 2nd retry in ")
+
+
+def test_child_that_ends_while_no_manager_is_there(foster):
+    """Its end is kept for the next manager."""
+    f = foster(f"service a {{ command = {SLEEP} restart = always }}\n"
+               f"service b {{ command = {shell('sleep 0.1; exit 9')} restart = no }}")
+    pid = f.wait_state("a", "running")["pid"]
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "the supervisor reaps by itself")
+    os.kill(manager, signal.SIGKILL)
+    s = until(lambda: (s := f.service("a"))["state"] == "running" and s["pid"] != pid and s)
+    assert s["restarts"] == 1 and s["exit"] == "killed by SIGKILL"
+    assert f.wait_state("b", "failed")["exit_code"] == 9
+
+
+def test_config_in_force_outlives_the_file(foster):
+    f = foster(TWO)
+    pids = {n: f.wait_state(n, "running")["pid"] for n in ("keeper", "servant")}
+    f.write("this is { no configuration")
+    f.kill_manager()
+    assert {n: s["pid"] for n, s in f.services().items()} == pids
+    f.config_path.unlink()
+    f.kill_manager()
+    assert {n: s["pid"] for n, s in f.services().items()} == pids
+
+
+def test_clients_wait_while_the_manager_is_replaced(foster):
+    f = foster(TWO)
+    f.wait_state("keeper", "running")
+    failures, answers = [], []
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            client = socket.socket(socket.AF_UNIX)
+            try:
+                client.connect(str(f.run / "control"))
+            except OSError as error:
+                failures.append(error)
+            finally:
+                client.close()
+            answers.append(1)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for _ in range(5):
+            f.kill_manager()
+            until(lambda: f.answers(), "the next manager answers")
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures and answers
+
+
+def test_supervisor_killed_takes_daemons_along(foster, identity):
+    """Child, grandchild, setsid'ed and twice-forked: all of a daemon's tree goes."""
+    script = ("setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; sleep 1000 & "
+              "echo ready; wait")
+    f = foster(f'service a {{ command = {{"/bin/sh", "-c", "{script}"}} daemon = true }}',
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    manager = f.manager_pid()
+    f.kill_supervisor()
+    until(lambda: not alive(manager), "the manager leaves")
+    # that no process of the test is left is what the suite checks after each test
+
+
+def test_supervisor_killed_leaves_the_others(foster, identity):
+    f = foster(f"""
+        service keeper {{ command = {shell("while :; do echo line; sleep 0.02; done")} }}
+        service servant {{ command = {SLEEP} daemon = true }}
+    """, identity=identity)
+    keeper = f.wait_state("keeper", "running")["pid"]
+    servant = f.wait_state("servant", "running")["pid"]
+    born = start_time(keeper)
+    f.kill_supervisor()
+    until(lambda: not alive(servant), "the daemon is gone", 2)
+    assert alive(keeper)
+    lines = f.log("keeper").count("\n")
+    until(lambda: f.log("keeper").count("\n") > lines, "its log goes on being written")
+    # the next supervisor adopts it, and starts no second copy
+    f.start().wait_up()
+    s = f.wait_state("keeper", "running")
+    assert s["pid"] == keeper and start_time(keeper) == born and s["adopted"]
+    assert f.wait_state("servant", "running")["pid"] != servant
+    # it can be stopped, although it is nobody's child
+    assert f.post("/v1/services/keeper/stop").json["result"] == "ok"
+    assert not alive(keeper)
+
+
+def test_everything_killed_at_once(foster):
+    f = foster(TWO)
+    keeper = f.wait_state("keeper", "running")["pid"]
+    servant = f.wait_state("servant", "running")["pid"]
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.process.kill()
+    os.kill(manager, signal.SIGKILL)
+    f.process.wait(10)
+    until(lambda: not alive(servant), "the kernel ends the daemon")
+    assert alive(keeper)
+    f.start().wait_up()
+    assert f.wait_state("keeper", "running")["pid"] == keeper
+    assert f.wait_state("servant", "running")["pid"] != servant
+
+
+def test_adopted_child_ends(foster):
+    """Its exit status is known where the kernel tells it, and never made up."""
+    f = foster(f"service a {{ command = {shell('read x < /dev/fifo-of-test; exit 7')} restart = no }}"
+               .replace("/dev/fifo-of-test", "$FIFO"),
+               environment={"FIFO": ""}, start=False)
+    fifo = f.directory / "fifo"
+    os.mkfifo(fifo)
+    f.environment["FIFO"] = str(fifo)
+    f.start().wait_up()
+    pid = f.wait_state("a", "running")["pid"]
+    f.kill_supervisor()
+    f.start().wait_up()
+    assert f.service_pid("a") == pid
+    fifo.write_text("go\n")
+    s = f.wait_state("a", "failed")
+    assert s["exit"] in ("exit 7", "ended, nobody saw how")
+
+
+def test_second_supervisor_is_refused(foster):
+    f = foster(TWO)
+    second = foster(TWO, run_directory=f.run, start=False).start()
+    assert second.wait_end() == 1
+    assert "is in use by another fosterd, pid" in second.output()
+    second.process = None
+    assert f.answers()
+
+
+def test_logger_killed(foster):
+    script = shell("i=0; while [ $i -lt 200 ]; do echo $i; i=$((i+1)); sleep 0.005; done; "
+                   "exec sleep 1000")
+    f = foster(f"service a {{ command = {script} }}")
+    until(lambda: f.log("a").count("\n") > 20, "it writes")
+    logger = next(int(p) for p in os.listdir("/proc") if p.isdigit() and
+                  pathlib.Path(f"/proc/{p}/comm").exists() and
+                  pathlib.Path(f"/proc/{p}/comm").read_text() == "foster-log\n" and
+                  os.stat(f"/proc/{p}").st_uid == os.geteuid() and
+                  pathlib.Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(f.pid))
+    os.kill(logger, signal.SIGKILL)
+    until(lambda: "199\n" in f.log("a"), "the next logger goes on")
+    assert f.state("a") == "running"
+
+
+def test_stopped_manager_does_not_hold_up_the_reaping(foster):
+    f = foster(f"service a {{ command = {shell('while :; do (true &); sleep 0.001; done')} }}")
+    f.wait_state("a", "running")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    pid = f.pid
+    until(lambda: pathlib.Path(f"/proc/{pid}/stat").exists())
+    os.kill(manager, signal.SIGCONT)
+    before = f.get("/v1/version").json["orphans_reaped"]
+    until(lambda: f.get("/v1/version").json["orphans_reaped"] > before, "orphans are reaped")
