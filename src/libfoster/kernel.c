@@ -115,7 +115,8 @@ int pidfd_exit_info(int pidfd, int *ret_status)
 {
 	/*
 	 * Between the moment another thread's wait() takes a zombie and the moment the kernel
-	 * files its status lie some microseconds; POLLHUP comes after both.
+	 * files its status lie some microseconds, or more if that thread is preempted there.
+	 * POLLHUP comes after both, and wakes.
 	 */
 	for (int try = 0; try < 10; try++) {
 		struct pidfd_info_v0 info = { .mask = INFO_EXIT_MASK };
@@ -127,7 +128,7 @@ int pidfd_exit_info(int pidfd, int *ret_status)
 			*ret_status = info.exit_code;
 			return 0;
 		}
-		poll(&reaped, 1, 1);
+		poll(&reaped, 1, 100);
 	}
 	return -ENODATA;
 }

@@ -2,7 +2,7 @@
 /*
  * What the library asks of the kernel: pidfds, and descriptors out of the way of stdio. All
  * return a negative errno on failure; all are async-signal-safe. None blocks, but
- * pidfd_exit_info() for some milliseconds in a rare race.
+ * pidfd_exit_info() for a moment, at most a second, in a rare race.
  */
 #ifndef FOSTER_LIBFOSTER_KERNEL_H
 #define FOSTER_LIBFOSTER_KERNEL_H

@@ -113,10 +113,9 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-	/* The child's one thread is not the one that locked it, by its thread id. */
-	pthread_mutex_init(&lock, NULL);
 	if (owner != 0)
 		disown();
+	pthread_mutex_unlock(&lock);
 }
 
 /*

@@ -130,12 +130,12 @@ static void test_search(void **state)
 
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/foster-test-program", directory);
+	setenv("PATH", directory, 1);
 	assert_int_equal(start_argv(&p, empty), -ENOENT);
 	foster_process_free(p);
 	assert_int_equal(start_argv(&p, argv), -ENOENT);
 	/* A file that may not be executed is worth more of an error than its absence. */
 	write_file(path, "#!/bin/sh\nexit 5\n", 0644);
-	setenv("PATH", directory, 1);
 	assert_int_equal(foster_process_start(p), -EACCES);
 	chmod(path, 0755);
 	assert_int_equal(foster_process_start(p), 0);
