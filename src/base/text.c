@@ -2,7 +2,6 @@
 /* UTF-8 and misspelt words: see text.h. */
 #include "base/text.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define NEAREST_MAX 40 /* longer words are not compared: the work grows with the square */
@@ -60,11 +59,26 @@ bool utf8_valid(const char *s)
 	return true;
 }
 
+/* C1 controls work as escape sequences on some terminals. */
+static bool is_control(uint32_t c)
+{
+	return c != '\t' && (c < ' ' || (c >= 0x7f && c < 0xa0));
+}
+
 void text_disarm(char *s)
 {
-	for (; *s; s++) {
-		if (iscntrl((unsigned char)*s) && *s != '\t' && (unsigned char)*s < 128)
-			*s = '?';
+	size_t size = strlen(s);
+
+	while (size > 0) {
+		uint32_t c = 0;
+		size_t n = utf8_decode(s, size, &c);
+
+		if (n == 0 || is_control(c)) {
+			n = MAX(n, (size_t)1);
+			memset(s, '?', n);
+		}
+		s += n;
+		size -= n;
 	}
 }
 

@@ -18,7 +18,7 @@ size_t utf8_decode(const char *s, size_t size, uint32_t *ret);
 
 bool utf8_valid(const char *s); /* the whole string */
 
-/* Puts '?' for each control character but the tabulator, in place; bytes above 127 stay. */
+/* Puts '?' for control characters but the tabulator, and for what is not UTF-8, in place. */
 void text_disarm(char *s);
 
 /*

@@ -2,6 +2,7 @@
 /* What a config says: values, defaults, includes, sources, comparison, speed. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/fd.h"
 #include "base/strv.h"
 #include "base/units.h"
 #include "config-fixture.h"
@@ -483,6 +485,81 @@ static void test_print(void **state)
 	config_free(again);
 }
 
+/* --- what is written about it --- */
+
+static char *read_source_file(const char *name)
+{
+	char path[PATH_MAX], *data;
+
+	snprintf(path, sizeof(path), TOP_SRCDIR "/%s", name);
+	assert_int_equal(fd_read_file(path, 1 << 20, &data, NULL), 0);
+	return data;
+}
+
+static void expect_in_manual(const char *manual, const struct option_table *table)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	option_table_print_mdoc(table, f);
+	assert_int_equal(fclose(f), 0);
+	if (!strstr(manual, text))
+		fail_msg("foster.conf.5 does not have the options as the table has them:\n%s",
+			 text);
+	free(text);
+}
+
+static void test_manual(void **state)
+{
+	char *manual = read_source_file("man/foster.conf.5");
+
+	expect_in_manual(manual, &service_options);
+	expect_in_manual(manual, &socket_options);
+	expect_in_manual(manual, &top_options);
+	free(manual);
+}
+
+/* The table's own defaults and words are possible values; each option is named once. */
+static void test_table(void **state)
+{
+	for (size_t i = 0; i < service_options.n; i++) {
+		const struct option *o = &service_options.options[i];
+		struct service_config object = { 0 };
+
+		assert_int_equal(option_find(&service_options, o->name), i);
+		assert_non_null(o->allowed);
+		assert_non_null(o->help);
+		assert_int_equal(option_set_fallback(o, &object), 0);
+		option_clear(o, &object);
+	}
+}
+
+/* The services that are commented out: lines "#service", "#<tab>option" and "#}". */
+static void uncomment(char *text)
+{
+	for (char *p = strstr(text, "\n#"); p; p = strstr(p + 1, "\n#")) {
+		if (p[2] == '\t' || p[2] == '}' || strncmp(p + 2, "service", 7) == 0)
+			p[1] = ' ';
+	}
+}
+
+static void test_example(void **state)
+{
+	char *text = read_source_file("etc/foster.conf"), *p;
+	struct config *config = fixture_good(text);
+
+	assert_non_null(config_find_service(config, "chat"));
+	config_free(config);
+	uncomment(text);
+	while ((p = strstr(text, "my-database\n")))
+		memcpy(p, "root       ", 11);
+	config = fixture_good(text);
+	assert_int_equal(config->n_services, 3);
+	config_free(config);
+	free(text);
+}
+
 /* --- size --- */
 
 static void test_ten_thousand(void **state)
@@ -527,6 +604,9 @@ int main(void)
 		cmocka_unit_test(test_damaged_source),
 		cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_ten_thousand),
 	};
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* How services look, in a table and in full. */
+#ifndef FOSTER_CTL_SHOW_H
+#define FOSTER_CTL_SHOW_H
+
+#include <jansson.h>
+
+#include "ctl/ctl.h"
+#include "ctl/table.h"
+
+enum colour state_colour(const char *state);
+int state_code(const char *state); /* EXIT_OK when it runs, else EXIT_NOT_RUNNING */
+
+/* "-" for a negative number. Returns buf, or "-". */
+const char *number_text(char *buf, size_t size, int64_t number);
+const char *uptime_text(char *buf, size_t size, int64_t usec);
+
+/* One service, all of it, with its last lines of output. */
+void show_service(const struct ctl *ctl, const json_t *service);
+
+#endif

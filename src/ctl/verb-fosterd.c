@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* fosterctl shutdown, chat and version: what is about fosterd as a whole. */
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/client.h"
+#include "ctl/lines.h"
+
+/* --- shutdown --- */
+
+struct shutdown {
+	const struct ctl *ctl;
+	struct json_lines lines;
+	bool finished; /* the manager said so */
+	bool asked;
+	int code;
+};
+
+static int prepare(struct exchange *e, bool again)
+{
+	struct shutdown *s = e->user;
+	static const char *const targets[2][2] = {
+		{ "/v1/shutdown", "/v1/shutdown?join=1" },
+		{ "/v1/shutdown?all=1", "/v1/shutdown?all=1&join=1" },
+	};
+
+	json_lines_clear(&s->lines);
+	s->asked |= again;
+	e->request =
+		http_request("POST", targets[s->ctl->all][s->ctl->join], NULL, &e->request_size);
+	return e->request ? 0 : -ENOMEM;
+}
+
+static int take_line(void *ctx, const char *line, const json_t *json)
+{
+	struct shutdown *s = ctx;
+	const char *text = member_text(json, "text"), *result = member_text(json, "result");
+	const char *error = member_text(json, "error");
+
+	if (result)
+		s->finished = true;
+	if (error || (result && strcmp(result, "ok") != 0)) {
+		complain("%s", error ? error : result);
+		s->code = EXIT_FAILED;
+	}
+	if (s->ctl->json) {
+		puts(line);
+	} else if (text && !s->ctl->quiet) {
+		print_disarmed(stdout, text);
+		putchar('\n');
+	}
+	fflush(stdout);
+	return 0;
+}
+
+static int take_data(void *ctx, const char *data, size_t size)
+{
+	struct exchange *e = ctx;
+	struct shutdown *s = e->user;
+
+	return json_lines_feed(&s->lines, data, size, take_line, s);
+}
+
+static enum exchange_next done(struct exchange *e)
+{
+	struct shutdown *s = e->user;
+	bool gone = e->error == -ENOENT || e->error == -ECONNREFUSED;
+	_cleanup_json_ json_t *json = NULL;
+
+	if (s->finished || (gone && s->asked))
+		return EXCHANGE_OVER;
+	if (e->error == 0 && e->status == 200)
+		return EXCHANGE_LATER; /* cut off between two managers: ask the next one */
+	json = e->error == 0 ? json_loads(e->body, 0, NULL) : NULL;
+	s->code = client_check(s->ctl, NULL, e->error, e->status, json);
+	return EXCHANGE_OVER;
+}
+
+int verb_shutdown(const struct ctl *ctl, char **args, size_t n)
+{
+	static const struct exchange_ops ops = {
+		.prepare = prepare, .data = take_data, .done = done, .ends_with_fosterd = true
+	};
+	struct shutdown s = { .ctl = ctl };
+	struct exchange e = { .ops = &ops, .user = &s };
+
+	exchange_run(ctl->socket_path, &e, 1, 0);
+	exchange_clear(&e);
+	json_lines_clear(&s.lines);
+	return s.code;
+}
+
+/* --- chat --- */
+
+static char *join_words(char **words, size_t n)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		fprintf(f, "%s%s", i ? " " : "", words[i]);
+	return fclose(f) == 0 ? text : NULL;
+}
+
+int verb_chat(const struct ctl *ctl, char **args, size_t n)
+{
+	_cleanup_answer_ struct answer answer = { 0 };
+	_cleanup_free_ char *text = NULL, *body = NULL;
+	_cleanup_json_ json_t *document = NULL;
+	json_int_t listeners;
+	int code;
+
+	if (strcmp(args[0], "say") != 0) {
+		complain("usage: fosterctl chat say TEXT...");
+		return EXIT_USAGE;
+	}
+	text = join_words(args + 1, n - 1);
+	document = text ? json_pack("{s:s}", "text", text) : NULL;
+	body = document ? json_dumps(document, JSON_COMPACT) : NULL;
+	if (text && !document) {
+		complain("the text is not UTF-8");
+		return EXIT_USAGE;
+	}
+	if (!body)
+		return out_of_memory();
+	client_call_once(ctl, "/v1/announce", body, &answer);
+	code = client_check(ctl, NULL, answer.error, answer.status, answer.json);
+	if (code != EXIT_OK)
+		return code;
+	listeners = member_number(answer.json, "listeners");
+	if (ctl->json)
+		puts(answer.body);
+	else if (!ctl->quiet && listeners >= 0)
+		printf("said to %" JSON_INTEGER_FORMAT " chat room%s\n", listeners,
+		       listeners == 1 ? "" : "s");
+	return EXIT_OK;
+}
+
+/* --- version --- */
+
+int verb_version(const struct ctl *ctl, char **args, size_t n)
+{
+	_cleanup_answer_ struct answer answer = { 0 };
+	const char *version;
+	int code = client_get(ctl, "/v1/version", &answer);
+
+	if (ctl->json) {
+		if (code == EXIT_OK)
+			puts(answer.body);
+		return code;
+	}
+	printf("fosterctl %s\n", PACKAGE_VERSION);
+	if (code != EXIT_OK)
+		return code;
+	version = member_text(answer.json, "version");
+	printf("foster-manager %s, pid %" JSON_INTEGER_FORMAT "\n", version ? version : "?",
+	       member_number(answer.json, "manager_pid"));
+	printf("fosterd pid %" JSON_INTEGER_FORMAT "\n", member_number(answer.json, "pid"));
+	return EXIT_OK;
+}
