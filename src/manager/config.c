@@ -165,14 +165,21 @@ static bool differs(const struct option *o, const struct pair *p)
 	return !option_equal(o, p->a, p->b);
 }
 
+static enum config_effect effect_of(const struct option *o)
+{
+	if (!(o->flags & OPTION_RESTART))
+		return EFFECT_NONE;
+	return o->flags & OPTION_ATTRIBUTE ? EFFECT_PENDING : EFFECT_RESTART;
+}
+
 char *config_diff_service(const struct config *a, const struct service_config *service_a,
 			  const struct config *b, const struct service_config *service_b,
-			  bool *ret_restart)
+			  enum config_effect *ret_effect)
 {
 	const struct pair pair = { a, b, service_a, service_b };
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
-	bool restart = false;
+	enum config_effect effect = EFFECT_NONE;
 	FILE *f = open_memstream(&text, &size);
 	long n = 0;
 
@@ -186,13 +193,13 @@ char *config_diff_service(const struct config *a, const struct service_config *s
 		if (!differs(o, &pair))
 			continue;
 		fprintf(f, "%s%s", n++ ? ", " : "", o->name);
-		restart |= (o->flags & OPTION_RESTART) != 0;
+		effect = MAX(effect, effect_of(o));
 	}
 	if (fclose(f) != 0) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	*ret_restart = restart;
+	*ret_effect = effect;
 	errno = 0;
 	return n ? TAKE_PTR(text) : NULL;
 }

@@ -180,15 +180,21 @@ void config_print(const struct config *config, FILE *f);
 const struct service_config *config_find_service(const struct config *, const char *name);
 const struct socket_config *config_find_socket(const struct config *, const char *name);
 
+/* What becomes of a running instance when options differ; the strongest of them counts. */
+enum config_effect {
+	EFFECT_NONE,    /* they hold at once: restart, stop-timeout, ... */
+	EFFECT_PENDING, /* attributes of the process object, which are set before its start */
+	EFFECT_RESTART, /* what it runs, and as whom: command, user, ... */
+};
+
 /*
  * The names of the options in which two configs of one service differ, comma-separated
  * ("command, environment"), in a string that the caller frees; NULL when they do not differ,
- * or when out of memory with errno set to ENOMEM. ret_restart says whether a running instance
- * must be restarted for them to hold (command, user, ...) or not (restart, stop-timeout, ...).
- * sockets are compared by the addresses of the sections they name, too.
+ * or when out of memory with errno set to ENOMEM. sockets are compared by the addresses of the
+ * sections they name, too.
  */
 char *config_diff_service(const struct config *a, const struct service_config *service_a,
 			  const struct config *b, const struct service_config *service_b,
-			  bool *ret_restart);
+			  enum config_effect *ret_effect);
 
 #endif

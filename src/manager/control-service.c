@@ -30,7 +30,8 @@ struct waiter {
 	struct manager *manager;
 	struct evhttp_request *request;
 	enum verb verb;
-	bool bulk; /* the reply is a list */
+	bool bulk;    /* the reply is a list */
+	bool no_wait; /* that it is under way is enough */
 	struct service **services;
 	uint64_t *instances; /* JOIN: of the process whose end is waited for */
 	size_t n;
@@ -79,7 +80,9 @@ static bool is_done(const struct waiter *w, size_t i)
 	case VERB_JOIN:
 		if (w->instances[i])
 			return s->pid == 0 || s->instance != w->instances[i];
-		return !machine_is_active(m) && service_is_settled(s);
+		/* Nothing ran when it was asked for: what is on its way is waited for. */
+		return m->state != STATE_STARTING &&
+		       (m->state != STATE_WAITING || service_is_settled(s));
 	default: return service_is_settled(s) || m->state == STATE_BACKOFF;
 	}
 }
@@ -89,7 +92,7 @@ static const char *result_of(const struct waiter *w, size_t i)
 	const struct machine *m = &w->services[i]->machine;
 
 	if (!is_done(w, i))
-		return "timeout";
+		return w->no_wait ? "ok" : "timeout";
 	switch (w->verb) {
 	case VERB_STOP: return machine_is_active(m) ? "failed" : "ok";
 	case VERB_JOIN: return m->ever_ended ? "ended" : "not-running";
@@ -206,6 +209,7 @@ static void wait_or_finish(struct waiter *w, bool wait, uint64_t timeout)
 {
 	struct timeval tv = { timeout / USEC_PER_SEC, timeout % USEC_PER_SEC };
 
+	w->no_wait = !wait;
 	if (!wait || all_done(w)) {
 		finish(w);
 		return;

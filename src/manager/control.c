@@ -26,7 +26,7 @@
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
-#define BACKLOG     256
+#define BACKLOG     4096
 #define BODY_MAX    (64 * 1024)
 #define HEADERS_MAX (16 * 1024)
 #define GROUPS_MAX  256

@@ -87,9 +87,9 @@ static const struct option service_table[] = {
 	{ "limit-rttime",      OPTION_LIMIT,    START, .resource = RLIMIT_RTTIME,     .unit = LIMIT_MICROSECONDS, .allowed = ANY_USECS,   .help = "CPU time under real-time scheduling without a blocking call" },
 
 	/* how long it lives */
-	{ "daemon",            OPTION_BOOL,     START, FIELD(daemon),            .allowed = TRUE_FALSE, .fallback = "false",
+	{ "daemon",            OPTION_BOOL,     START | OPTION_ATTRIBUTE, FIELD(daemon),            .allowed = TRUE_FALSE, .fallback = "false",
 	  .help = "Whether it ends with fosterd, and its whole tree with it" },
-	{ "death-signal",      OPTION_SIGNAL,   START | OPTION_LETHAL, FIELD(death_signal), .allowed = ANY_SIGNAL, .fallback = "KILL",
+	{ "death-signal",      OPTION_SIGNAL,   START | OPTION_ATTRIBUTE | OPTION_LETHAL, FIELD(death_signal), .allowed = ANY_SIGNAL, .fallback = "KILL",
 	  .help = "What the kernel sends a daemon when fosterd is killed" },
 	{ "autostart",         OPTION_BOOL,     EVERY, FIELD(autostart),         .allowed = TRUE_FALSE, .fallback = "true",
 	  .help = "Whether it is started when fosterd is" },

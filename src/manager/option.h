@@ -42,6 +42,7 @@ enum option_flag {
 	OPTION_LETHAL = 1 << 4,    /* a signal whose default action ends a process */
 	OPTION_NO_DIFF = 1 << 5,   /* its effect is compared elsewhere */
 	OPTION_BARE_LIST = 1 << 6, /* one element needs no braces */
+	OPTION_ATTRIBUTE = 1 << 7, /* of the process object: a reload restarts nothing for it */
 };
 
 enum limit_unit {

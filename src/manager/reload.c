@@ -61,26 +61,6 @@ static int add_step(struct reload_plan *plan, const char *name, enum reload_acti
 	return 0;
 }
 
-/* Attributes of the process object: they are set before its start, or hold from the next. */
-static bool only_attributes(const char *differs)
-{
-	static const char *const attributes[] = { "daemon", "death-signal" };
-
-	while (*differs) {
-		size_t length = strcspn(differs, ",");
-		bool attribute = false;
-
-		for (size_t i = 0; i < ELEMENTSOF(attributes); i++)
-			attribute = attribute || (strlen(attributes[i]) == length &&
-						  strncmp(attributes[i], differs, length) == 0);
-		if (!attribute)
-			return false;
-		differs += length;
-		differs += strspn(differs, ", ");
-	}
-	return true;
-}
-
 /* Against what the running instance was started with; for one that does not run, the last. */
 static enum reload_action plan_known(const struct service *s, const struct config *new,
 				     const struct service_config *c, char **ret_differs)
@@ -89,12 +69,12 @@ static enum reload_action plan_known(const struct service *s, const struct confi
 	const struct config *old =
 		active && s->started_with ? s->started_with->config : s->manager->config->config;
 	const struct service_config *before = config_find_service(old, c->name);
-	bool restart = false;
+	enum config_effect effect = EFFECT_NONE;
 
-	*ret_differs = before ? config_diff_service(old, before, new, c, &restart) : NULL;
-	if (!*ret_differs || !active || !restart)
+	*ret_differs = before ? config_diff_service(old, before, new, c, &effect) : NULL;
+	if (!*ret_differs || !active || effect == EFFECT_NONE)
 		return RELOAD_KEEP;
-	return only_attributes(*ret_differs) ? RELOAD_PENDING : RELOAD_RESTART;
+	return effect == EFFECT_PENDING ? RELOAD_PENDING : RELOAD_RESTART;
 }
 
 static int plan_service(struct manager *m, const struct config *new, const struct service_config *c,

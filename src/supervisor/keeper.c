@@ -94,7 +94,7 @@ static void log_end(const struct supervisor *s, int status)
 
 void keeper_ended(struct supervisor *s, int status)
 {
-	manager_link_close(s);
+	manager_link_finish(s);
 	if (!s->ending && !s->keeper.ever_ready) {
 		/* It has said itself what is wrong. */
 		s->ending = true;

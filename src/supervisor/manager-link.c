@@ -33,7 +33,7 @@ void manager_link_open(struct supervisor *s)
 	s->link_blocked = false;
 }
 
-void manager_link_close(struct supervisor *s)
+static void close_link(struct supervisor *s)
 {
 	s->link_fd = fd_close(s->link_fd);
 }
@@ -374,11 +374,19 @@ void manager_link_read(struct supervisor *s)
 		if (n == -EAGAIN)
 			return;
 		if (n <= 0) { /* the manager is gone; SIGCHLD tells how */
-			manager_link_close(s);
+			close_link(s);
 			return;
 		}
 		dispatch(s, n, n_fds > 0 ? fd : -1);
 		if (n_fds > 0)
 			fd_close(fd);
 	}
+}
+
+void manager_link_finish(struct supervisor *s)
+{
+	/* Nobody else holds the other end: the last read finds the hang-up, and closes ours. */
+	for (int i = 0; i < LINK_SLOTS && s->link_fd >= 0; i++)
+		manager_link_read(s);
+	close_link(s);
 }

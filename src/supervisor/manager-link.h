@@ -7,7 +7,9 @@
 
 /* A new manager is at the other end: queues all that it must be told. */
 void manager_link_open(struct supervisor *);
-void manager_link_close(struct supervisor *);
+
+/* The manager has ended: handles its last words, and closes the link. */
+void manager_link_finish(struct supervisor *);
 
 /* Handles what the manager sent, a bounded number of messages a call. Never blocks. */
 void manager_link_read(struct supervisor *);

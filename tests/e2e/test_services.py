@@ -229,7 +229,7 @@ def test_requires_and_after(foster):
 def test_waits_for_a_failed_dependency(foster):
     f = foster(f"""
         service web {{ command = {SLEEP} requires = {{db}} }}
-        service db  {{ command = {shell("exit 1")} restart = no }}
+        service db  {{ command = {{"/nonexistent"}} restart = no }}
     """)
     f.wait_state("db", "failed")
     s = f.wait_state("web", "waiting")

@@ -344,7 +344,7 @@ static void test_source(void **state)
 	fixture_remove("env");
 	for (int i = 0; i < 2; i++) {
 		struct config_source *used = i ? restored : source;
-		bool restart;
+		enum config_effect effect;
 
 		again = config_load(fixture_path("foster.conf"), used, &problems);
 		assert_non_null(again);
@@ -352,7 +352,7 @@ static void test_source(void **state)
 		for (size_t k = 0; k < 4; k++) {
 			assert_string_equal(again->services[k]->name, config->services[k]->name);
 			assert_null(config_diff_service(config, config->services[k], again,
-							again->services[k], &restart));
+							again->services[k], &effect));
 		}
 		assert_string_equal(again->services[0]->environment[0], "A=1");
 		config_free(again);
@@ -403,17 +403,18 @@ static void test_damaged_source(void **state)
 
 /* --- comparison --- */
 
-static void expect_diff(const char *a, const char *b, const char *expected, bool restart)
+static void expect_diff(const char *a, const char *b, const char *expected,
+			enum config_effect effect)
 {
 	struct config *x = fixture_good(a), *y = fixture_good(b);
-	bool ret = false;
+	enum config_effect ret = EFFECT_NONE;
 	char *text = config_diff_service(x, config_find_service(x, "web"), y,
 					 config_find_service(y, "web"), &ret);
 
 	if (expected) {
 		assert_non_null(text);
 		assert_string_equal(text, expected);
-		assert_int_equal(ret, restart);
+		assert_int_equal(ret, effect);
 	} else {
 		assert_null(text);
 	}
@@ -425,27 +426,30 @@ static void expect_diff(const char *a, const char *b, const char *expected, bool
 static void test_diff(void **state)
 {
 #define WEB "service web {" CMD
-	expect_diff(WEB "}", "# moved\n\n" WEB "nice = 5 }", "nice", true);
-	expect_diff(WEB "}", "\n" WEB "stop-timeout = 10s }", NULL, false);
-	expect_diff(WEB "}", WEB "stop-timeout = 11s }", "stop-timeout", false);
+	expect_diff(WEB "}", "# moved\n\n" WEB "nice = 5 }", "nice", EFFECT_RESTART);
+	expect_diff(WEB "}", "\n" WEB "stop-timeout = 10s }", NULL, EFFECT_NONE);
+	expect_diff(WEB "}", WEB "daemon = true death-signal = TERM }", "daemon, death-signal",
+		    EFFECT_PENDING);
+	expect_diff(WEB "}", WEB "daemon = true nice = 5 }", "nice, daemon", EFFECT_RESTART);
+	expect_diff(WEB "}", WEB "stop-timeout = 11s }", "stop-timeout", EFFECT_NONE);
 	expect_diff(WEB "}",
 		    "service web { command = {\"/bin/true\", \"x\"} nice = 0 restart = no }",
-		    "command, nice, restart", true);
+		    "command, nice, restart", EFFECT_RESTART);
 	expect_diff(WEB "limit-core = 1 limit-as = 2 }", WEB "limit-as = 2 limit-core = 1 }", NULL,
-		    false);
-	expect_diff(WEB "limit-core = 1 }", WEB "limit-core = 2 }", "limit-core", true);
+		    EFFECT_NONE);
+	expect_diff(WEB "limit-core = 1 }", WEB "limit-core = 2 }", "limit-core", EFFECT_RESTART);
 	expect_diff(WEB "environment = {\"A=1\"} }", WEB "environment = {\"A=2\"} }", "environment",
-		    true);
-	expect_diff(WEB "group = root }", WEB "group = \"0\" }", "group", true);
-	expect_diff(WEB "group = \"1\" }", WEB "group = \"2\" }", "group", true);
-	expect_diff(WEB "user = nobody }", WEB "}", "user", true);
+		    EFFECT_RESTART);
+	expect_diff(WEB "group = root }", WEB "group = \"0\" }", "group", EFFECT_RESTART);
+	expect_diff(WEB "group = \"1\" }", WEB "group = \"2\" }", "group", EFFECT_RESTART);
+	expect_diff(WEB "user = nobody }", WEB "}", "user", EFFECT_RESTART);
 	expect_diff("socket s { listen = {\"1\"} }" WEB "sockets = {s} }",
 		    "socket s { listen = {\"127.0.0.1:1\"} }" WEB "sockets = {s} }", "sockets",
-		    true);
+		    EFFECT_RESTART);
 	expect_diff("socket s { listen = {\"1\"} }" WEB "sockets = {s} }",
-		    "socket s { listen = {\"*:1\"} }" WEB "sockets = {s} }", NULL, false);
+		    "socket s { listen = {\"*:1\"} }" WEB "sockets = {s} }", NULL, EFFECT_NONE);
 	expect_diff("service db {" CMD "}" WEB "}", "service db {" CMD "}" WEB "after = {db} }",
-		    "after", false);
+		    "after", EFFECT_NONE);
 }
 
 /* What is printed is a config that gives the same. */
@@ -467,7 +471,7 @@ static void test_print(void **state)
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 	struct config *again;
-	bool restart;
+	enum config_effect effect;
 
 	config_print(config, f);
 	assert_int_equal(fclose(f), 0);
@@ -477,7 +481,7 @@ static void test_print(void **state)
 		fail_msg("%d: %s\n%s", problems.items[0].line, problems.items[0].text, text);
 	for (size_t i = 0; i < 2; i++)
 		assert_null(config_diff_service(config, config->services[i], again,
-						again->services[i], &restart));
+						again->services[i], &effect));
 	assert_string_equal(again->log_directory, "/l");
 	assert_int_equal(again->sockets[0]->mode, 0600);
 	free(text);

@@ -1,0 +1,127 @@
+"""sd_notify, sockets that are passed, the watchdog."""
+
+import os
+import socket
+import sys
+
+import pytest
+
+from foster import until
+from test_services import SLEEP
+
+NOTIFY = '''
+import os, socket, sys, time
+def notify(text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect(os.environ["NOTIFY_SOCKET"]); s.send(text.encode())
+'''
+
+
+def python(f, name, body):
+    path = f.directory / f"{name}.py"
+    path.write_text(NOTIFY + body)
+    return path
+
+
+def make(foster, body, options="", more=""):
+    f = foster("service placeholder { command = {x} autostart = false }", start=False)
+    path = python(f, "service", body)
+    f.write(f'{more}service s {{ command = {{"/usr/bin/python3", "{path}"}} ready = notify {options} }}')
+    return f.start().wait_up()
+
+
+def test_ready_and_status(foster):
+    f = make(foster, 'notify("STATUS=warming up")\nopen(sys.argv[0] + ".up", "w").close()\n'
+             'while not os.path.exists(sys.argv[0] + ".go"): time.sleep(0.005)\n'
+             'notify("READY=1\\nSTATUS=serving")\ntime.sleep(1000)\n')
+    until(lambda: (f.directory / "service.py.up").exists())
+    s = until(lambda: (s := f.service("s"))["status"] and s)
+    assert s["state"] == "starting" and not s["ready"] and s["status"] == "warming up"
+    (f.directory / "service.py.go").touch()
+    s = f.wait_state("s", "running")
+    assert s["ready"] and s["status"] == "serving"
+    f.kill_manager()
+    assert f.service("s")["status"] == "serving"
+
+
+def test_not_ready_in_time(foster):
+    f = make(foster, "time.sleep(1000)\n", 'start-timeout = "300ms" restart = no')
+    assert f.wait_state("s", "failed")["reason"] == "not ready in time"
+
+
+def test_child_of_the_service_may_notify(foster):
+    f = make(foster, 'if os.fork() == 0:\n notify("READY=1"); os._exit(0)\nos.wait()\ntime.sleep(1000)\n')
+    f.wait_state("s", "running")
+
+
+def test_strangers_may_not_notify(foster):
+    f = make(foster, "time.sleep(1000)\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect(str(f.run / "notify"))
+        s.send(b"READY=1")
+    f.get("/v1/version")
+    assert f.state("s") == "starting"
+
+
+def test_watchdog(foster):
+    f = make(foster, 'notify("READY=1")\nfor i in range(20):\n notify("WATCHDOG=1"); time.sleep(0.02)\n'
+             'time.sleep(1000)\n', 'watchdog = "250ms" restart = no')
+    assert f.wait_state("s", "running")["ready"]
+    s = f.wait_state("s", "failed")
+    assert s["reason"].startswith("watchdog")
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+SERVER = '''
+assert os.environ["LISTEN_PID"] == str(os.getpid()), os.environ
+assert os.environ["LISTEN_FDS"] == "2" and os.environ["LISTEN_FDNAMES"] == "web:web"
+listener = socket.socket(fileno=3)
+listener.setblocking(True)
+notify("READY=1")
+while True:
+    client, _ = listener.accept()
+    client.sendall(b"%d" % os.getpid()); client.close()
+'''
+
+
+def test_sockets_outlive_the_service(foster):
+    """One bind serves every instance: a client that connects between two of them waits."""
+    port = free_port()
+    unix = "UNIX"
+    f = foster("service placeholder { command = {x} autostart = false }", start=False)
+    path = python(f, "server", SERVER)
+    f.write(f'socket web {{ listen = {{"127.0.0.1:{port}", "{f.directory}/web.sock"}} }}\n'
+            f'service s {{ command = {{"/usr/bin/python3", "{path}"}} ready = notify sockets = {{web}} }}')
+    f.start().wait_up()
+
+    def ask():
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            return int(client.recv(100))
+
+    pid = f.wait_state("s", "running")["pid"]
+    assert ask() == pid
+    os.kill(pid, 9)
+    second = ask()  # at once: nobody listens at this moment, and nothing is refused
+    assert second not in (0, pid)
+    f.post("/v1/services/s/stop")
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as waiting:
+        f.kill_manager()
+        f.post("/v1/services/s/start")
+        assert int(waiting.recv(100)) == f.service_pid("s")
+
+
+def test_port_in_use_is_said(foster):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        f = foster(f'socket w {{ listen = {{"127.0.0.1:{port}"}} }}\n'
+                   f"service a {{ command = {SLEEP} sockets = {{w}} }}", start=False).start()
+        assert f.wait_end() == 1
+        assert f"cannot bind 127.0.0.1:{port}: Address already in use" in f.output()
+        assert "choose another address" in f.output()
