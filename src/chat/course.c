@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "chat/utf8.h"
 
 static void trim(const char **s, size_t *size)
@@ -92,12 +93,13 @@ void course_format(struct course_datagram *d, const char *fmt, ...)
 		/* The buffer holds the maximum and a NUL, so what is cut is not seen: drop a
 		 * character that is not whole. */
 		size_t start = COURSE_DATAGRAM_MAX;
+		uint32_t code;
 
 		while (start > 0 && ((unsigned char)d->bytes[start - 1] & 0xc0) == 0x80)
 			start--;
 		d->size = COURSE_DATAGRAM_MAX;
-		if (start > 0 && utf8_char_size(d->bytes + start - 1,
-						COURSE_DATAGRAM_MAX - start + 1, NULL) == 0)
+		if (start > 0 &&
+		    utf8_decode(d->bytes + start - 1, COURSE_DATAGRAM_MAX - start + 1, &code) == 0)
 			d->size = start - 1;
 	}
 }
@@ -152,7 +154,7 @@ size_t course_plain(char *buf, size_t room, const char *text, size_t size)
 			i += skip;
 			continue;
 		}
-		n = utf8_char_size(text + i, size - i, &code);
+		n = utf8_decode(text + i, size - i, &code);
 		piece = n;
 		if (n == 0) {
 			from = UTF8_REPLACEMENT;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "chat/utf8.h"
 
 #define TEXT_MAX (IRC_LINE_MAX - 2) /* without CR LF */
@@ -59,7 +60,7 @@ static void finish(struct irc_line *line)
 	line->bytes[line->size++] = '\n';
 }
 
-static void format_head(struct irc_line *line, const char *fmt, va_list ap)
+static void PRINTF(2, 0) format_head(struct irc_line *line, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(line->bytes, sizeof(line->bytes), fmt, ap);
 
@@ -111,6 +112,7 @@ void irc_words_end(struct irc_line *line)
 size_t irc_fit(const char *text, size_t size, size_t head_size)
 {
 	size_t room = head_size < TEXT_MAX ? TEXT_MAX - head_size : 0, n;
+	uint32_t code;
 
 	if (size <= room)
 		return size;
@@ -120,7 +122,7 @@ size_t irc_fit(const char *text, size_t size, size_t head_size)
 			return i;
 	}
 	if (n == 0) /* a head that leaves no room: irc_format() cuts it */
-		n = MAX(utf8_char_size(text, size, NULL), 1);
+		n = MAX(utf8_decode(text, size, &code), 1);
 	return n;
 }
 

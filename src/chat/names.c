@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "base/text.h"
 #include "chat/utf8.h"
 
 /* What cannot be seen, or passes for a blank: a name made of it would pass for another's. */
@@ -56,7 +57,7 @@ bool name_is_nick(const char *name, size_t max)
 		return false;
 	while (i < size) {
 		uint32_t code;
-		size_t n = utf8_char_size(name + i, size - i, &code);
+		size_t n = utf8_decode(name + i, size - i, &code);
 
 		if (n == 0 || (n == 1 ? !is_nick_ascii(name[i]) : !is_visible(code)))
 			return false;
@@ -78,7 +79,7 @@ bool name_is_channel(const char *name, size_t max)
 		return false;
 	while (i < size) {
 		uint32_t code;
-		size_t n = utf8_char_size(name + i, size - i, &code);
+		size_t n = utf8_decode(name + i, size - i, &code);
 
 		if (n == 0 || code <= ' ' || code == 0x7f || strchr(",:", name[i]) ||
 		    (n > 1 && !is_visible(code)))
@@ -90,7 +91,8 @@ bool name_is_channel(const char *name, size_t max)
 
 static const char *next_char(const char *s)
 {
-	size_t n = utf8_char_size(s, strlen(s), NULL);
+	uint32_t code;
+	size_t n = utf8_decode(s, strlen(s), &code);
 
 	return s + (n ? n : 1);
 }

@@ -82,6 +82,8 @@ int user_new(struct room *room, const char *host, struct user **ret)
 	if (!user)
 		return -ENOMEM;
 	list_start(&user->timer);
+	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.'))
+		host += 7; /* IPv4 through a socket of both */
 	user->host = malloc(strlen(host) + 2);
 	if (!user->host)
 		return -ENOMEM;

@@ -6,50 +6,7 @@
 #include <string.h>
 
 #include "base/macro.h"
-
-static size_t size_by_lead(unsigned char lead, uint32_t *ret_code)
-{
-	if (lead < 0x80) {
-		*ret_code = lead;
-		return 1;
-	}
-	if (lead >= 0xc2 && lead < 0xe0) {
-		*ret_code = lead & 0x1f;
-		return 2;
-	}
-	if (lead >= 0xe0 && lead < 0xf0) {
-		*ret_code = lead & 0x0f;
-		return 3;
-	}
-	if (lead >= 0xf0 && lead < 0xf5) {
-		*ret_code = lead & 0x07;
-		return 4;
-	}
-	return 0;
-}
-
-size_t utf8_char_size(const char *s, size_t size, uint32_t *ret_code)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	uint32_t code;
-	size_t n;
-
-	if (size == 0)
-		return 0;
-	n = size_by_lead((unsigned char)s[0], &code);
-	if (n == 0 || n > size)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | ((unsigned char)s[i] & 0x3f);
-	}
-	if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	if (ret_code)
-		*ret_code = code;
-	return n;
-}
+#include "base/text.h"
 
 /* Chat is mostly ASCII: eight bytes a step while there is nothing else. */
 static size_t skip_ascii(const char *s, size_t size)
@@ -70,7 +27,8 @@ bool utf8_is_valid(const char *s, size_t size)
 	size_t i = skip_ascii(s, size);
 
 	while (i < size) {
-		size_t n = utf8_char_size(s + i, size - i, NULL);
+		uint32_t code;
+		size_t n = utf8_decode(s + i, size - i, &code);
 
 		if (n == 0)
 			return false;
@@ -94,7 +52,8 @@ size_t utf8_repair(char *buf, size_t room, const char *s, size_t size)
 
 	assert(room > 0);
 	while (i < size) {
-		size_t n = utf8_char_size(s + i, size - i, NULL);
+		uint32_t code;
+		size_t n = utf8_decode(s + i, size - i, &code);
 		const char *from = n ? s + i : UTF8_REPLACEMENT;
 		size_t piece = n ? n : strlen(UTF8_REPLACEMENT);
 

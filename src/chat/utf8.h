@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * UTF-8 in byte buffers that came from the network: checking, repairing and cutting without
- * breaking a character. Sizes are bytes. Pure; nothing allocates, blocks or needs a NUL.
+ * breaking a character, on top of base/text.h. Sizes are bytes. Pure; nothing allocates, blocks or needs a NUL.
  */
 #ifndef FOSTER_CHAT_UTF8_H
 #define FOSTER_CHAT_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-
-/*
- * The size of the character at s, 1 to 4, or 0 when there is no valid one within size bytes:
- * overlong forms, surrogates and what lies above U+10FFFF are not valid. *ret_code may be NULL.
- */
-size_t utf8_char_size(const char *s, size_t size, uint32_t *ret_code);
 
 bool utf8_is_valid(const char *s, size_t size);
 

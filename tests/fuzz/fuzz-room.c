@@ -85,8 +85,7 @@ static const char *const words[] = {
 	"u 0 * :r",
 	"\xff",
 	"\xe4\xb8",
-	"\x03"
-	"4",
+	"\00304",
 	"@t=1 ",
 	"L ",
 	"C ",
