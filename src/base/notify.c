@@ -36,14 +36,13 @@ static int notify_address(const char *path, struct sockaddr_un *ret, socklen_t *
 	return 0;
 }
 
-int notify_send(const char *fmt, ...)
+static int PRINTF(1, 0) send_formatted(const char *fmt, va_list ap, int flags)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_un address;
 	socklen_t length;
 	char text[2048];
-	va_list ap;
 	ssize_t sent;
 	int n, r;
 
@@ -52,18 +51,39 @@ int notify_send(const char *fmt, ...)
 	r = notify_address(path, &address, &length);
 	if (r < 0)
 		return r;
-	va_start(ap, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -EMSGSIZE;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	do
-		sent = sendto(fd, text, n, MSG_NOSIGNAL, (struct sockaddr *)&address, length);
+		sent = sendto(fd, text, n, MSG_NOSIGNAL | flags, (struct sockaddr *)&address,
+			      length);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : 1;
+}
+
+int notify_send(const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = send_formatted(fmt, ap, 0);
+	va_end(ap);
+	return r;
+}
+
+int notify_try_send(const char *fmt, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = send_formatted(fmt, ap, MSG_DONTWAIT);
+	va_end(ap);
+	return r;
 }
 
 /* True when the variable is unset, or names this process. */

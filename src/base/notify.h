@@ -17,6 +17,9 @@
  */
 int notify_send(const char *fmt, ...) PRINTF(1, 2);
 
+/* The same, but -EAGAIN where it would block: for what must not wait for a receiver that hangs. */
+int notify_try_send(const char *fmt, ...) PRINTF(1, 2);
+
 /*
  * The interval in which WATCHDOG=1 is expected of this process (WATCHDOG_USEC, WATCHDOG_PID),
  * in microseconds; 0: none is. Send it twice as often.

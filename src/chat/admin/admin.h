@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The admin child, as its parent sees it: a libfoster process with daemon = true, forked at
+ * start. It alone opens the supervisor's control socket; it never reads its copy of the user
+ * table, which is that of the fork. What it has to say comes over a socket pair that both hold,
+ * and the parent says it to the users of now.
+ *
+ * If it dies it is started again, at once the first time, then less and less often.
+ */
+#ifndef FOSTER_CHAT_ADMIN_ADMIN_H
+#define FOSTER_CHAT_ADMIN_ADMIN_H
+
+#include <event2/event.h>
+
+#define ANNOUNCEMENT_MAX 8192 /* bytes of one announcement */
+
+struct admin_events {
+	void (*announce)(void *arg, const char *text);
+	/* In the child: give up the copies of what is the parent's. */
+	void (*close_copies)(void *arg);
+	void *arg;
+};
+
+struct admin;
+
+/*
+ * Forks. control is the path of the control socket and must live as long; NULL: there is no
+ * supervisor, and the child only waits. 0 or -errno.
+ */
+int admin_new(struct event_base *base, const char *control, const struct admin_events *events,
+	      struct admin **ret);
+/* Ends the child and waits for its end. */
+void admin_free(struct admin *admin);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* chat.conf: see chat-config.h. */
+#include "config.h"
+
+#include "chat/chat-config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/fd.h"
+#include "base/strv.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "chat/chat-options.h"
+#include "chat/listen.h"
+#include "chat/utf8.h"
+
+#define MOTD_MAX       (64 * 1024)
+#define MOTD_LINES_MAX 200
+
+#define CONFIG(member) offsetof(struct chat_config, member)
+
+/* --- the file ----------------------------------------------------------------------------- */
+
+/* libconfuse's callbacks know nothing of who called; one file is read at a time. */
+static struct {
+	struct error *e;
+	unsigned set[CHAT_OPTIONS]; /* how many values came */
+} reading;
+
+static const struct option_row *find_row(const char *name)
+{
+	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
+		if (strcmp(chat_options[i].name, name) == 0)
+			return &chat_options[i];
+	}
+	return NULL;
+}
+
+static const char *nearest_name(const char *word)
+{
+	struct nearest search = { .word = word };
+
+	for (size_t i = 0; i < CHAT_OPTIONS; i++)
+		nearest_consider(&search, chat_options[i].name);
+	return search.best;
+}
+
+static void PRINTF(2, 0) on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	static const char unknown[] = "no such option '";
+	char text[512], *name, *end;
+	const char *nearest = NULL;
+
+	if (reading.e->text[0]) /* the first one is the cause */
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	name = strncmp(text, unknown, sizeof(unknown) - 1) == 0 ? text + sizeof(unknown) - 1 : NULL;
+	end = name ? strchr(name, '\'') : NULL;
+	if (end) {
+		*end = '\0';
+		nearest = nearest_name(name);
+		error_set(reading.e, -EINVAL, "%s:%d: there is no option \"%s\"%s%s%s",
+			  cfg->filename, cfg->line, name, nearest ? "; did you mean \"" : "",
+			  nearest ? nearest : "", nearest ? "\"?" : "");
+	} else {
+		error_set(reading.e, -EINVAL, "%s:%d: %s", cfg->filename, cfg->line, text);
+	}
+}
+
+/* After each value that is read, with the line at hand. */
+static int on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct option_row *row = find_row(opt->name);
+	unsigned size = cfg_opt_size(opt), *set = &reading.set[row - chat_options];
+	const char *value = size ? cfg_opt_getnstr(opt, size - 1) : NULL;
+	struct error e;
+	uint64_t number;
+
+	/* A second assignment starts the option's values anew. */
+	if (++*set > size) {
+		cfg_error(cfg, "%s is set twice", opt->name);
+		return -1;
+	}
+	if (chat_option_parse(row, value ? value : "", &number, &e) < 0) {
+		cfg_error(cfg, "%s: %s", opt->name, e.text);
+		return -1;
+	}
+	return 0;
+}
+
+static int store_option(struct chat_config *config, const struct option_row *row, cfg_opt_t *opt)
+{
+	int r = 0;
+
+	if (row->offset == CONFIG(irc_listen))
+		config->irc_listen_set = true;
+	if (row->offset == CONFIG(course_listen))
+		config->course_listen_set = true;
+	if (chat_option_is_list(row)) {
+		char ***list = (char ***)((char *)config + row->offset);
+
+		*list = strv_free(*list);
+	}
+	for (unsigned i = 0; i < cfg_opt_size(opt) && r == 0; i++)
+		r = chat_option_store(config, row, cfg_opt_getnstr(opt, i));
+	return r;
+}
+
+static int read_options(struct chat_config *config, cfg_t *cfg)
+{
+	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
+		cfg_opt_t *opt = cfg_getopt(cfg, chat_options[i].name);
+		int r;
+
+		/* An empty list has no values but was set. */
+		if (reading.set[i] == 0 && !(opt->flags & CFGF_MODIFIED))
+			continue;
+		r = store_option(config, &chat_options[i], opt);
+		if (r < 0)
+			return error_set_errno(reading.e, r, "%s", chat_options[i].name);
+	}
+	return 0;
+}
+
+static int read_file(struct chat_config *config, const char *path, struct error *e)
+{
+	cfg_opt_t opts[CHAT_OPTIONS + 1];
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	cfg_t *cfg;
+	int r;
+
+	if (fd < 0)
+		return error_set_errno(e, -errno, "%s", path);
+	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
+		if (chat_option_is_list(&chat_options[i]))
+			opts[i] =
+				(cfg_opt_t)CFG_STR_LIST(chat_options[i].name, NULL, CFGF_NODEFAULT);
+		else
+			opts[i] = (cfg_opt_t)CFG_STR(chat_options[i].name, NULL, CFGF_NODEFAULT);
+	}
+	opts[CHAT_OPTIONS] = (cfg_opt_t)CFG_END();
+	memset(&reading, 0, sizeof(reading));
+	reading.e = e;
+	e->text[0] = '\0';
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!cfg)
+		return error_set(e, -ENOMEM, "out of memory");
+	cfg_set_error_function(cfg, on_error);
+	for (size_t i = 0; i < CHAT_OPTIONS; i++)
+		cfg_set_validate_func(cfg, chat_options[i].name, on_value);
+	r = cfg_parse(cfg, path);
+	if (r != CFG_SUCCESS)
+		r = e->text[0] ? -EINVAL : error_set(e, -EINVAL, "%s: cannot be read", path);
+	else
+		r = read_options(config, cfg);
+	cfg_free(cfg);
+	return r;
+}
+
+/* --- the whole ---------------------------------------------------------------------------- */
+
+/* A path that is not absolute starts where chat.conf is. */
+static char *beside(const char *path, const char *name)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	char *whole = NULL;
+
+	if (name[0] == '/' || !slash)
+		return strdup(name);
+	if (asprintf(&whole, "%.*s/%s", (int)(slash - path), path, name) < 0)
+		return NULL;
+	return whole;
+}
+
+static int read_motd(struct chat_config *config, const char *path, struct error *e)
+{
+	_cleanup_free_ char *file = NULL, *text = NULL;
+	char *rest, *line;
+	int r;
+
+	if (!config->motd_file)
+		return 0;
+	if (strv_length(config->motd) > 0)
+		return error_set(e, -EINVAL, "%s: motd and motd-file are both set; leave one out",
+				 path);
+	file = beside(path, config->motd_file);
+	if (!file)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = fd_read_file(file, MOTD_MAX, &text, NULL);
+	if (r < 0)
+		return error_set_errno(e, r, "%s: motd-file %s", path, file);
+	for (rest = text; (line = strsep(&rest, "\n")) != NULL && r == 0;) {
+		line[strcspn(line, "\r")] = '\0';
+		if (!utf8_is_valid(line, strlen(line)))
+			return error_set(e, -EINVAL, "%s: motd-file %s is not UTF-8", path, file);
+		if (rest || *line) /* what follows the last line's end is no line */
+			r = strv_push(&config->motd, line);
+	}
+	return r < 0 ? error_set(e, r, "out of memory") : 0;
+}
+
+static int check_whole(struct chat_config *config, const char *path, struct error *e)
+{
+	if (strv_length(config->motd) > MOTD_LINES_MAX)
+		return error_set(e, -EINVAL, "%s: the MOTD has more than %d lines", path,
+				 MOTD_LINES_MAX);
+	if (strv_length(config->irc_listen) > SOCKETS_MAX ||
+	    strv_length(config->course_listen) > SOCKETS_MAX)
+		return error_set(e, -EINVAL, "%s: more than %d addresses", path, SOCKETS_MAX);
+	return 0;
+}
+
+static void point_into(struct chat_config *config)
+{
+	config->room.server_name = config->server_name;
+	config->room.network = config->network;
+	config->room.course_channel = config->course_channel;
+	config->room.password = config->password;
+	config->room.motd = config->motd;
+	config->room.version = "foster-" PACKAGE_VERSION;
+}
+
+static void config_freep(struct chat_config **config)
+{
+	chat_config_free(*config);
+}
+
+int chat_config_load(const char *path, struct chat_config **ret, struct error *e)
+{
+	_cleanup_(config_freep) struct chat_config *config = calloc(1, sizeof(*config));
+	int r = config ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < CHAT_OPTIONS && r == 0; i++)
+		r = chat_option_store_default(config, &chat_options[i]);
+	if (r < 0)
+		return error_set_errno(e, r, "the defaults");
+	if (path)
+		r = read_file(config, path, e);
+	if (r == 0)
+		r = read_motd(config, path, e);
+	if (r == 0)
+		r = check_whole(config, path, e);
+	if (r < 0)
+		return r;
+	config->room.created = now_realtime();
+	if (getrandom(&config->room.secret, sizeof(config->room.secret), 0) < 0)
+		return error_set_errno(e, -errno, "getrandom");
+	point_into(config);
+	*ret = TAKE_PTR(config);
+	return 0;
+}
+
+void chat_config_free(struct chat_config *config)
+{
+	if (!config)
+		return;
+	free(config->server_name);
+	free(config->network);
+	free(config->course_channel);
+	free(config->password);
+	free(config->motd_file);
+	strv_free(config->irc_listen);
+	strv_free(config->course_listen);
+	strv_free(config->motd);
+	free(config);
+}
+
+/* next takes the value, now gets the other one to free. */
+static bool keep_text(char **next, char **now)
+{
+	char *text = *next;
+	bool differs = strcmp(*next, *now) != 0;
+
+	*next = *now;
+	*now = text;
+	return differs;
+}
+
+static bool keep_list(char ***next, char ***now)
+{
+	char **list = *next;
+	bool differs = !strv_equal(*next, *now);
+
+	*next = *now;
+	*now = list;
+	return differs;
+}
+
+const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config *now)
+{
+	const char *first = NULL;
+
+	if (keep_text(&next->server_name, &now->server_name))
+		first = "server-name";
+	if (keep_text(&next->network, &now->network))
+		first = "network";
+	if (keep_text(&next->course_channel, &now->course_channel))
+		first = "course-channel";
+	if (keep_list(&next->irc_listen, &now->irc_listen))
+		first = "irc-listen";
+	if (keep_list(&next->course_listen, &now->course_listen))
+		first = "course-listen";
+	if (next->room.nick_length != now->room.nick_length)
+		first = "nick-length";
+	next->room.nick_length = now->room.nick_length;
+	next->room.created = now->room.created;
+	next->room.secret = now->room.secret;
+	point_into(next);
+	return first;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chat.conf: read whole, checked whole, then immutable. Nothing of libconfuse leaves chat-config.c.
+ * The options stand in one table there; see chat.conf(5).
+ */
+#ifndef FOSTER_CHAT_CHAT_CONFIG_H
+#define FOSTER_CHAT_CHAT_CONFIG_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "chat/connections.h"
+#include "chat/room.h"
+
+struct chat_config {
+	char *server_name, *network, *course_channel, *password, *motd_file;
+	char **irc_listen, **course_listen, **motd;
+	bool irc_listen_set, course_listen_set; /* not the defaults */
+	struct room_config room;                /* points to the above */
+	struct connections_limits limits;
+};
+
+/*
+ * path NULL: the defaults. On error -errno with file, line and what is allowed in *e; nothing
+ * is changed. Reads files, so it may block: at start and on SIGHUP.
+ */
+int chat_config_load(const char *path, struct chat_config **ret, struct error *e);
+void chat_config_free(struct chat_config *config);
+
+/*
+ * Some options hold from start to end: next gets them from now; returns the name of the first
+ * that differed, or NULL.
+ */
+const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config *now);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of chat.conf, a row each, and their values: see chat-options.h. */
+#include "chat/chat-options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/strv.h"
+#include "base/units.h"
+#include "chat/chat-config.h"
+#include "chat/listen.h"
+#include "chat/names.h"
+#include "chat/utf8.h"
+
+#define ROOM(member)   offsetof(struct chat_config, room.member)
+#define LIMIT(member)  offsetof(struct chat_config, limits.member)
+#define CONFIG(member) offsetof(struct chat_config, member)
+
+/* clang-format off */
+const struct option_row chat_options[] = {
+	{ "server-name",                 KIND_WORD,      CONFIG(server_name),            "chat.foster", 1, 63 },
+	{ "network",                     KIND_WORD,      CONFIG(network),                "foster", 1, 63 },
+	{ "irc-listen",                  KIND_ADDRESSES, CONFIG(irc_listen),             "127.0.0.1:6667 [::1]:6667", 0, 0 },
+	{ "course-listen",               KIND_ADDRESSES, CONFIG(course_listen),          "127.0.0.1:8888 [::1]:8888", 0, 0 },
+	{ "course-channel",              KIND_CHANNEL,   CONFIG(course_channel),         "#chat", 0, 0 },
+	{ "motd",                        KIND_LINES,     CONFIG(motd),                   "", 0, 400 },
+	{ "motd-file",                   KIND_TEXT,      CONFIG(motd_file),              NULL, 1, 4095 },
+	{ "password",                    KIND_WORD,      CONFIG(password),               NULL, 1, 200 },
+	{ "max-connections",             KIND_COUNT,     LIMIT(max),                     "20000", 0, 1000000 },
+	{ "max-connections-per-address", KIND_COUNT,     LIMIT(max_per_address),         "100", 0, 1000000 },
+	{ "flood-rate",                  KIND_COUNT,     LIMIT(flood_rate),              "20", 0, 1000000 },
+	{ "flood-burst",                 KIND_COUNT,     LIMIT(flood_burst),             "200", 1, 1000000 },
+	{ "send-queue",                  KIND_SIZE,      LIMIT(send_queue),              "1M", 16384, 256 << 20 },
+	{ "nick-length",                 KIND_COUNT,     ROOM(nick_length),              "32", 9, ROOM_NICK_MAX },
+	{ "channels-per-user",           KIND_COUNT,     ROOM(channels_per_user),        "50", 1, 10000 },
+	{ "max-channels",                KIND_COUNT,     ROOM(channels_max),             "10000", 1, 1000000 },
+	{ "max-bans",                    KIND_COUNT,     ROOM(bans_per_channel),         "100", 0, 1000 },
+	{ "registration-timeout",        KIND_DURATION,  ROOM(registration_timeout),     "30s", 1, 3600 },
+	{ "ping-interval",               KIND_DURATION,  ROOM(ping_interval),            "2min", 1, 86400 },
+	{ "ping-timeout",                KIND_DURATION,  ROOM(ping_timeout),             "1min", 1, 86400 },
+	{ "course-timeout",              KIND_DURATION,  ROOM(course_timeout),           "10min", 1, 604800 },
+	{ "course-users",                KIND_COUNT,     ROOM(course_users_max),         "500", 0, 100000 },
+	{ "course-users-per-address",    KIND_COUNT,     ROOM(course_users_per_address), "50", 0, 100000 },
+	{ "course-rate",                 KIND_COUNT,     ROOM(course_rate),              "10", 0, 100000 },
+	{ "course-burst",                KIND_COUNT,     ROOM(course_burst),             "40", 1, 100000 },
+};
+/* clang-format on */
+
+_Static_assert(ELEMENTSOF(chat_options) == CHAT_OPTIONS, "a row each");
+
+bool chat_option_is_list(const struct option_row *row)
+{
+	return row->kind == KIND_LINES || row->kind == KIND_ADDRESSES;
+}
+
+static int parse_text(const struct option_row *row, const char *text, struct error *e)
+{
+	size_t size = strlen(text);
+
+	if (size < row->min || size > row->max)
+		return error_set(e, -EINVAL, "has %zu bytes; %llu to %llu are allowed", size,
+				 (unsigned long long)row->min, (unsigned long long)row->max);
+	if (!utf8_is_valid(text, size))
+		return error_set(e, -EINVAL, "is not UTF-8");
+	if (row->kind == KIND_WORD && text[0] == ':')
+		return error_set(e, -EINVAL, "starts with a colon");
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		/* A MOTD may have colours; nothing may have line ends. */
+		if (c == '\r' || c == '\n' || (c < ' ' && row->kind != KIND_LINES))
+			return error_set(e, -EINVAL, "has control characters in it");
+		if (row->kind == KIND_WORD && c == ' ')
+			return error_set(e, -EINVAL, "has a blank in it");
+	}
+	return 0;
+}
+
+static int parse_number(const struct option_row *row, const char *text, uint64_t *ret,
+			struct error *e)
+{
+	int64_t n;
+
+	if (parse_int(text, (int64_t)row->min, (int64_t)row->max, &n) < 0)
+		return error_set(e, -EINVAL, "\"%.40s\" is no whole number from %llu to %llu", text,
+				 (unsigned long long)row->min, (unsigned long long)row->max);
+	*ret = (uint64_t)n;
+	return 0;
+}
+
+static int parse_time(const struct option_row *row, const char *text, uint64_t *ret,
+		      struct error *e)
+{
+	int r = parse_duration(text, ret);
+
+	if (r == 0 && *ret == USEC_INFINITY)
+		*ret = 0;
+	if (r == 0 &&
+	    (*ret == 0 || (*ret >= row->min * USEC_PER_SEC && *ret <= row->max * USEC_PER_SEC)))
+		return 0;
+	return error_set(e, -EINVAL,
+			 "\"%.40s\" is no duration from %llus to %llus, as in \"90s\", \"2min\"; "
+			 "\"infinity\" is never",
+			 text, (unsigned long long)row->min, (unsigned long long)row->max);
+}
+
+static int parse_bytes(const struct option_row *row, const char *text, uint64_t *ret,
+		       struct error *e)
+{
+	if (parse_size(text, ret) == 0 && *ret >= row->min && *ret <= row->max)
+		return 0;
+	return error_set(e, -EINVAL,
+			 "\"%.40s\" is no size from %lluK to %lluM, as in \"512K\", \"1M\"", text,
+			 (unsigned long long)row->min >> 10, (unsigned long long)row->max >> 20);
+}
+
+int chat_option_parse(const struct option_row *row, const char *text, uint64_t *ret,
+		      struct error *e)
+{
+	struct sockaddr_storage address;
+	socklen_t length;
+
+	switch (row->kind) {
+	case KIND_WORD:
+	case KIND_TEXT:
+	case KIND_LINES: return parse_text(row, text, e);
+	case KIND_ADDRESSES: return listen_parse(text, &address, &length, e);
+	case KIND_COUNT: return parse_number(row, text, ret, e);
+	case KIND_SIZE: return parse_bytes(row, text, ret, e);
+	case KIND_DURATION: return parse_time(row, text, ret, e);
+	case KIND_CHANNEL:
+		if (name_is_channel(text, ROOM_CHANNEL_MAX))
+			return 0;
+		return error_set(e, -EINVAL,
+				 "\"%.80s\" is no channel: \"#\" and at most %d bytes more, "
+				 "without blanks, commas and colons",
+				 text, ROOM_CHANNEL_MAX - 1);
+	}
+	return -EINVAL;
+}
+
+int chat_option_store(struct chat_config *config, const struct option_row *row, const char *text)
+{
+	void *at = (char *)config + row->offset;
+	struct error ignored;
+	uint64_t number = 0;
+	char *copy;
+	int r = chat_option_parse(row, text, &number, &ignored);
+
+	if (r < 0)
+		return r;
+	if (chat_option_is_list(row))
+		return strv_push(at, text);
+	switch (row->kind) {
+	case KIND_COUNT: *(uint32_t *)at = (uint32_t)number; return 0;
+	case KIND_SIZE: *(size_t *)at = (size_t)number; return 0;
+	case KIND_DURATION: *(uint64_t *)at = number; return 0;
+	default: break;
+	}
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*(char **)at);
+	*(char **)at = copy;
+	return 0;
+}
+
+int chat_option_store_default(struct chat_config *config, const struct option_row *row)
+{
+	_cleanup_free_ char *items = NULL;
+	char *save = NULL;
+	int r = 0;
+
+	if (!row->value)
+		return 0;
+	if (!chat_option_is_list(row))
+		return chat_option_store(config, row, row->value);
+	items = strdup(row->value);
+	if (!items)
+		return -ENOMEM;
+	for (char *i = strtok_r(items, " ", &save); i && r == 0; i = strtok_r(NULL, " ", &save))
+		r = chat_option_store(config, row, i);
+	return r;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/* The IRC connections: see connections.h. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/units.h"
+#include "chat/connections-internal.h"
+
+#define OUT_FIRST    2048 /* a burst's first buffer */
+#define CLOSING_TIME (2 * USEC_PER_SEC)
+#define WAITING_TIME (20 * USEC_PER_MSEC)
+#define TRIM_ABOVE   (4U << 20)
+#define TRIM_TIME    USEC_PER_SEC
+
+static void on_event(int fd, short what, void *arg);
+
+/* --- the table ---------------------------------------------------------------------------- */
+
+static int grow_table(struct connections *c)
+{
+	size_t n = c->table_size ? c->table_size * 2 : 64;
+	struct connection **table = reallocarray(c->table, n, sizeof(struct connection *));
+	struct connection **dirty;
+	uint32_t *free_ids;
+
+	if (!table)
+		return -ENOMEM;
+	c->table = table;
+	free_ids = reallocarray(c->free_ids, n, sizeof(*free_ids));
+	if (!free_ids)
+		return -ENOMEM;
+	c->free_ids = free_ids;
+	dirty = reallocarray(c->dirty, n, sizeof(struct connection *));
+	if (!dirty)
+		return -ENOMEM;
+	c->dirty = dirty;
+	/* The lowest number on top: the room's table stays small. */
+	for (size_t id = n; id-- > c->table_size;) {
+		table[id] = NULL;
+		c->free_ids[c->n_free++] = (uint32_t)id;
+	}
+	c->table_size = n;
+	return 0;
+}
+
+static void mark_dirty(struct connection *x)
+{
+	struct connections *c = x->owner;
+
+	if (x->dirty_at != NOT_DIRTY)
+		return;
+	x->dirty_at = c->n_dirty;
+	c->dirty[c->n_dirty++] = x;
+}
+
+static void unmark_dirty(struct connection *x)
+{
+	struct connections *c = x->owner;
+	struct connection *last;
+
+	if (x->dirty_at == NOT_DIRTY)
+		return;
+	last = c->dirty[--c->n_dirty];
+	c->dirty[x->dirty_at] = last;
+	last->dirty_at = x->dirty_at;
+	x->dirty_at = NOT_DIRTY;
+}
+
+int connection_watch(struct connection *x)
+{
+	short what = EV_PERSIST | (x->waiting ? 0 : EV_READ) | (x->blocked ? EV_WRITE : 0);
+
+	event_del(&x->event);
+	if (what == EV_PERSIST)
+		return 0;
+	event_assign(&x->event, x->owner->base, x->fd, what, on_event, x);
+	return event_add(&x->event, NULL) < 0 ? -ENOMEM : 0;
+}
+
+int connection_new(struct connections *c, int fd, const char *host, struct address_count *address)
+{
+	struct connection *x = calloc(1, sizeof(*x));
+
+	if (!x || (c->n_free == 0 && grow_table(c) < 0))
+		goto fail;
+	x->owner = c;
+	x->fd = fd;
+	x->id = c->free_ids[c->n_free - 1];
+	x->dirty_at = NOT_DIRTY;
+	list_start(&x->link);
+	event_assign(&x->event, c->base, fd, EV_READ | EV_PERSIST, on_event, x);
+	if (event_add(&x->event, NULL) < 0)
+		goto fail;
+	if (room_opened(c->room, x->id, host) < 0) {
+		event_del(&x->event);
+		goto fail;
+	}
+	x->address = address;
+	c->table[x->id] = x;
+	c->n_free--;
+	c->count++;
+	return 0;
+fail:
+	free(x);
+	fd_close(fd);
+	return -ENOMEM;
+}
+
+static void drop_output(struct connection *x)
+{
+	x->owner->queued -= x->out_end - x->out_start;
+	free(TAKE_PTR(x->out));
+	x->out_start = x->out_end = x->out_room = 0;
+}
+
+static void connection_free(struct connection *x)
+{
+	struct connections *c = x->owner;
+
+	event_del(&x->event);
+	unmark_dirty(x);
+	list_leave(&x->link);
+	drop_output(x);
+	free(x->in);
+	fd_close(x->fd);
+	address_release(c, x->address);
+	c->table[x->id] = NULL;
+	c->free_ids[c->n_free++] = x->id;
+	c->count--;
+	free(x);
+}
+
+void connection_abandon(struct connection *x, const char *reason)
+{
+	if (!x->closing)
+		room_closed(x->owner->room, x->id, reason);
+	connection_free(x);
+}
+
+/* --- output ------------------------------------------------------------------------------- */
+
+static int make_room(struct connection *x, size_t size)
+{
+	size_t used = x->out_end - x->out_start, n = x->out_room ? x->out_room : OUT_FIRST;
+	char *bigger;
+
+	if (x->out_start > 0 && used + size <= x->out_room) {
+		memmove(x->out, x->out + x->out_start, used);
+		x->out_start = 0;
+		x->out_end = used;
+		return 0;
+	}
+	while (n < x->out_end + size)
+		n *= 2;
+	bigger = realloc(x->out, n);
+	if (!bigger)
+		return -ENOMEM;
+	x->out = bigger;
+	x->out_room = n;
+	return 0;
+}
+
+void connections_send(struct connections *c, uint32_t id, const char *data, size_t size)
+{
+	struct connection *x = c->table[id];
+
+	if (x->closing || x->overflow)
+		return;
+	mark_dirty(x);
+	if (x->out_end - x->out_start + size > c->limits->send_queue ||
+	    (x->out_end + size > x->out_room && make_room(x, size) < 0)) {
+		x->overflow = true;
+		return;
+	}
+	memcpy(x->out + x->out_end, data, size);
+	x->out_end += size;
+	c->queued += size;
+	c->turn += size;
+}
+
+void connections_close(struct connections *c, uint32_t id)
+{
+	struct connection *x = c->table[id];
+
+	x->closing = true;
+	x->waiting = false;
+	free(TAKE_PTR(x->in));
+	x->in_size = 0;
+	x->deadline = now_monotonic() + CLOSING_TIME;
+	list_move_last(&c->closing, &x->link);
+	mark_dirty(x);
+}
+
+/* Writes what the kernel takes. 0: all is out; -EAGAIN; -errno: the connection has failed. */
+static int write_out(struct connection *x)
+{
+	while (x->out_start < x->out_end) {
+		ssize_t n = send(x->fd, x->out + x->out_start, x->out_end - x->out_start,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+		}
+		x->out_start += n;
+		x->owner->queued -= n;
+	}
+	drop_output(x);
+	return 0;
+}
+
+static void flush_one(struct connection *x)
+{
+	bool was_blocked = x->blocked;
+	int r;
+
+	if (x->overflow && !x->closing) {
+		connection_abandon(x, "Send queue exceeded");
+		return;
+	}
+	if (x->blocked && !x->closing)
+		return; /* on_event() goes on */
+	r = write_out(x);
+	if (r < 0 && r != -EAGAIN) {
+		connection_abandon(x, strerror(-r));
+		return;
+	}
+	x->blocked = r == -EAGAIN;
+	if (r == 0 && x->closing && !x->shut) {
+		shutdown(x->fd, SHUT_WR);
+		x->shut = true;
+	}
+	if ((x->blocked != was_blocked || x->closing) && connection_watch(x) < 0)
+		connection_abandon(x, "Out of memory");
+}
+
+static void flush_dirty(struct connections *c)
+{
+	c->peak = MAX(c->peak, c->queued);
+	/* Dropping one is told to others, who become dirty by it. */
+	while (c->n_dirty > 0) {
+		struct connection *x = c->dirty[c->n_dirty - 1];
+
+		unmark_dirty(x);
+		flush_one(x);
+	}
+	c->turn = 0;
+}
+
+/* --- events ------------------------------------------------------------------------------- */
+
+static void on_event(int fd, short what, void *arg)
+{
+	struct connection *x = arg;
+
+	room_set_time(x->owner->room, now_monotonic(), now_realtime());
+	if (what & EV_WRITE) {
+		x->blocked = false;
+		mark_dirty(x);
+		if (connection_watch(x) < 0) {
+			connection_abandon(x, "Out of memory");
+			return;
+		}
+	}
+	if (what & EV_READ)
+		input_read(x);
+}
+
+/* --- time --------------------------------------------------------------------------------- */
+
+static void end_closing(struct connections *c, uint64_t now)
+{
+	while (!list_is_alone(&c->closing)) {
+		struct connection *x = CONTAINER_OF(c->closing.next, struct connection, link);
+
+		if (x->deadline > now)
+			return;
+		connection_free(x);
+	}
+}
+
+static void give_memory_back(struct connections *c, uint64_t now)
+{
+	if (c->trim_at == 0 || now < c->trim_at)
+		return;
+	c->trim_at = 0;
+	c->peak = c->queued;
+	malloc_trim(0);
+}
+
+static void on_timer(int fd, short what, void *arg)
+{
+	struct connections *c = arg;
+	uint64_t now = now_monotonic();
+
+	c->timer_at = 0;
+	room_set_time(c->room, now, now_realtime());
+	input_resume(c);
+	end_closing(c, now);
+	give_memory_back(c, now);
+	accept_resume(c, now);
+}
+
+/* One timer for all; none when nothing is due. */
+static void set_timer(struct connections *c)
+{
+	uint64_t now = now_monotonic(), at = USEC_INFINITY;
+	struct timeval wait;
+
+	if (c->peak > TRIM_ABOVE && c->queued < c->peak / 4 && c->trim_at == 0)
+		c->trim_at = now + TRIM_TIME;
+	if (!list_is_alone(&c->waiting))
+		at = c->resume_soon ? now : now + WAITING_TIME;
+	c->resume_soon = false;
+	if (!list_is_alone(&c->closing))
+		at = MIN(at, CONTAINER_OF(c->closing.next, struct connection, link)->deadline);
+	if (c->trim_at)
+		at = MIN(at, c->trim_at);
+	if (c->accept_again)
+		at = MIN(at, c->accept_again);
+	if (at == USEC_INFINITY || (c->timer_at && c->timer_at <= at))
+		return;
+	c->timer_at = at;
+	at = at > now ? at - now : 0;
+	wait = (struct timeval){ .tv_sec = at / USEC_PER_SEC, .tv_usec = at % USEC_PER_SEC };
+	evtimer_add(c->timer, &wait);
+}
+
+void connections_flush(struct connections *c)
+{
+	if (c->n_dirty > 0)
+		flush_dirty(c);
+	set_timer(c);
+}
+
+/* --- as a whole --------------------------------------------------------------------------- */
+
+struct connections *connections_new(struct event_base *base, struct room *room,
+				    const struct connections_limits *limits,
+				    const struct hash_key *secret)
+{
+	struct connections *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->base = base;
+	c->room = room;
+	c->limits = limits;
+	c->secret = *secret;
+	list_start(&c->waiting);
+	list_start(&c->closing);
+	c->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	c->timer = evtimer_new(base, on_timer, c);
+	if (!c->timer || hash_init(&c->addresses) < 0) {
+		connections_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void connections_free(struct connections *c)
+{
+	if (!c)
+		return;
+	connections_stop_listening(c);
+	for (size_t id = 0; id < c->table_size; id++) {
+		if (c->table[id])
+			connection_free(c->table[id]);
+	}
+	if (c->timer)
+		event_free(c->timer);
+	hash_clear(&c->addresses);
+	fd_close(c->spare_fd);
+	free(c->table);
+	free(c->free_ids);
+	free(c->dirty);
+	free(c);
+}
+
+void connections_set_limits(struct connections *c, const struct connections_limits *limits)
+{
+	c->limits = limits;
+}
+
+size_t connections_count(const struct connections *c)
+{
+	return c->count;
+}
+
+void connections_close_copies(const struct connections *c)
+{
+	for (size_t i = 0; i < c->n_listeners; i++)
+		fd_close(c->listeners[i].fd);
+	for (size_t id = 0; id < c->table_size; id++) {
+		if (c->table[id])
+			fd_close(c->table[id]->fd);
+	}
+	fd_close(c->spare_fd);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* foster-chatd: the chat room. See foster-chatd(8). */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "chat/server.h"
+
+#define EXIT_USAGE  2
+#define EXIT_CONFIG 78 /* EX_CONFIG: starting again will not help */
+#define MMAP_ABOVE  (256 * 1024)
+#define TRIM_ABOVE  (128 * 1024)
+
+struct arguments {
+	const char *config;
+	bool check;
+};
+
+static void print_usage(FILE *to)
+{
+	fputs("usage: foster-chatd [--config FILE] [--check]\n"
+	      "\n"
+	      "The chat room: IRC, and the course protocol over UDP.\n"
+	      "\n"
+	      "  -c, --config FILE   read FILE (chat.conf(5)); without it the defaults hold\n"
+	      "      --check         say whether the config is right, and exit\n"
+	      "  -h, --help          this text\n"
+	      "      --version       the version\n",
+	      to);
+}
+
+/* -1: go on; else the exit code. */
+static int parse_arguments(int argc, char *argv[], struct arguments *ret)
+{
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+						 { "check", no_argument, NULL, 'k' },
+						 { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'v' },
+						 { 0 } };
+	int o;
+
+	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'c': ret->config = optarg; break;
+		case 'k': ret->check = true; break;
+		case 'h': print_usage(stdout); return 0;
+		case 'v': puts("foster-chatd " PACKAGE_VERSION); return 0;
+		default: print_usage(stderr); return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "foster-chatd: unexpected argument \"%s\"\n", argv[optind]);
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* As many descriptors as we may have: each connection takes one. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning_errno(-errno, "the limit of descriptors stays at %llu",
+				  (unsigned long long)limit.rlim_cur);
+}
+
+/* Fixed, as glibc raises them by itself after a burst, and then keeps the burst's memory. */
+static void bound_heap(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MMAP_ABOVE);
+	mallopt(M_TRIM_THRESHOLD, TRIM_ABOVE);
+}
+
+static int serve(struct chat_config *config, const char *path)
+{
+	struct server *server;
+	struct sockets sockets;
+	struct error e;
+	int r = sockets_open(&sockets, config->irc_listen, config->course_listen,
+			     !config->irc_listen_set, !config->course_listen_set, &e);
+
+	if (r < 0) {
+		log_error("%s", e.text);
+		sockets_close(&sockets);
+		chat_config_free(config);
+		return EXIT_FAILURE;
+	}
+	r = server_new(config, path, &sockets, &server, &e);
+	if (r < 0) {
+		log_error("%s", e.text);
+		return EXIT_FAILURE;
+	}
+	r = server_run(server);
+	server_free(server);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+	struct arguments arguments = { .config = NULL };
+	struct chat_config *config;
+	struct error e;
+	int r;
+
+	fd_fill_stdio();
+	log_init("foster-chatd");
+	r = parse_arguments(argc, argv, &arguments);
+	if (r >= 0)
+		return r;
+	if (chat_config_load(arguments.config, &config, &e) < 0) {
+		log_error("%s", e.text);
+		return EXIT_CONFIG;
+	}
+	if (arguments.check) {
+		chat_config_free(config);
+		printf("%s: right\n", arguments.config ? arguments.config : "the defaults");
+		return EXIT_SUCCESS;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	bound_heap();
+	return serve(config, arguments.config);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of commands, and a line's way through it. */
+#include "chat/room-commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "chat/numerics.h"
+#include "chat/utf8.h"
+
+/* In the alphabet's order: it is searched by halving. */
+static const struct command commands[] = {
+	{ "AWAY", command_away, 0, false },         { "CAP", command_cap, 1, true },
+	{ "INVITE", command_invite, 2, false },     { "ISON", command_ison, 1, false },
+	{ "JOIN", command_join, 1, false },         { "KICK", command_kick, 2, false },
+	{ "LIST", command_list, 0, false },         { "LUSERS", command_lusers, 0, false },
+	{ "MODE", command_mode, 1, false },         { "MOTD", command_motd, 0, false },
+	{ "NAMES", command_names, 0, false },       { "NICK", command_nick, 0, true },
+	{ "NOTICE", command_notice, 0, false },     { "PART", command_part, 1, false },
+	{ "PASS", command_pass, 1, true },          { "PING", command_ping, 0, true },
+	{ "PONG", command_pong, 0, true },          { "PRIVMSG", command_privmsg, 0, false },
+	{ "QUIT", command_quit, 0, true },          { "TIME", command_time, 0, false },
+	{ "TOPIC", command_topic, 1, false },       { "USER", command_user, 4, true },
+	{ "USERHOST", command_userhost, 1, false }, { "VERSION", command_version, 0, false },
+	{ "WHO", command_who, 0, false },           { "WHOIS", command_whois, 0, false },
+	{ "WHOWAS", command_whowas, 0, false },
+};
+
+static int compare(const void *name, const void *row)
+{
+	return strcasecmp(name, ((const struct command *)row)->name);
+}
+
+const struct command *command_find(const char *name)
+{
+	return bsearch(name, commands, ELEMENTSOF(commands), sizeof(commands[0]), compare);
+}
+
+static void run_command(struct room *room, struct user *user, struct irc_message *m)
+{
+	const struct command *command = command_find(m->command);
+
+	if (!user->registered && !(command && command->unregistered))
+		reply(room, user, ERR_NOTREGISTERED);
+	else if (!command)
+		reply(room, user, ERR_UNKNOWNCOMMAND, m->command);
+	else if (m->n_params < command->min_params)
+		reply(room, user, ERR_NEEDMOREPARAMS, command->name);
+	else
+		command->run(room, user, m);
+}
+
+/*
+ * Only UTF-8 is handed on (UTF8ONLY). What is not is repaired rather than refused, so that
+ * QUIT and USER still work; the client is told the first time.
+ */
+static void warn_of_encoding(struct room *room, struct user *user, const char *command)
+{
+	if (user->warned)
+		return;
+	user->warned = true;
+	send_text(room, user,
+		  ":%s WARN %s INVALID_UTF8 :This server takes UTF-8 only; what was not was "
+		  "replaced",
+		  room->server, command);
+}
+
+void room_line(struct room *room, uint32_t id, const char *line, size_t size)
+{
+	struct user *user = user_by_id(room, id);
+	char text[IRC_TAGS_MAX + ROOM_LINE_MAX * 3];
+	struct irc_message m;
+	size_t end;
+	bool valid;
+
+	if (!user)
+		return;
+	if (user->registered) /* registering has one time limit, however much is said */
+		user_set_queue(room, user, QUEUE_ACTIVE);
+	/* NUL, CR and LF end a line wherever they are: nothing behind them can pass for another. */
+	for (end = 0; end < size && line[end] && line[end] != '\r' && line[end] != '\n'; end++)
+		;
+	valid = utf8_is_valid(line, end);
+	utf8_repair(text, sizeof(text), line, end);
+	if (irc_parse(text, &m) < 0)
+		return;
+	if (!valid)
+		warn_of_encoding(room, user, m.command);
+	run_command(room, user, &m);
+}
+
+void room_line_too_long(struct room *room, uint32_t id)
+{
+	struct user *user = user_by_id(room, id);
+
+	if (user)
+		reply(room, user, ERR_INPUTTOOLONG);
+}

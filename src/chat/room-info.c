@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* What channels say of themselves: TOPIC, NAMES, LIST. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "chat/names.h"
+#include "chat/numerics.h"
+#include "chat/room-commands.h"
+#include "chat/utf8.h"
+
+static char symbol(const struct channel *channel)
+{
+	return channel->modes & MODE_SECRET ? '@' : channel->modes & MODE_PRIVATE ? '*' : '=';
+}
+
+static void begin_names(struct room *room, struct user *user, const struct channel *channel,
+			struct irc_line *line)
+{
+	irc_words_begin(line, ":%s 353 %s %c %s :", room->server, user->nick, symbol(channel),
+			channel->name);
+}
+
+/* "@nick", with multi-prefix "@+nick", with userhost-in-names "@nick!user@host". */
+static size_t format_member(const struct user *to, const struct member *m, char buf[SOURCE_MAX + 2])
+{
+	size_t n = 0;
+
+	if (m->modes & MEMBER_OP)
+		buf[n++] = '@';
+	if ((m->modes & MEMBER_VOICE) && (n == 0 || (to->caps & CAP_MULTI_PREFIX)))
+		buf[n++] = '+';
+	if (to->caps & CAP_USERHOST_IN_NAMES) {
+		user_source(m->user, buf + n);
+		return strlen(buf);
+	}
+	strcpy(buf + n, m->user->nick);
+	return n + strlen(m->user->nick);
+}
+
+void send_names(struct room *room, struct user *user, const struct channel *channel)
+{
+	bool member = channel_member(channel, user), any = false;
+	char word[SOURCE_MAX + 2];
+	struct irc_line line;
+
+	begin_names(room, user, channel, &line);
+	for (size_t i = 0; i < channel->n_members; i++) {
+		const struct member *m = &channel->members[i];
+		size_t size;
+
+		if (!member && m->user->invisible)
+			continue;
+		size = format_member(user, m, word);
+		if (!irc_words_append(&line, word, size)) {
+			irc_words_end(&line);
+			send_line(room, user, &line);
+			begin_names(room, user, channel, &line);
+			irc_words_append(&line, word, size);
+		}
+		any = true;
+	}
+	if (any) {
+		irc_words_end(&line);
+		send_line(room, user, &line);
+	}
+	reply(room, user, RPL_ENDOFNAMES, channel->name);
+}
+
+void command_names(struct room *room, struct user *user, struct irc_message *m)
+{
+	char *names = m->n_params > 0 ? m->params[0] : NULL, *name;
+
+	if (!names || !*names) { /* everybody on the server: that is LIST's and WHO's */
+		reply(room, user, RPL_ENDOFNAMES, "*");
+		return;
+	}
+	while ((name = irc_next_item(&names, ',')) != NULL) {
+		const struct channel *channel = channel_find(room, name);
+
+		if (channel && channel_is_visible(channel, user))
+			send_names(room, user, channel);
+		else
+			reply(room, user, RPL_ENDOFNAMES, *name ? name : "*");
+	}
+}
+
+void send_topic(struct room *room, struct user *user, const struct channel *channel)
+{
+	if (!channel->topic) {
+		reply(room, user, RPL_NOTOPIC, channel->name);
+		return;
+	}
+	reply(room, user, RPL_TOPIC, channel->name, channel->topic);
+	reply(room, user, RPL_TOPICWHOTIME, channel->name, channel->topic_by,
+	      (unsigned long long)(channel->topic_at / USEC_PER_SEC));
+}
+
+static void set_topic(struct room *room, struct user *user, struct channel *channel,
+		      const char *text)
+{
+	_cleanup_free_ char *topic = strndup(text, utf8_cut(text, strlen(text), ROOM_TOPIC_MAX));
+	char source[SOURCE_MAX], *by = strdup(user_source(user, source));
+	struct irc_line line;
+
+	if (!topic || !by) {
+		free(by);
+		return;
+	}
+	free(channel->topic);
+	free(channel->topic_by);
+	irc_format(&line, ":%s TOPIC %s :%s", source, channel->name, topic);
+	channel->topic = *topic ? TAKE_PTR(topic) : NULL;
+	channel->topic_by = by;
+	channel->topic_at = room->realtime;
+	channel_send(room, channel, NULL, &line);
+}
+
+void command_topic(struct room *room, struct user *user, struct irc_message *m)
+{
+	struct channel *channel = channel_find(room, m->params[0]);
+	struct member *member = channel ? channel_member(channel, user) : NULL;
+
+	if (!channel || (!member && !channel_is_visible(channel, user)))
+		reply(room, user, ERR_NOSUCHCHANNEL, m->params[0]);
+	else if (!member)
+		reply(room, user, ERR_NOTONCHANNEL, channel->name);
+	else if (m->n_params == 1)
+		send_topic(room, user, channel);
+	else if ((channel->modes & MODE_TOPIC) && !(member->modes & MEMBER_OP))
+		reply(room, user, ERR_CHANOPRIVSNEEDED, channel->name);
+	else
+		set_topic(room, user, channel, m->params[1]);
+}
+
+static void list_one(struct room *room, struct user *user, const struct channel *channel)
+{
+	if (channel_is_visible(channel, user))
+		reply(room, user, RPL_LIST, channel->name, channel->n_members,
+		      channel->topic ? channel->topic : "");
+}
+
+void command_list(struct room *room, struct user *user, struct irc_message *m)
+{
+	char *names = m->n_params > 0 ? m->params[0] : NULL, *name;
+	struct hash_node *node = NULL;
+
+	reply(room, user, RPL_LISTSTART);
+	if (names && names[0] == '#') {
+		while ((name = irc_next_item(&names, ',')) != NULL) {
+			const struct channel *channel = channel_find(room, name);
+
+			if (channel)
+				list_one(room, user, channel);
+		}
+	} else {
+		while ((node = hash_next(&room->channels, node)) != NULL)
+			list_one(room, user, CONTAINER_OF(node, struct channel, by_name));
+	}
+	reply(room, user, RPL_LISTEND);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the room share: its tables and the steps that keep them consistent. Only
+ * room-users.c and room-channels.c change the tables.
+ *
+ * A user may be freed by whatever removes it: after user_quit() the pointer is gone.
+ */
+#ifndef FOSTER_CHAT_ROOM_INTERNAL_H
+#define FOSTER_CHAT_ROOM_INTERNAL_H
+
+#include "base/macro.h"
+#include "chat/bucket.h"
+#include "chat/irc.h"
+#include "chat/list.h"
+#include "chat/room.h"
+
+#define INVITES_MAX    16
+#define STRANGERS_SIZE 1024
+
+enum cap {
+	CAP_MULTI_PREFIX = 1 << 0,
+	CAP_USERHOST_IN_NAMES = 1 << 1,
+	CAP_ECHO_MESSAGE = 1 << 2,
+	CAP_NOTIFY = 1 << 3, /* implied by CAP LS 302; the list never changes */
+};
+
+/* What a user waits for. Each queue has one timeout, so it is in order by itself. */
+enum queue {
+	QUEUE_REGISTERING,
+	QUEUE_ACTIVE, /* to be pinged when it was silent for ping_interval */
+	QUEUE_PINGED,
+	QUEUE_COURSE,
+	QUEUES
+};
+
+enum member_mode {
+	MEMBER_OP = 1 << 0,
+	MEMBER_VOICE = 1 << 1,
+};
+
+enum channel_mode {
+	MODE_INVITE_ONLY = 1 << 0,
+	MODE_MODERATED = 1 << 1,
+	MODE_NO_EXTERNAL = 1 << 2,
+	MODE_PRIVATE = 1 << 3,
+	MODE_SECRET = 1 << 4,
+	MODE_TOPIC = 1 << 5,
+};
+
+/* A user's side of a membership. */
+struct seat {
+	struct channel *channel;
+	uint32_t index; /* in channel->members */
+};
+
+/* The course's part of a user. */
+struct course_user {
+	struct hash_node by_peer;
+	struct user *user;
+	struct course_peer peer;
+	struct bucket flood;
+	bool told_too_fast;
+};
+
+struct user {
+	struct hash_node by_nick; /* in the table while nick is set */
+	struct list timer;        /* in one of the queues */
+	uint64_t since;           /* when it came into that queue */
+	uint64_t mark;            /* equal to room->mark: told already */
+	uint64_t signed_on;       /* realtime */
+	uint64_t spoke;           /* monotonic */
+	char *nick, *username, *host, *realname, *away;
+	struct seat *seats;
+	uint64_t *invites;          /* serials of channels, oldest first */
+	struct course_user *course; /* NULL: came by IRC */
+	uint32_t id;                /* of the connection; IRC only */
+	uint16_t n_seats, seats_room;
+	uint8_t n_invites;
+	uint8_t caps; /* enum cap */
+	uint8_t queue;
+	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
+		warned : 1;
+};
+
+/* A channel's side of a membership, with what a delivery needs in the same cache line. */
+struct member {
+	struct user *user;
+	uint32_t id;
+	bool course;
+	uint8_t modes; /* enum member_mode */
+};
+
+struct ban {
+	char *mask;
+	char *by;
+	uint64_t at;
+};
+
+struct channel {
+	struct hash_node by_name;
+	uint64_t serial; /* never used twice: an invitation dies with its channel */
+	char *name, *topic, *topic_by, *key;
+	uint64_t created, topic_at;
+	struct member *members;
+	struct ban *bans;
+	uint32_t n_members, members_room, n_bans, limit;
+	uint8_t modes; /* enum channel_mode */
+	bool course;   /* the one that both doors share */
+};
+
+struct room {
+	const struct room_config *config;
+	struct room_output output;
+	const char *server; /* config->server_name */
+	struct hash_table nicks, channels, peers;
+	struct user **users; /* by connection id */
+	size_t users_room;
+	struct list queues[QUEUES];
+	struct bucket *strangers; /* STRANGERS_SIZE, by a hash of the address */
+	struct bucket all_strangers;
+	uint64_t now, realtime, mark, serial;
+	struct room_counts counts;
+	size_t max_users;
+};
+
+/* --- room-users.c ------------------------------------------------------------------------- */
+
+struct user *user_by_id(const struct room *room, uint32_t id);
+struct user *user_by_nick(const struct room *room, const char *nick);
+struct user *user_by_peer(const struct room *room, const struct course_peer *peer);
+int user_new(struct room *room, const char *host, struct user **ret);
+int user_new_course(struct room *room, const struct course_peer *peer, struct user **ret);
+int user_set_nick(struct room *room, struct user *user, const char *nick); /* -ENOMEM */
+void user_set_queue(struct room *room, struct user *user, enum queue queue);
+void user_count_registered(struct room *room, struct user *user);
+/* Tells everybody who shares a channel, and the user itself when tell_self; frees the user. */
+void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self);
+/* line to everybody who shares a channel with user, once; not to user. */
+void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line);
+bool users_share_channel(struct room *room, const struct user *a, const struct user *b);
+/* "nick!user@host"; *  for a nick not set. Returns buf. */
+#define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
+char *user_source(const struct user *user, char buf[SOURCE_MAX]);
+
+/* --- room-channels.c ---------------------------------------------------------------------- */
+
+struct channel *channel_find(const struct room *room, const char *name);
+int channel_new(struct room *room, const char *name, struct channel **ret);
+int channel_add(struct room *room, struct channel *channel, struct user *user, uint8_t modes);
+/* The channel goes with its last member. */
+void channel_remove(struct room *room, struct channel *channel, struct user *user);
+struct member *channel_member(const struct channel *channel, const struct user *user);
+/* To the IRC members but except (may be NULL). */
+void channel_send(struct room *room, const struct channel *channel, const struct user *except,
+		  const struct irc_line *line);
+bool channel_is_banned(const struct channel *channel, const struct user *user);
+bool channel_is_visible(const struct channel *channel, const struct user *user);
+int channel_ban(struct room *room, struct channel *channel, const char *mask, const char *by);
+int channel_unban(struct channel *channel, const char *mask); /* -ENOENT */
+
+/* --- room-replies.c ----------------------------------------------------------------------- */
+
+void send_line(struct room *room, const struct user *user, const struct irc_line *line);
+/* One line, formatted whole: send_text(room, user, ":%s PONG ...", ...). */
+void send_text(struct room *room, const struct user *user, const char *fmt, ...) PRINTF(3, 4);
+/* ":server NNN nick " and the text; numeric and fmt come from numerics.h as one macro. */
+void reply(struct room *room, const struct user *user, const char *numeric, const char *fmt, ...)
+	PRINTF(4, 5);
+const char *nick_or_star(const struct user *user);
+
+/* --- room-join.c, room-info.c ------------------------------------------------------------- */
+
+/* Adds, tells the IRC members and the course. 0 or -ENOMEM. */
+int enter_channel(struct room *room, struct user *user, struct channel *channel, uint8_t modes);
+/* Removes, after line (PART, KICK) was told to the IRC members; and tells the course. */
+void leave_channel(struct room *room, struct user *user, struct channel *channel,
+		   const struct irc_line *line);
+void send_names(struct room *room, struct user *user, const struct channel *channel);
+void send_topic(struct room *room, struct user *user, const struct channel *channel);
+void take_invitation(struct user *user, const struct channel *channel);
+void send_welcome(struct room *room, struct user *user);
+
+/* --- room-say.c --------------------------------------------------------------------------- */
+
+/* What is said in a channel reaches both doors. verb is PRIVMSG or NOTICE. */
+void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
+		    const char *verb, const char *text);
+bool may_speak(const struct channel *channel, const struct user *user);
+
+/* --- room-course.c ------------------------------------------------------------------------ */
+
+void course_tell_joined(struct room *room, const struct user *who);
+void course_tell_left(struct room *room, const struct user *who, const char *nick);
+void course_tell_said(struct room *room, const struct user *who, const char *text);
+void course_tell_privately(struct room *room, const struct user *from, const struct user *to,
+			   const char *text);
+void course_announce(struct room *room, const char *text);
+void course_dismiss(struct room *room, struct user *user); /* EXIT; the user stays for now */
+
+#endif

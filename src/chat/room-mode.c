@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* MODE: of channels and of oneself. The changes of one command go out as one line. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "chat/names.h"
+#include "chat/numerics.h"
+#include "chat/room-commands.h"
+
+#define PARAM_MODES_MAX 6   /* MODES= of ISUPPORT */
+#define MASK_MAX        128 /* bytes of a ban's mask */
+#define LIMIT_MAX       1000000
+
+/* A MODE command under way. */
+struct change {
+	struct room *room;
+	struct user *user;
+	struct channel *channel;
+	struct irc_message *m;
+	int next; /* the parameter to be taken next */
+	int with_param;
+	bool refused, listed;
+	char sign, last_sign;
+	char letters[80], params[2 * IRC_LINE_MAX];
+	size_t n_letters, n_params;
+};
+
+typedef void apply_mode(struct change *c, char letter, const char *param);
+
+struct mode_row {
+	char letter;
+	uint8_t value; /* enum channel_mode or enum member_mode */
+	bool param_plus, param_minus;
+	apply_mode *apply;
+};
+
+static void flush(struct change *c)
+{
+	char source[SOURCE_MAX];
+	struct irc_line line;
+
+	if (c->n_letters == 0)
+		return;
+	irc_format(&line, ":%s MODE %s %.*s%.*s", user_source(c->user, source), c->channel->name,
+		   (int)c->n_letters, c->letters, (int)c->n_params, c->params);
+	channel_send(c->room, c->channel, NULL, &line);
+	c->n_letters = c->n_params = 0;
+	c->last_sign = '\0';
+}
+
+static void record(struct change *c, char letter, const char *param)
+{
+	size_t size = param ? strlen(param) + 1 : 0;
+
+	/* A line of its own once names and masks have filled this one. */
+	if (c->n_letters + 2 > sizeof(c->letters) || (c->n_params > 0 && c->n_params + size > 200))
+		flush(c);
+	if (c->sign != c->last_sign)
+		c->letters[c->n_letters++] = c->last_sign = c->sign;
+	c->letters[c->n_letters++] = letter;
+	if (param)
+		c->n_params += snprintf(c->params + c->n_params, sizeof(c->params) - c->n_params,
+					" %s", param);
+}
+
+static const struct mode_row *find_mode(char letter);
+
+static void apply_flag(struct change *c, char letter, const char *param)
+{
+	uint8_t flag = find_mode(letter)->value;
+	bool on = c->sign == '+';
+
+	if (on == ((c->channel->modes & flag) != 0))
+		return;
+	c->channel->modes ^= flag;
+	record(c, letter, NULL);
+}
+
+static void apply_member(struct change *c, char letter, const char *param)
+{
+	struct user *target = user_by_nick(c->room, param);
+	uint8_t flag = find_mode(letter)->value;
+	struct member *member;
+
+	if (!target) {
+		reply(c->room, c->user, ERR_NOSUCHNICK, param);
+		return;
+	}
+	member = channel_member(c->channel, target);
+	if (!member) {
+		reply(c->room, c->user, ERR_USERNOTINCHANNEL, target->nick, c->channel->name);
+		return;
+	}
+	if ((c->sign == '+') == ((member->modes & flag) != 0))
+		return;
+	member->modes ^= flag;
+	record(c, letter, target->nick);
+}
+
+static bool is_key(const char *key)
+{
+	size_t n = strlen(key);
+
+	if (n == 0 || n > ROOM_KEY_MAX || key[0] == ':')
+		return false;
+	for (; *key; key++) {
+		if ((unsigned char)*key <= ' ' || *key == ',' || *key == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static void apply_key(struct change *c, char letter, const char *param)
+{
+	char *key;
+
+	if (c->sign == '-') {
+		if (c->channel->key)
+			record(c, letter, c->channel->key);
+		free(TAKE_PTR(c->channel->key));
+		return;
+	}
+	if (!is_key(param)) {
+		reply(c->room, c->user, ERR_INVALIDKEY, c->channel->name);
+		return;
+	}
+	key = strdup(param);
+	if (!key)
+		return;
+	free(c->channel->key);
+	c->channel->key = key;
+	record(c, letter, key);
+}
+
+static void apply_limit(struct change *c, char letter, const char *param)
+{
+	char text[16];
+	int64_t n;
+
+	if (c->sign == '-') {
+		if (c->channel->limit)
+			record(c, letter, NULL);
+		c->channel->limit = 0;
+		return;
+	}
+	if (parse_int(param, 1, LIMIT_MAX, &n) < 0) {
+		reply(c->room, c->user, ERR_INVALIDMODEPARAM, c->channel->name, letter, param,
+		      "not a number from 1 on");
+		return;
+	}
+	if (c->channel->limit == n)
+		return;
+	c->channel->limit = (uint32_t)n;
+	snprintf(text, sizeof(text), "%u", c->channel->limit);
+	record(c, letter, text);
+}
+
+static void list_bans(struct change *c)
+{
+	const struct channel *channel = c->channel;
+
+	for (size_t i = 0; i < channel->n_bans; i++)
+		reply(c->room, c->user, RPL_BANLIST, channel->name, channel->bans[i].mask,
+		      channel->bans[i].by,
+		      (unsigned long long)(channel->bans[i].at / USEC_PER_SEC));
+	reply(c->room, c->user, RPL_ENDOFBANLIST, channel->name);
+}
+
+/* "nick" is nick!*@*, "user@host" is *!user@host. */
+static bool complete_mask(const char *mask, char buf[MASK_MAX + 8])
+{
+	const char *bang = strchr(mask, '!'), *at = strchr(mask, '@');
+
+	if (strlen(mask) > MASK_MAX || mask[0] == ':')
+		return false;
+	if (bang)
+		snprintf(buf, MASK_MAX + 8, "%s%s", mask, at ? "" : "@*");
+	else
+		snprintf(buf, MASK_MAX + 8, "%s%s%s", at ? "*!" : "", mask, at ? "" : "!*@*");
+	for (; *mask; mask++) {
+		if ((unsigned char)*mask <= ' ' || *mask == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static void apply_ban(struct change *c, char letter, const char *param)
+{
+	char mask[MASK_MAX + 8];
+	int r;
+
+	if (!complete_mask(param, mask)) {
+		reply(c->room, c->user, ERR_INVALIDMODEPARAM, c->channel->name, letter, param,
+		      "not a mask");
+		return;
+	}
+	if (c->sign == '+')
+		r = channel_ban(c->room, c->channel, mask, c->user->nick);
+	else
+		r = channel_unban(c->channel, mask);
+	if (r == -ENOSPC)
+		reply(c->room, c->user, ERR_BANLISTFULL, c->channel->name, mask);
+	if (r == 0)
+		record(c, letter, mask);
+}
+
+static const struct mode_row modes[] = {
+	{ 'b', 0, true, true, apply_ban },
+	{ 'i', MODE_INVITE_ONLY, false, false, apply_flag },
+	{ 'k', 0, true, true, apply_key },
+	{ 'l', 0, true, false, apply_limit },
+	{ 'm', MODE_MODERATED, false, false, apply_flag },
+	{ 'n', MODE_NO_EXTERNAL, false, false, apply_flag },
+	{ 'o', MEMBER_OP, true, true, apply_member },
+	{ 'p', MODE_PRIVATE, false, false, apply_flag },
+	{ 's', MODE_SECRET, false, false, apply_flag },
+	{ 't', MODE_TOPIC, false, false, apply_flag },
+	{ 'v', MEMBER_VOICE, true, true, apply_member },
+};
+
+static const struct mode_row *find_mode(char letter)
+{
+	for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
+		if (modes[i].letter == letter)
+			return &modes[i];
+	}
+	return NULL;
+}
+
+/* Anybody may look at the bans; whatever changes something takes an operator. */
+static bool is_permitted(struct change *c)
+{
+	const struct member *member = channel_member(c->channel, c->user);
+
+	if (member && (member->modes & MEMBER_OP))
+		return true;
+	if (!c->refused)
+		reply(c->room, c->user, ERR_CHANOPRIVSNEEDED, c->channel->name);
+	c->refused = true;
+	return false;
+}
+
+static void apply_letter(struct change *c, char letter)
+{
+	const struct mode_row *mode = find_mode(letter);
+	const char *param = NULL;
+
+	if (!mode) {
+		reply(c->room, c->user, ERR_UNKNOWNMODE, letter);
+		return;
+	}
+	if (c->sign == '+' ? mode->param_plus : mode->param_minus) {
+		param = c->next < c->m->n_params ? c->m->params[c->next++] : NULL;
+		if (!param && letter == 'b') {
+			if (!c->listed)
+				list_bans(c);
+			c->listed = true;
+			return;
+		}
+		/* A key may be removed without being named. */
+		if ((!param || !*param) && !(letter == 'k' && c->sign == '-'))
+			return;
+		if (++c->with_param > PARAM_MODES_MAX)
+			return;
+	}
+	if (is_permitted(c))
+		mode->apply(c, letter, param);
+}
+
+static void change_channel(struct room *room, struct user *user, struct channel *channel,
+			   struct irc_message *m)
+{
+	struct change c = {
+		.room = room, .user = user, .channel = channel, .m = m, .next = 2, .sign = '+'
+	};
+
+	for (const char *p = m->params[1]; *p; p++) {
+		if (*p == '+' || *p == '-')
+			c.sign = *p;
+		else if ((unsigned char)*p < 0x80) /* half a character cannot be replied */
+			apply_letter(&c, *p);
+	}
+	flush(&c);
+}
+
+static void tell_channel(struct room *room, struct user *user, const struct channel *channel)
+{
+	char text[128];
+	size_t n = 0;
+	bool member = channel_member(channel, user) != NULL;
+
+	text[n++] = '+';
+	for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
+		if (modes[i].apply == apply_flag && (channel->modes & modes[i].value))
+			text[n++] = modes[i].letter;
+	}
+	if (channel->key)
+		text[n++] = 'k';
+	if (channel->limit)
+		text[n++] = 'l';
+	text[n] = '\0';
+	if (channel->key)
+		n += snprintf(text + n, sizeof(text) - n, " %s", member ? channel->key : "*");
+	if (channel->limit)
+		snprintf(text + n, sizeof(text) - n, " %u", channel->limit);
+	reply(room, user, RPL_CHANNELMODEIS, channel->name, text);
+	reply(room, user, RPL_CREATIONTIME, channel->name,
+	      (unsigned long long)(channel->created / USEC_PER_SEC));
+}
+
+static void set_user_flag(struct user *user, char letter, bool on, char changed[8])
+{
+	bool was = letter == 'i' ? user->invisible : user->wallops;
+
+	if (was == on || strlen(changed) > 5)
+		return;
+	if (letter == 'i')
+		user->invisible = on;
+	else
+		user->wallops = on;
+	snprintf(changed + strlen(changed), 8 - strlen(changed), "%c%c", on ? '+' : '-', letter);
+}
+
+static void change_self(struct room *room, struct user *user, struct irc_message *m)
+{
+	char changed[8] = "";
+	bool on = true, unknown = false;
+
+	if (m->n_params == 1) {
+		snprintf(changed, sizeof(changed), "%s%s", user->invisible ? "i" : "",
+			 user->wallops ? "w" : "");
+		reply(room, user, RPL_UMODEIS, changed);
+		return;
+	}
+	for (const char *p = m->params[1]; *p; p++) {
+		if (*p == '+' || *p == '-')
+			on = *p == '+';
+		else if (*p == 'i' || *p == 'w')
+			set_user_flag(user, *p, on, changed);
+		else
+			unknown = true;
+	}
+	if (unknown)
+		reply(room, user, ERR_UMODEUNKNOWNFLAG);
+	if (*changed)
+		send_text(room, user, ":%s MODE %s :%s", user->nick, user->nick, changed);
+}
+
+void command_mode(struct room *room, struct user *user, struct irc_message *m)
+{
+	const char *name = m->params[0];
+	struct channel *channel;
+
+	if (name[0] == '#') {
+		channel = channel_find(room, name);
+		if (!channel)
+			reply(room, user, ERR_NOSUCHCHANNEL, name);
+		else if (m->n_params == 1)
+			tell_channel(room, user, channel);
+		else
+			change_channel(room, user, channel, m);
+		return;
+	}
+	if (name_equal(name, user->nick))
+		change_self(room, user, m);
+	else if (user_by_nick(room, name))
+		reply(room, user, ERR_USERSDONTMATCH);
+	else
+		reply(room, user, ERR_NOSUCHNICK, name);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a connection to a user: PASS, NICK, USER, CAP; and PING, PONG, QUIT, which are always
+ * allowed.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/units.h"
+#include "chat/names.h"
+#include "chat/numerics.h"
+#include "chat/room-commands.h"
+#include "chat/utf8.h"
+
+#define USERNAME_MAX 10
+
+static const struct {
+	const char *name;
+	enum cap cap;
+} caps[] = {
+	{ "cap-notify", CAP_NOTIFY },
+	{ "echo-message", CAP_ECHO_MESSAGE },
+	{ "multi-prefix", CAP_MULTI_PREFIX },
+	{ "userhost-in-names", CAP_USERHOST_IN_NAMES },
+};
+
+/* The time that it takes does not tell how much of it was right. */
+static bool same_password(const char *a, const char *b)
+{
+	size_t n_a = strlen(a), n_b = strlen(b);
+	unsigned char difference = n_a != n_b;
+
+	for (size_t i = 0; i < n_b; i++)
+		difference |= (unsigned char)(b[i] ^ (i < n_a ? a[i] : 0));
+	return difference == 0;
+}
+
+void command_pass(struct room *room, struct user *user, struct irc_message *m)
+{
+	if (user->registered) {
+		reply(room, user, ERR_ALREADYREGISTERED);
+		return;
+	}
+	user->password_ok =
+		room->config->password && same_password(m->params[0], room->config->password);
+}
+
+static void finish_registration(struct room *room, struct user *user)
+{
+	if (user->registered || user->negotiating || !user->nick || !user->username)
+		return;
+	if (room->config->password && !user->password_ok) {
+		reply(room, user, ERR_PASSWDMISMATCH);
+		user_quit(room, user, "Bad password", true);
+		return;
+	}
+	user_count_registered(room, user);
+	user->signed_on = room->realtime;
+	user_set_queue(room, user, QUEUE_ACTIVE);
+	send_welcome(room, user);
+}
+
+static void change_nick(struct room *room, struct user *user, const char *nick)
+{
+	char source[SOURCE_MAX], old[ROOM_NICK_MAX + 1];
+	struct irc_line line;
+
+	user_source(user, source);
+	snprintf(old, sizeof(old), "%s", nick_or_star(user));
+	if (user_set_nick(room, user, nick) < 0) {
+		user_quit(room, user, "Out of memory", true);
+		return;
+	}
+	if (!user->registered) {
+		finish_registration(room, user);
+		return;
+	}
+	irc_format(&line, ":%s NICK :%s", source, nick);
+	send_line(room, user, &line);
+	user_tell_neighbours(room, user, &line);
+	for (size_t i = 0; i < user->n_seats; i++) {
+		if (user->seats[i].channel->course) {
+			course_tell_left(room, user, old);
+			course_tell_joined(room, user);
+		}
+	}
+}
+
+void command_nick(struct room *room, struct user *user, struct irc_message *m)
+{
+	const char *nick = m->n_params > 0 ? m->params[0] : "";
+	struct user *owner;
+
+	if (!*nick) {
+		reply(room, user, ERR_NONICKNAMEGIVEN);
+		return;
+	}
+	if (!name_is_nick(nick, room->config->nick_length) || name_is_reserved(nick)) {
+		reply(room, user, ERR_ERRONEUSNICKNAME, nick);
+		return;
+	}
+	owner = user_by_nick(room, nick);
+	if (owner && owner != user)
+		reply(room, user, ERR_NICKNAMEINUSE, nick);
+	else if (!owner || strcmp(user->nick, nick) != 0)
+		change_nick(room, user, nick);
+}
+
+/* "~" says that nobody vouches for it. What could stand for something else is left out. */
+static int set_username(struct user *user, const char *text)
+{
+	char name[USERNAME_MAX + 2] = "~";
+	size_t n = 1;
+
+	for (; *text && n <= USERNAME_MAX; text++) {
+		char c = name_fold(*text);
+
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("-_.", c))
+			name[n++] = *text;
+	}
+	name[n] = '\0';
+	user->username = strdup(n > 1 ? name : "~user");
+	return user->username ? 0 : -1;
+}
+
+void command_user(struct room *room, struct user *user, struct irc_message *m)
+{
+	if (user->username) {
+		reply(room, user, ERR_ALREADYREGISTERED);
+		return;
+	}
+	user->realname = strndup(m->params[3],
+				 utf8_cut(m->params[3], strlen(m->params[3]), ROOM_REALNAME_MAX));
+	if (!user->realname || set_username(user, m->params[0]) < 0) {
+		user_quit(room, user, "Out of memory", true);
+		return;
+	}
+	finish_registration(room, user);
+}
+
+static void cap_names(char *buf, size_t room, unsigned which)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
+		if (caps[i].cap & which)
+			n += snprintf(buf + n, room - n, "%s%s", n ? " " : "", caps[i].name);
+	}
+}
+
+static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
+{
+	char names[256];
+	int64_t version;
+
+	if (!user->registered)
+		user->negotiating = true;
+	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
+		user->caps |= CAP_NOTIFY;
+	cap_names(names, sizeof(names), ~0U);
+	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
+}
+
+static void cap_list(struct room *room, struct user *user, struct irc_message *m)
+{
+	char names[256];
+
+	cap_names(names, sizeof(names), user->caps);
+	send_text(room, user, ":%s CAP %s LIST :%s", room->server, nick_or_star(user), names);
+}
+
+static unsigned cap_by_name(const char *name)
+{
+	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
+		if (strcmp(caps[i].name, name) == 0)
+			return caps[i].cap;
+	}
+	return 0;
+}
+
+/* All of the request or nothing of it. */
+static void cap_req(struct room *room, struct user *user, struct irc_message *m)
+{
+	char asked[IRC_LINE_MAX], *rest, *item;
+	unsigned now = user->caps;
+	bool known = true;
+
+	if (!user->registered)
+		user->negotiating = true;
+	snprintf(asked, sizeof(asked), "%s", m->n_params > 1 ? m->params[1] : "");
+	for (rest = asked; (item = irc_next_item(&rest, ' ')) != NULL;) {
+		bool off = item[0] == '-';
+		unsigned cap = cap_by_name(item + off);
+
+		if (!*item)
+			continue;
+		if (cap == 0)
+			known = false;
+		now = off ? now & ~cap : now | cap;
+	}
+	if (known)
+		user->caps = now;
+	send_text(room, user, ":%s CAP %s %s :%s", room->server, nick_or_star(user),
+		  known ? "ACK" : "NAK", m->n_params > 1 ? m->params[1] : "");
+}
+
+static void cap_end(struct room *room, struct user *user, struct irc_message *m)
+{
+	user->negotiating = false;
+	finish_registration(room, user);
+}
+
+void command_cap(struct room *room, struct user *user, struct irc_message *m)
+{
+	static const struct {
+		const char *name;
+		command_run *run;
+	} verbs[] = {
+		{ "LS", cap_ls }, { "LIST", cap_list }, { "REQ", cap_req }, { "END", cap_end }
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		if (strcasecmp(verbs[i].name, m->params[0]) == 0) {
+			verbs[i].run(room, user, m);
+			return;
+		}
+	}
+	reply(room, user, ERR_INVALIDCAPCMD, m->params[0]);
+}
+
+void command_ping(struct room *room, struct user *user, struct irc_message *m)
+{
+	if (m->n_params == 0 || !*m->params[0])
+		reply(room, user, ERR_NOORIGIN);
+	else
+		send_text(room, user, ":%s PONG %s :%s", room->server, room->server, m->params[0]);
+}
+
+void command_pong(struct room *room, struct user *user, struct irc_message *m)
+{
+	/* That a line came at all has done its work. */
+}
+
+void command_quit(struct room *room, struct user *user, struct irc_message *m)
+{
+	char reason[IRC_LINE_MAX];
+
+	if (m->n_params > 0 && *m->params[0])
+		snprintf(reason, sizeof(reason), "Quit: %s", m->params[0]);
+	else
+		snprintf(reason, sizeof(reason), "Client quit");
+	user_quit(room, user, reason, true);
+}

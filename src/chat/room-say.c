@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* What is said: PRIVMSG, NOTICE, AWAY, and the operators' announcements. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/course.h"
+#include "chat/names.h"
+#include "chat/numerics.h"
+#include "chat/room-commands.h"
+#include "chat/utf8.h"
+
+#define TARGETS_MAX  4
+#define ANNOUNCE_MAX 4096 /* bytes of one line of an announcement */
+
+/*
+ * Text on its way through the lines it needs: what is too long for one with its sender in front
+ * is not cut but goes on in the next. CTCP cannot go on: it is cut, and closed again.
+ */
+struct speech {
+	const char *source, *verb, *target, *text;
+	size_t size;
+};
+
+static bool next_line(struct speech *s, struct irc_line *line)
+{
+	size_t head = strlen(s->source) + strlen(s->verb) + strlen(s->target) + 5, n;
+
+	if (s->size == 0)
+		return false;
+	n = irc_fit(s->text, s->size, head);
+	if (n < s->size && irc_is_ctcp(s->text)) {
+		n = irc_fit(s->text, s->size, head + 1);
+		irc_format(line, ":%s %s %s :%.*s\1", s->source, s->verb, s->target, (int)n,
+			   s->text);
+		s->size = 0;
+		return true;
+	}
+	irc_format(line, ":%s %s %s :%.*s", s->source, s->verb, s->target, (int)n, s->text);
+	s->text += n;
+	s->size -= n;
+	return true;
+}
+
+bool may_speak(const struct channel *channel, const struct user *user)
+{
+	const struct member *member = channel_member(channel, user);
+
+	if (member && member->modes)
+		return true;
+	if (!member && (channel->modes & MODE_NO_EXTERNAL))
+		return false;
+	return !(channel->modes & MODE_MODERATED) && !channel_is_banned(channel, user);
+}
+
+void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
+		    const char *verb, const char *text)
+{
+	char source[SOURCE_MAX];
+	struct speech speech = { user_source(from, source), verb, channel->name, text,
+				 strlen(text) };
+	struct irc_line line;
+
+	while (next_line(&speech, &line)) {
+		channel_send(room, channel, from, &line);
+		if (from->caps & CAP_ECHO_MESSAGE)
+			send_line(room, from, &line);
+	}
+	if (channel->course)
+		course_tell_said(room, from, text);
+}
+
+static void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
+			const char *text)
+{
+	char source[SOURCE_MAX];
+	struct speech speech = { user_source(from, source), verb, to->nick, text, strlen(text) };
+	struct irc_line line;
+
+	if (to->course)
+		course_tell_privately(room, from, to, text);
+	while (next_line(&speech, &line)) {
+		send_line(room, to, &line);
+		if ((from->caps & CAP_ECHO_MESSAGE) && from != to)
+			send_line(room, from, &line);
+	}
+}
+
+/* A NOTICE is never answered, not even with an error: so no two programs answer for ever. */
+static void say_to(struct room *room, struct user *from, const char *target, const char *verb,
+		   const char *text, bool notice)
+{
+	struct channel *channel;
+	struct user *to;
+
+	if (target[0] == '#') {
+		channel = channel_find(room, target);
+		if (channel && may_speak(channel, from))
+			say_in_channel(room, from, channel, verb, text);
+		else if (channel && !notice)
+			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
+		else if (!notice)
+			reply(room, from, ERR_NOSUCHNICK, target);
+		return;
+	}
+	to = user_by_nick(room, target);
+	if (!to || !to->registered) {
+		if (!notice)
+			reply(room, from, ERR_NOSUCHNICK, target);
+		return;
+	}
+	say_to_user(room, from, to, verb, text);
+	if (to->away && !notice)
+		reply(room, from, RPL_AWAY, to->nick, to->away);
+}
+
+static void say(struct room *room, struct user *user, struct irc_message *m, const char *verb,
+		bool notice)
+{
+	char *targets = m->n_params > 0 ? m->params[0] : NULL, *target;
+
+	user->spoke = room->now;
+	if (m->n_params < 2 || !*m->params[1] || !*targets) {
+		if (!notice && (m->n_params == 0 || !*targets))
+			reply(room, user, ERR_NORECIPIENT, verb);
+		else if (!notice)
+			reply(room, user, ERR_NOTEXTTOSEND);
+		return;
+	}
+	for (int i = 0; (target = irc_next_item(&targets, ',')) != NULL; i++) {
+		if (i == TARGETS_MAX) {
+			if (!notice)
+				reply(room, user, ERR_TOOMANYTARGETS, target);
+			return;
+		}
+		if (*target)
+			say_to(room, user, target, verb, m->params[1], notice);
+	}
+}
+
+void command_privmsg(struct room *room, struct user *user, struct irc_message *m)
+{
+	say(room, user, m, "PRIVMSG", false);
+}
+
+void command_notice(struct room *room, struct user *user, struct irc_message *m)
+{
+	say(room, user, m, "NOTICE", true);
+}
+
+void command_away(struct room *room, struct user *user, struct irc_message *m)
+{
+	const char *text = m->n_params > 0 ? m->params[0] : "";
+
+	free(TAKE_PTR(user->away));
+	if (!*text) {
+		reply(room, user, RPL_UNAWAY);
+		return;
+	}
+	user->away = strndup(text, utf8_cut(text, strlen(text), ROOM_AWAY_MAX));
+	if (user->away)
+		reply(room, user, RPL_NOWAWAY);
+}
+
+static void announce_to(struct room *room, const struct user *user, const char *text)
+{
+	struct speech speech = { room->server, "NOTICE", user->nick, text, strlen(text) };
+	struct irc_line line;
+
+	while (next_line(&speech, &line))
+		send_line(room, user, &line);
+}
+
+static void announce_line(struct room *room, const char *text, size_t size)
+{
+	static const char head[] = "[" NAME_ADMIN "] ";
+	char plain[sizeof(head) + ANNOUNCE_MAX];
+
+	memcpy(plain, head, sizeof(head));
+	if (course_plain(plain + sizeof(head) - 1, ANNOUNCE_MAX, text, size) == 0)
+		return;
+	for (size_t id = 0; id < room->users_room; id++) {
+		if (room->users[id] && room->users[id]->registered)
+			announce_to(room, room->users[id], plain);
+	}
+	course_announce(room, plain + sizeof(head) - 1);
+}
+
+void room_announce(struct room *room, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		announce_line(room, text, n);
+		text += n + (text[n] == '\n');
+	}
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The room: a deterministic state machine, (state, event) -> (state, bytes for each connection).
+ * It holds the only user table, for both doors: IRC connections and the course protocol's
+ * datagrams. No socket, clock, disk or random number is in it: they come with the events, so
+ * the same events always give the same bytes.
+ *
+ *	opened -> registering -> registered -> gone	IRC; NICK, USER, CAP END register
+ *	unknown -> member -> gone			course; "L name" makes a member
+ *
+ * Times are microseconds. Nothing blocks. What the room has to say goes out through the
+ * functions of struct room_output while an event is handled; they must not call the room.
+ */
+#ifndef FOSTER_CHAT_ROOM_H
+#define FOSTER_CHAT_ROOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chat/hash.h"
+
+#define ROOM_NICK_MAX     64  /* the largest nick-length */
+#define ROOM_CHANNEL_MAX  64  /* bytes of a channel's name */
+#define ROOM_TOPIC_MAX    300 /* so that 332 fits in one line */
+#define ROOM_AWAY_MAX     200
+#define ROOM_KICK_MAX     255
+#define ROOM_KEY_MAX      32
+#define ROOM_REALNAME_MAX 64
+#define ROOM_HOST_MAX     64
+#define ROOM_LINE_MAX     512 /* bytes of a line handed in, without its tags */
+
+/* Set by the caller, borrowed by the room; 0 as a time or a rate means: no limit. */
+struct room_config {
+	/* Fixed while a room lives: the room takes these from its first config. */
+	const char *server_name, *network, *version;
+	const char *course_channel; /* the one that both doors share */
+	uint64_t created;           /* when the server started, CLOCK_REALTIME */
+	uint32_t nick_length;
+	struct hash_key secret;
+
+	/* May differ in a later config. */
+	char **motd;          /* lines; NULL: none */
+	const char *password; /* NULL: none asked for */
+	uint64_t registration_timeout, ping_interval, ping_timeout, course_timeout;
+	uint32_t channels_per_user, channels_max, bans_per_channel;
+	uint32_t course_users_max, course_users_per_address;
+	uint32_t course_rate, course_burst;
+};
+
+/* Where a course client is, and how it is answered. All zero but for what is used. */
+struct course_peer {
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t socket; /* which of the caller's sockets */
+	uint16_t port;  /* network byte order */
+	uint32_t scope;
+	uint8_t address[16];
+	/* Up to here it says who it is; from here on only how to answer. */
+	uint8_t local[16];
+	uint32_t interface;
+};
+
+struct room_output {
+	/* Bytes for an IRC connection, to be copied. */
+	void (*send)(void *arg, uint32_t id, const char *data, size_t size);
+	/* The room knows the connection no more: close it once what was sent is out. */
+	void (*close)(void *arg, uint32_t id);
+	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
+	void *arg;
+};
+
+struct room_counts {
+	size_t users;        /* registered, both doors */
+	size_t course_users; /* of these, by the course's door */
+	size_t channels;
+	size_t connections; /* IRC connections, registered or not */
+};
+
+struct room;
+
+/* NULL when out of memory. config must outlive the room or be followed by room_configure(). */
+struct room *room_new(const struct room_config *config, const struct room_output *output);
+void room_free(struct room *room); /* says nothing to anybody */
+void room_configure(struct room *room, const struct room_config *config);
+
+/* The time of the events that follow: CLOCK_MONOTONIC and CLOCK_REALTIME. */
+void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime);
+
+/*
+ * An IRC connection; id is a small number, the caller's, free again after closed or close().
+ * host is the peer's address as text. 0, -ENOMEM, -EEXIST.
+ */
+int room_opened(struct room *room, uint32_t id, const char *host);
+/* The peer has gone, or the caller gave it up. Unknown ids are ignored. */
+void room_closed(struct room *room, uint32_t id, const char *reason);
+/* One line without CR LF; bytes of any value. The room may close the connection over it. */
+void room_line(struct room *room, uint32_t id, const char *line, size_t size);
+/* The line was longer than allowed and was thrown away. */
+void room_line_too_long(struct room *room, uint32_t id);
+
+void room_datagram(struct room *room, const struct course_peer *peer, const char *data,
+		   size_t size);
+
+/* Does what is due. When the next thing is due: USEC_INFINITY for never. */
+void room_tick(struct room *room);
+uint64_t room_deadline(const struct room *room);
+
+/* To everybody, from the operators. Lines end at LF. */
+void room_announce(struct room *room, const char *text);
+
+/* Everybody is told and removed. */
+void room_shutdown(struct room *room, const char *reason);
+
+void room_count(const struct room *room, struct room_counts *ret);
+
+/* For tests: 0, or -EUCLEAN with what is wrong in *ret_what when the tables contradict. */
+int room_check(const struct room *room, const char **ret_what);
+
+#endif

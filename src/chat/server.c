@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* foster-chatd as a whole: see server.h. */
+#include "chat/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/units.h"
+#include "chat/admin/admin.h"
+#include "chat/datagram.h"
+#include "chat/status.h"
+
+#define GOODBYE_TIME USEC_PER_SEC
+
+struct server {
+	struct event_base *base;
+	struct chat_config *config;
+	const char *path;
+	struct room *room;
+	struct connections *connections;
+	struct datagrams *datagrams;
+	struct admin *admin;
+	struct status *status;
+	struct event *signals, *timer;
+	uint64_t timer_at; /* what the timer is set to; 0: not set */
+	int signal_fd;
+	bool stopping;
+};
+
+static void on_room_send(void *arg, uint32_t id, const char *data, size_t size)
+{
+	connections_send(((struct server *)arg)->connections, id, data, size);
+}
+
+static void on_room_close(void *arg, uint32_t id)
+{
+	connections_close(((struct server *)arg)->connections, id);
+}
+
+static void on_room_datagram(void *arg, const struct course_peer *peer, const char *data,
+			     size_t size)
+{
+	datagrams_send(((struct server *)arg)->datagrams, peer, data, size);
+}
+
+static void tell_room_the_time(struct server *s)
+{
+	room_set_time(s->room, now_monotonic(), now_realtime());
+}
+
+/* Tells whether what is running could be told of the change, and goes on with it. */
+static void reload(struct server *s)
+{
+	struct chat_config *next;
+	const char *fixed;
+	struct error e;
+
+	if (!s->path) {
+		log_notice("there is no config file to read again");
+		return;
+	}
+	if (chat_config_load(s->path, &next, &e) < 0) {
+		log_error("the config stays as it was: %s", e.text);
+		return;
+	}
+	fixed = chat_config_keep_fixed(next, s->config);
+	if (fixed)
+		log_warning("%s has changed; that takes a restart", fixed);
+	room_configure(s->room, &next->room);
+	connections_set_limits(s->connections, &next->limits);
+	chat_config_free(s->config);
+	s->config = next;
+	log_info("config read again from %s", s->path);
+}
+
+static void on_signal(int fd, short what, void *arg)
+{
+	struct signalfd_siginfo info;
+	struct server *s = arg;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGHUP) {
+			s->stopping = true;
+			continue;
+		}
+		status_reloading(s->status);
+		reload(s);
+		status_ready(s->status);
+	}
+}
+
+static void on_timer(int fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	s->timer_at = 0;
+	tell_room_the_time(s);
+	room_tick(s->room);
+}
+
+static void on_announcement(void *arg, const char *text)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_announce(s->room, text);
+}
+
+static void close_copies(void *arg)
+{
+	struct server *s = arg;
+
+	connections_close_copies(s->connections);
+	datagrams_close_copies(s->datagrams);
+	fd_close(s->signal_fd);
+}
+
+/*
+ * One timer for all that the room waits for, in whole seconds, so that a thousand users are not
+ * a thousand wake-ups. One that is set too early is left alone: it finds nothing due and is
+ * set anew.
+ */
+static void set_timer(struct server *s)
+{
+	uint64_t at = room_deadline(s->room), now;
+	struct timeval wait;
+
+	if (at == USEC_INFINITY)
+		return;
+	at = (at + USEC_PER_SEC - 1) / USEC_PER_SEC * USEC_PER_SEC;
+	if (s->timer_at && s->timer_at <= at)
+		return;
+	now = now_monotonic();
+	s->timer_at = at;
+	at = at > now ? at - now : 0;
+	wait = (struct timeval){ .tv_sec = at / USEC_PER_SEC, .tv_usec = at % USEC_PER_SEC };
+	evtimer_add(s->timer, &wait);
+}
+
+static int watch_signals(struct server *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	/* By descriptor, not by handlers: the admin child, a copy of this process, would run
+	 * them, and take its signals for ours. */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return -errno;
+	s->signals = event_new(s->base, s->signal_fd, EV_READ | EV_PERSIST, on_signal, s);
+	return s->signals && event_add(s->signals, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int open_doors(struct server *s, struct sockets *sockets)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sockets->n_irc && r == 0; i++) {
+		r = connections_listen(s->connections, sockets->irc[i]);
+		if (r == 0)
+			sockets->irc[i] = -1;
+	}
+	for (size_t i = 0; i < sockets->n_course && r == 0; i++) {
+		r = datagrams_add(s->datagrams, sockets->course[i]);
+		if (r == 0)
+			sockets->course[i] = -1;
+	}
+	return r;
+}
+
+static int set_up(struct server *s, struct sockets *sockets)
+{
+	const struct room_output output = { on_room_send, on_room_close, on_room_datagram, s };
+	const struct admin_events events = { on_announcement, close_copies, s };
+	int r;
+
+	s->base = event_base_new();
+	s->timer = s->base ? evtimer_new(s->base, on_timer, s) : NULL;
+	s->room = room_new(&s->config->room, &output);
+	if (!s->timer || !s->room)
+		return -ENOMEM;
+	s->connections =
+		connections_new(s->base, s->room, &s->config->limits, &s->config->room.secret);
+	s->datagrams = datagrams_new(s->base, s->room);
+	s->status = status_new(s->base, s->room);
+	if (!s->connections || !s->datagrams || !s->status)
+		return -ENOMEM;
+	tell_room_the_time(s);
+	r = watch_signals(s);
+	if (r == 0)
+		r = open_doors(s, sockets);
+	if (r == 0)
+		r = admin_new(s->base, getenv("FOSTER_CONTROL"), &events, &s->admin);
+	return r;
+}
+
+int server_new(struct chat_config *config, const char *path, struct sockets *sockets,
+	       struct server **ret, struct error *e)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	if (!s) {
+		chat_config_free(config);
+	} else {
+		s->config = config;
+		s->path = path;
+		s->signal_fd = -1;
+		r = set_up(s, sockets);
+	}
+	sockets_close(sockets);
+	if (r < 0) {
+		server_free(s);
+		return error_set_errno(e, r, "cannot start");
+	}
+	*ret = s;
+	return 0;
+}
+
+/* What a turn of the loop leaves to do, once for all its events. */
+static void end_turn(struct server *s)
+{
+	connections_flush(s->connections);
+	set_timer(s);
+	status_update(s->status);
+}
+
+/* Everybody is told; what the kernel takes within a second is written. */
+static void say_goodbye(struct server *s)
+{
+	const struct timeval limit = { .tv_sec = GOODBYE_TIME / USEC_PER_SEC };
+	uint64_t until = now_monotonic() + GOODBYE_TIME;
+
+	status_stopping(s->status);
+	connections_stop_listening(s->connections);
+	datagrams_stop(s->datagrams);
+	tell_room_the_time(s);
+	room_shutdown(s->room, "Server shutting down");
+	connections_flush(s->connections);
+	event_base_loopexit(s->base, &limit);
+	while (connections_count(s->connections) > 0 && now_monotonic() < until) {
+		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
+			break;
+		connections_flush(s->connections);
+	}
+}
+
+int server_run(struct server *s)
+{
+	status_ready(s->status);
+	end_turn(s);
+	while (!s->stopping) {
+		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
+			return log_error_errno(-errno, "the event loop has failed");
+		end_turn(s);
+	}
+	say_goodbye(s);
+	return 0;
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	admin_free(s->admin);
+	status_free(s->status);
+	connections_free(s->connections);
+	datagrams_free(s->datagrams);
+	room_free(s->room);
+	if (s->signals)
+		event_free(s->signals);
+	if (s->timer)
+		event_free(s->timer);
+	if (s->base)
+		event_base_free(s->base);
+	fd_close(s->signal_fd);
+	chat_config_free(s->config);
+	free(s);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The room under random events. Bytes are read as a programme: connections come, say lines made
+ * of the words that matter (or of anything), go; datagrams, time and announcements between
+ * them. After each event the room's tables must agree, and each thing it said must be whole.
+ *
+ * With --enable-fuzzing libFuzzer makes up the bytes; otherwise main() sweeps over a fixed
+ * sequence of them, the same in every run.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+#include "chat/room.h"
+#include "chat/utf8.h"
+
+#define CONNECTIONS 12
+#define PEERS       6
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+	const uint8_t *data;
+	size_t size;
+};
+
+static bool connected[CONNECTIONS];
+
+static const char *const words[] = {
+	"NICK ",
+	"USER ",
+	"JOIN ",
+	"PART ",
+	"PRIVMSG ",
+	"NOTICE ",
+	"TOPIC ",
+	"MODE ",
+	"KICK ",
+	"INVITE ",
+	"QUIT",
+	"WHO ",
+	"WHOIS ",
+	"NAMES ",
+	"LIST",
+	"AWAY ",
+	"CAP REQ :",
+	"CAP END",
+	"CAP LS 302",
+	"ISON ",
+	"USERHOST ",
+	"a",
+	"b",
+	"张三",
+	"lily",
+	"tom",
+	"#chat",
+	"#x",
+	"#y",
+	" ",
+	" ",
+	" ",
+	",",
+	":",
+	" :",
+	"+o ",
+	"-o ",
+	"+b ",
+	"-b ",
+	"+v ",
+	"+k ",
+	"-k",
+	"+l 2",
+	"+imnpst",
+	"-imnpst",
+	"*!*@*",
+	"\1ACTION x\1",
+	"管理员",
+	"multi-prefix",
+	"userhost-in-names",
+	"echo-message",
+	"0",
+	"u 0 * :r",
+	"\xff",
+	"\xe4\xb8",
+	"\00304",
+	"@t=1 ",
+	"L ",
+	"C ",
+	"Q ",
+	"E ",
+	"hello",
+	"JOIN #chat",
+	"JOIN #x",
+	"NICK a",
+	"NICK b",
+	"USER u 0 * :r",
+	"L lily",
+	"L tom",
+	"C lily hi",
+	"Q lily",
+	"KICK #chat lily",
+	"PRIVMSG #chat :hi",
+	"JOIN 0",
+};
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "fuzz-room: %s\n", what);
+	abort();
+}
+
+static void on_send(void *arg, uint32_t id, const char *data, size_t size)
+{
+	if (id >= CONNECTIONS || !connected[id])
+		fail("a line for nobody");
+	if (size < 3 || size > 512 || memcmp(data + size - 2, "\r\n", 2) != 0)
+		fail("a line that is none");
+	if (memchr(data, '\n', size - 1) || memchr(data, '\r', size - 2) ||
+	    memchr(data, '\0', size))
+		fail("two lines in one");
+	if (!utf8_is_valid(data, size))
+		fail("a line that is not UTF-8");
+}
+
+static void on_close(void *arg, uint32_t id)
+{
+	if (id >= CONNECTIONS || !connected[id])
+		fail("nobody is closed");
+	connected[id] = false;
+}
+
+static void on_datagram(void *arg, const struct course_peer *peer, const char *data, size_t size)
+{
+	if (size == 0 || size > 1024)
+		fail("a datagram of a wrong size");
+	if (!utf8_is_valid(data, size))
+		fail("a datagram that is not UTF-8");
+	if (size > 1 && memchr(data + 1, '\n', size - 1))
+		fail("a datagram of two lines");
+}
+
+static uint8_t take(struct input *in)
+{
+	if (in->size == 0)
+		return 0;
+	in->size--;
+	return *in->data++;
+}
+
+static size_t make_text(struct input *in, char *buf, size_t room)
+{
+	size_t n = 0;
+
+	for (int i = take(in) % 8; i >= 0; i--) {
+		uint8_t byte = take(in);
+		const char *word = words[byte % ELEMENTSOF(words)];
+		size_t size = strlen(word);
+
+		if (byte >= 240) { /* anything, and sometimes much of it */
+			char any = (char)take(in);
+
+			for (int k = take(in) * (byte == 255 ? 4 : 1); k >= 0 && n < room; k--)
+				buf[n++] = any;
+			continue;
+		}
+		size = MIN(size, room - n);
+		memcpy(buf + n, word, size);
+		n += size;
+	}
+	return n;
+}
+
+static void open_or_say(struct room *room, struct input *in)
+{
+	uint32_t id = take(in) % CONNECTIONS;
+	char text[2048];
+
+	if (connected[id]) {
+		room_line(room, id, text, make_text(in, text, sizeof(text)));
+		return;
+	}
+	connected[id] = true;
+	if (room_opened(room, id, id % 2 ? "10.0.0.1" : "::1") < 0)
+		fail("not opened");
+}
+
+static void send_datagram(struct room *room, struct input *in)
+{
+	struct course_peer peer = { .family = AF_INET };
+	char text[2048];
+
+	peer.port = take(in) % PEERS;
+	room_datagram(room, &peer, text, make_text(in, text, sizeof(text)));
+}
+
+static void close_one(struct room *room, struct input *in)
+{
+	uint32_t id = take(in) % CONNECTIONS;
+
+	if (connected[id]) {
+		connected[id] = false;
+		room_closed(room, id, "gone");
+	}
+}
+
+static void step(struct room *room, struct input *in, uint64_t *now)
+{
+	uint8_t what = take(in);
+
+	if (what < 150) {
+		open_or_say(room, in);
+	} else if (what < 225) {
+		send_datagram(room, in);
+	} else if (what < 240) {
+		close_one(room, in);
+	} else if (what < 252) {
+		*now += take(in) * USEC_PER_SEC;
+		room_set_time(room, *now, *now);
+		room_tick(room);
+	} else {
+		room_announce(room, what == 252 ? "" : "all\nof\xff you");
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct room_config config = { .server_name = "s",
+						   .network = "n",
+						   .version = "v",
+						   .course_channel = "#chat",
+						   .nick_length = 32,
+						   .registration_timeout = 30 * USEC_PER_SEC,
+						   .ping_interval = 120 * USEC_PER_SEC,
+						   .ping_timeout = 60 * USEC_PER_SEC,
+						   .course_timeout = 600 * USEC_PER_SEC,
+						   .channels_per_user = 3,
+						   .channels_max = 5,
+						   .bans_per_channel = 3,
+						   .course_users_max = 4,
+						   .course_rate = 10,
+						   .course_burst = 20 };
+	static const struct room_output output = { on_send, on_close, on_datagram, NULL };
+	struct room *room = room_new(&config, &output);
+	struct input in = { data, size };
+	uint64_t now = USEC_PER_SEC;
+
+	if (!room)
+		return 0;
+	memset(connected, 0, sizeof(connected));
+	room_set_time(room, now, now);
+	while (in.size > 0) {
+		const char *what;
+
+		step(room, &in, &now);
+		if (room_check(room, &what) < 0)
+			fail(what);
+	}
+	room_free(room);
+	return 0;
+}
+
+#ifndef FUZZING
+#define RUNS     40
+#define RUN_SIZE 16384
+
+/* xorshift64: the same numbers everywhere. */
+static uint64_t next_number(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+int main(void)
+{
+	static uint8_t data[RUN_SIZE];
+	uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
+
+	for (int run = 0; run < RUNS; run++) {
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = next_number(&state) >> 32;
+		LLVMFuzzerTestOneInput(data, sizeof(data));
+	}
+	return 0;
+}
+#endif

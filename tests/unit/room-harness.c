@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* A room without a network: see room-harness.h. */
+#include "room-harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+#include "base/units.h"
+
+#define OUT_MAX (256 * 1024)
+
+struct room *room;
+struct room_config room_config;
+
+static char out[HARNESS_IDS][OUT_MAX], course_out[HARNESS_PEERS][OUT_MAX];
+static size_t out_size[HARNESS_IDS], course_size[HARNESS_PEERS];
+static bool closed[HARNESS_IDS];
+static uint64_t now;
+
+static void append(char *buf, size_t *size, const char *data, size_t n)
+{
+	assert_true(*size + n < OUT_MAX);
+	memcpy(buf + *size, data, n);
+	*size += n;
+	buf[*size] = '\0';
+}
+
+/* Every send is whole lines of at most 512 bytes; CR is taken off to read better. */
+static void on_send(void *arg, uint32_t id, const char *data, size_t size)
+{
+	assert_true(id < HARNESS_IDS);
+	assert_false(closed[id]);
+	assert_in_range(size, 3, 512);
+	assert_memory_equal(data + size - 2, "\r\n", 2);
+	assert_null(memchr(data, '\0', size));
+	assert_ptr_equal(memchr(data, '\r', size), data + size - 2);
+	assert_ptr_equal(memchr(data, '\n', size), data + size - 1);
+	append(out[id], &out_size[id], data, size - 2);
+	append(out[id], &out_size[id], "\n", 1);
+}
+
+static void on_close(void *arg, uint32_t id)
+{
+	assert_true(id < HARNESS_IDS);
+	closed[id] = true;
+}
+
+static void on_datagram(void *arg, const struct course_peer *peer, const char *data, size_t size)
+{
+	int n = peer->address[3];
+
+	assert_in_range(size, 1, 1024);
+	append(course_out[n], &course_size[n], data, size);
+	append(course_out[n], &course_size[n], "|", 1);
+}
+
+static void check(void)
+{
+	const char *what;
+
+	if (room_check(room, &what) < 0)
+		fail_msg("the room's tables: %s", what);
+}
+
+int harness_start(void **state)
+{
+	static const struct room_output output = { on_send, on_close, on_datagram, NULL };
+
+	room_config = (struct room_config){ .server_name = "srv",
+					    .network = "net",
+					    .version = "foster-test",
+					    .course_channel = "#chat",
+					    .nick_length = 32,
+					    .secret = { 1, 2 },
+					    .registration_timeout = 30 * USEC_PER_SEC,
+					    .ping_interval = 120 * USEC_PER_SEC,
+					    .ping_timeout = 60 * USEC_PER_SEC,
+					    .course_timeout = 600 * USEC_PER_SEC,
+					    .channels_per_user = 5,
+					    .channels_max = 100,
+					    .bans_per_channel = 5,
+					    .course_users_max = 5,
+					    .course_users_per_address = 2,
+					    .course_rate = 10,
+					    .course_burst = 20 };
+	memset(closed, 0, sizeof(closed));
+	forget_all();
+	now = 1000 * USEC_PER_SEC;
+	room = room_new(&room_config, &output);
+	assert_non_null(room);
+	room_set_time(room, now, UINT64_C(1600000000) * USEC_PER_SEC);
+	return 0;
+}
+
+int harness_stop(void **state)
+{
+	room_free(room);
+	room = NULL;
+	return 0;
+}
+
+void open_irc(uint32_t id)
+{
+	char host[32];
+
+	snprintf(host, sizeof(host), "10.0.0.%u", id);
+	closed[id] = false;
+	assert_int_equal(room_opened(room, id, host), 0);
+	check();
+}
+
+void line(uint32_t id, const char *text)
+{
+	room_line(room, id, text, strlen(text));
+	check();
+}
+
+void enter(uint32_t id, const char *nick)
+{
+	char text[600];
+
+	open_irc(id);
+	snprintf(text, sizeof(text), "NICK %s", nick);
+	line(id, text);
+	snprintf(text, sizeof(text), "USER %s 0 * :Real %s", nick, nick);
+	line(id, text);
+	expect_part(id, " 001 ");
+	forget(id);
+}
+
+void close_irc(uint32_t id, const char *reason)
+{
+	room_closed(room, id, reason);
+	check();
+}
+
+void datagram_bytes(int n, const void *data, size_t size)
+{
+	struct course_peer peer = { .family = AF_INET,
+				    .port = 7,
+				    .address = { 10, 1, 0, (uint8_t)n } };
+
+	room_datagram(room, &peer, data, size);
+	check();
+}
+
+void datagram(int n, const char *text)
+{
+	datagram_bytes(n, text, strlen(text));
+}
+
+void pass_time(uint64_t usec)
+{
+	now += usec;
+	room_set_time(room, now, UINT64_C(1600000000) * USEC_PER_SEC + now);
+	room_tick(room);
+	check();
+}
+
+static void fail_with(const char *got, const char *want, const char *file, int at)
+{
+	print_error("%s:%d: got\n%s\n-- want\n%s\n", file, at, got, want);
+	_fail(file, at);
+}
+
+void expect_at(uint32_t id, const char *text, const char *file, int at)
+{
+	if (strcmp(out[id], text) != 0)
+		fail_with(out[id], text, file, at);
+	forget(id);
+}
+
+void expect_part_at(uint32_t id, const char *text, bool wanted, const char *file, int at)
+{
+	if ((strstr(out[id], text) != NULL) != wanted)
+		fail_with(out[id], text, file, at);
+}
+
+const char *told(uint32_t id)
+{
+	return out[id];
+}
+
+void forget(uint32_t id)
+{
+	out_size[id] = 0;
+	out[id][0] = '\0';
+}
+
+void forget_all(void)
+{
+	for (int i = 0; i < HARNESS_IDS; i++)
+		forget(i);
+	for (int i = 0; i < HARNESS_PEERS; i++) {
+		course_size[i] = 0;
+		course_out[i][0] = '\0';
+	}
+}
+
+bool is_closed(uint32_t id)
+{
+	return closed[id];
+}
+
+void expect_course_at(int n, const char *text, const char *file, int at)
+{
+	if (strcmp(course_out[n], text) != 0)
+		fail_with(course_out[n], text, file, at);
+	course_size[n] = 0;
+	course_out[n][0] = '\0';
+}
+
+const char *told_course(int n)
+{
+	return course_out[n];
+}
