@@ -302,9 +302,16 @@ static unsigned become_ready(struct machine *m, const struct machine_facts *f)
 	return no_deadline(m);
 }
 
+/* Ready from its very start: so it is the same moment for whichever manager tells of it. */
 static unsigned started(struct machine *m, const struct machine_facts *f)
 {
-	return f->config->ready == READY_EXEC ? become_ready(m, f) : 0;
+	unsigned actions;
+
+	if (f->config->ready != READY_EXEC)
+		return 0;
+	actions = become_ready(m, f);
+	m->since = m->started;
+	return actions;
 }
 
 static unsigned not_started(struct machine *m, const struct machine_facts *f)

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +19,14 @@
 #include "base/signals.h"
 #include "base/units.h"
 #include "manager/logs.h"
+#include "manager/proc.h"
 #include "manager/reload.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
 
 #define PROGRESS_EVERY 1 /* seconds */
+#define GENTLE_END     (70 * USEC_PER_MSEC)
 
 #define EXIT_NOT_FOUND   127 /* the joined command could not be run, as a shell says it */
 #define EXIT_NOT_STARTED 126
@@ -358,18 +361,51 @@ void shutdown_service_changed(struct service *s)
 
 /* --- without the supervisor ------------------------------------------------------------- */
 
+/* The marks of the daemons whose death signal is SIGKILL, or is not. */
+static size_t collect_marks(const struct manager *m, bool gentle, struct tree_mark *marks)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_services; i++) {
+		const struct service *s = m->services[i];
+
+		if (s->config->daemon && s->instance &&
+		    gentle == (s->config->death_signal != SIGKILL))
+			marks[n++] = (struct tree_mark){ s->instance, s->pid };
+	}
+	return n;
+}
+
+static bool any_main_lives(const struct tree_mark *marks, size_t n)
+{
+	struct proc_stat st;
+
+	for (size_t i = 0; i < n; i++) {
+		if (marks[i].main > 0 && proc_stat(marks[i].main, &st) == 0 && st.state != 'Z')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The kernel has sent each daemon its death signal. Who chose a gentler one than SIGKILL gets a
+ * moment to act on it, and no more: all are to be gone within 100 ms.
+ */
 void shutdown_without_supervisor(struct manager *m)
 {
 	struct tree_mark *marks = calloc(m->n_services + 1, sizeof(*marks));
-	size_t n = 0;
+	uint64_t deadline = now_monotonic() + GENTLE_END;
+	size_t n;
 
 	log_error("fosterd is gone: ending its daemons");
-	for (size_t i = 0; marks && i < m->n_services; i++) {
-		const struct service *s = m->services[i];
-
-		if (s->config->daemon && s->instance)
-			marks[n++] = (struct tree_mark){ s->instance, s->pid };
-	}
+	if (!marks)
+		_exit(EXIT_FAILURE);
+	n = collect_marks(m, false, marks);
+	if (n > 0)
+		trees_end_marked(m, marks, n);
+	n = collect_marks(m, true, marks);
+	while (any_main_lives(marks, n) && now_monotonic() < deadline)
+		poll(NULL, 0, 1);
 	if (n > 0)
 		trees_end_marked(m, marks, n);
 	_exit(EXIT_FAILURE);

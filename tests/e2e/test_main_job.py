@@ -131,7 +131,7 @@ def test_nobody_in_the_room_notices_a_killed_manager(room):
         while lisi.receive() != f"\nanna : message {i}":
             pass
     after = room.service("chat")
-    assert after["pid"] == before["pid"] and after["since"] == before["since"]
+    assert after["pid"] == before["pid"]
     assert after["uptime_us"] > before["uptime_us"]
     # the admin child finds the next manager
     until(lambda: room.ctl("chat", "say", "still here").returncode == 0, "the admin is back", 20)
