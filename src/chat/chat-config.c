@@ -27,10 +27,18 @@
 
 /* --- the file ----------------------------------------------------------------------------- */
 
+/* What was seen of an option so far. */
+struct seen {
+	unsigned values;
+	int line;
+	bool closed;   /* a list's '}' has come */
+	char last[64]; /* the beginning of the last value */
+};
+
 /* libconfuse's callbacks know nothing of who called; one file is read at a time. */
 static struct {
 	struct error *e;
-	unsigned set[CHAT_OPTIONS]; /* how many values came */
+	struct seen seen[CHAT_OPTIONS];
 } reading;
 
 static const struct option_row *find_row(const char *name)
@@ -73,21 +81,40 @@ static void PRINTF(2, 0) on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	}
 }
 
-/* After each value that is read, with the line at hand. */
+/*
+ * libconfuse calls after each value, and after a list's '}' once more with the last one. A second
+ * assignment to an option starts its values anew, without a word: true if this is one.
+ */
+static bool is_second(struct seen *seen, const struct option_row *row, unsigned size,
+		      const char *value, int line)
+{
+	if (seen->values == 0)
+		seen->line = line;
+	if (seen->closed || size < seen->values || (!chat_option_is_list(row) && seen->values > 0))
+		return true;
+	if (size == seen->values) {
+		seen->closed = true;
+		return strncmp(seen->last, value, sizeof(seen->last) - 1) != 0;
+	}
+	seen->values = size;
+	snprintf(seen->last, sizeof(seen->last), "%s", value);
+	return false;
+}
+
+/* With the line at hand. */
 static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const struct option_row *row = find_row(opt->name);
-	unsigned size = cfg_opt_size(opt), *set = &reading.set[row - chat_options];
-	const char *value = size ? cfg_opt_getnstr(opt, size - 1) : NULL;
+	unsigned size = cfg_opt_size(opt);
+	const char *value = size ? cfg_opt_getnstr(opt, size - 1) : "";
 	struct error e;
 	uint64_t number;
 
-	/* A second assignment starts the option's values anew. */
-	if (++*set > size) {
+	if (is_second(&reading.seen[row - chat_options], row, size, value, cfg->line)) {
 		cfg_error(cfg, "%s is set twice", opt->name);
 		return -1;
 	}
-	if (chat_option_parse(row, value ? value : "", &number, &e) < 0) {
+	if (chat_option_parse(row, value, &number, &e) < 0) {
 		cfg_error(cfg, "%s: %s", opt->name, e.text);
 		return -1;
 	}
@@ -116,11 +143,15 @@ static int read_options(struct chat_config *config, cfg_t *cfg)
 {
 	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
 		cfg_opt_t *opt = cfg_getopt(cfg, chat_options[i].name);
+		const struct seen *seen = &reading.seen[i];
 		int r;
 
 		/* An empty list has no values but was set. */
-		if (reading.set[i] == 0 && !(opt->flags & CFGF_MODIFIED))
+		if (seen->values == 0 && !(opt->flags & CFGF_MODIFIED))
 			continue;
+		if (chat_option_is_list(&chat_options[i]) && seen->values > 0 && !seen->closed)
+			return error_set(reading.e, -EINVAL, "%s:%d: %s is a list: {\"%s\"}",
+					 cfg->filename, seen->line, opt->name, seen->last);
 		r = store_option(config, &chat_options[i], opt);
 		if (r < 0)
 			return error_set_errno(reading.e, r, "%s", chat_options[i].name);

@@ -18,7 +18,7 @@
 #include "chat/datagram.h"
 #include "chat/status.h"
 
-#define GOODBYE_TIME USEC_PER_SEC
+#define GOODBYE_SECONDS 1
 
 struct server {
 	struct event_base *base;
@@ -32,7 +32,7 @@ struct server {
 	struct event *signals, *timer;
 	uint64_t timer_at; /* what the timer is set to; 0: not set */
 	int signal_fd;
-	bool stopping;
+	bool stopping, goodbye_over;
 };
 
 static void on_room_send(void *arg, uint32_t id, const char *data, size_t size)
@@ -238,11 +238,15 @@ static void end_turn(struct server *s)
 	status_update(s->status);
 }
 
+static void on_goodbye_over(int fd, short what, void *arg)
+{
+	((struct server *)arg)->goodbye_over = true;
+}
+
 /* Everybody is told; what the kernel takes within a second is written. */
 static void say_goodbye(struct server *s)
 {
-	const struct timeval limit = { .tv_sec = GOODBYE_TIME / USEC_PER_SEC };
-	uint64_t until = now_monotonic() + GOODBYE_TIME;
+	const struct timeval limit = { .tv_sec = GOODBYE_SECONDS };
 
 	status_stopping(s->status);
 	connections_stop_listening(s->connections);
@@ -250,8 +254,9 @@ static void say_goodbye(struct server *s)
 	tell_room_the_time(s);
 	room_shutdown(s->room, "Server shutting down");
 	connections_flush(s->connections);
-	event_base_loopexit(s->base, &limit);
-	while (connections_count(s->connections) > 0 && now_monotonic() < until) {
+	if (event_base_once(s->base, -1, EV_TIMEOUT, on_goodbye_over, s, &limit) < 0)
+		return;
+	while (connections_count(s->connections) > 0 && !s->goodbye_over) {
 		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
 			break;
 		connections_flush(s->connections);

@@ -142,7 +142,7 @@ def test_killed_room_is_there_again_with_a_new_admin(room):
     pid = room.service_pid("chat")
     admin = admin_of(pid)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not any(alive(child) for child in admin), "its admin child is gone with it", 2)
+    until(lambda: not any(alive(child) for child in admin), "its admin child is gone with it")
     s = until(lambda: (s := room.service("chat"))["state"] == "running" and s["pid"] != pid and s)
     assert not set(admin_of(s["pid"])) & set(admin)
     anna = join(room, Irc, "anna")
@@ -165,7 +165,7 @@ def test_killed_supervisor_takes_the_room_along(room):
     pid = room.service_pid("chat")
     everyone = [pid, room.manager_pid(), *admin_of(pid)]
     room.kill_supervisor()
-    until(lambda: not any(map(alive, everyone)), "room, admin and manager are gone", 2)
+    until(lambda: not any(map(alive, everyone)), "room, admin and manager are gone")
 
 
 def test_restart_refuses_nobody(room):
