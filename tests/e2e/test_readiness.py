@@ -49,8 +49,22 @@ def test_not_ready_in_time(foster):
     assert f.wait_state("s", "failed")["reason"] == "not ready in time"
 
 
+BARRIER = '''
+def barrier():
+    """As sd_notify_barrier(3): returns when all that was sent before has been handled."""
+    ours, theirs = os.pipe()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect(os.environ["NOTIFY_SOCKET"]); socket.send_fds(s, [b"BARRIER=1"], [theirs])
+    os.close(theirs)
+    assert os.read(ours, 1) == b""
+'''
+
+
 def test_child_of_the_service_may_notify(foster):
-    f = make(foster, 'if os.fork() == 0:\n notify("READY=1"); os._exit(0)\nos.wait()\ntime.sleep(1000)\n')
+    """It waits at a barrier, as systemd-notify does: of a process that is gone nobody can say
+    whose it was."""
+    f = make(foster, BARRIER + 'if os.fork() == 0:\n notify("READY=1"); barrier(); os._exit(0)\n'
+             'os.wait()\ntime.sleep(1000)\n')
     f.wait_state("s", "running")
 
 

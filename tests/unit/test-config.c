@@ -287,7 +287,8 @@ static void test_users(void **state)
 			      "service b { user = nobody group = root groups = {\"4711\"}" CMD "}\n"
 			      "service c { user = \"4711\" group = \"4712\"" CMD "}\n"
 			      "service d { group = \"4712\"" CMD "}\n");
-	assert_true(config->services[0]->change_user);
+	/* Naming oneself changes nothing. */
+	assert_int_equal(config->services[0]->change_user, geteuid() != nobody.pw_uid);
 	assert_int_equal(config->services[0]->uid, nobody.pw_uid);
 	assert_int_equal(config->services[0]->gid, nobody.pw_gid);
 	assert_true(config->services[0]->n_groups >= 1);
