@@ -4,6 +4,7 @@
  * blocks after start but reading a configuration that somebody asked for.
  *
  *	main.c	       options, start, --check
+ *	registry.c     services by name, process and slot
  *	config*.c      the configuration
  *	machine.c      the state machine of a service (pure)
  *	service.c      a service: its machine, process, timers; carries out the machine's actions
