@@ -342,7 +342,8 @@ static void act(struct call *call, enum verb verb)
 		control_error(call, 409, NULL, "a shutdown is under way");
 		return;
 	}
-	if (verb != VERB_STOP && call->service && call->service->orphaned) {
+	if (verb != VERB_STOP && call->service &&
+	    (call->service->orphaned || call->service->removed_with)) {
 		control_error(call, 409, "it can be stopped", "%s is in no configuration any more",
 			      call->service->config->name);
 		return;

@@ -112,7 +112,8 @@ static void collect(const struct service *s, struct pid_list *l)
 
 	if (s->pid > 0)
 		proc_children(s->pid, l);
-	if (add_orphans(s->manager, &mark, l) < 0)
+	/* The orphans of one that was adopted went to init: it is not below the supervisor. */
+	if (s->adopted || add_orphans(s->manager, &mark, l) < 0)
 		add_all_marked(s->manager, &mark, l);
 	add_descendants(l);
 }

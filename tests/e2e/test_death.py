@@ -168,6 +168,19 @@ def test_supervisor_killed_leaves_the_others(foster, identity):
     assert not alive(keeper)
 
 
+def test_tree_of_an_adopted_service_is_stopped(foster):
+    """Its orphans went to init, not to the next supervisor: they are found all the same."""
+    script = "setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; sleep 1000 & " \
+             "echo ready; wait"
+    f = foster(f'service a {{ command = {{"/bin/sh", "-c", "{script}"}} }}')
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    f.kill_supervisor()
+    f.start().wait_up()
+    assert f.service("a")["adopted"]
+    assert f.post("/v1/services/a/stop").json["result"] == "ok"
+    # that no process of the test is left is what the suite checks after each test
+
+
 def test_everything_killed_at_once(foster):
     f = foster(TWO)
     keeper = f.wait_state("keeper", "running")["pid"]
