@@ -49,6 +49,7 @@ class IrcClient:
         self.lines = []
         self.rest = b""
         self.ended = False
+        self.reset = False
         if nick:
             self.send(f"NICK {nick}", f"USER {nick} 0 * :{nick}")
             self.expect(" 001 ")
@@ -70,6 +71,7 @@ class IrcClient:
             data = self.socket.recv(65536)
         except ConnectionError:
             data = b""
+            self.reset = True
         if not data:
             self.ended = True
             return False

@@ -1,7 +1,7 @@
 """foster-chatd as a program, from outside: both doors, its supervisor's side, its limits."""
 
 import os
-import resource
+import re
 import select
 import signal
 import socket
@@ -103,12 +103,13 @@ def test_a_pipe_full_of_lines_and_a_quit(chatd):
     room = chatd()
     with IrcClient(room.irc, "a", "#x") as a, IrcClient(room.irc, "b", "#x") as b:
         a.expect("JOIN #x")
-        b.send(*[f"PRIVMSG #x :{i}" for i in range(100)], "QUIT", *["PING late"] * 1000)
+        b.send(*[f"PRIVMSG #x :{i}" for i in range(100)], "QUIT", *["PING late"] * 5000)
         for i in range(100):
             a.expect(f"PRIVMSG #x :{i}$")
         a.expect("^:b!.* QUIT ")
         b.expect("^ERROR ")
         b.expect_end()
+        assert not b.reset
 
 
 def test_lines_in_pieces_and_of_any_length(chatd):
@@ -212,6 +213,8 @@ def test_without_descriptors_the_room_goes_on(chatd):
     with IrcClient(room.irc, "a", "#x") as a, IrcClient(room.irc, "b", "#x") as b:
         more = [IrcClient(room.irc) for _ in range(60)]
         room.wait_output("connections are turned away: Too many open files")
+        until(lambda: any(client.receive(0) and "(The server is full)" in client.lines[-1]
+                          for client in more), "somebody who is told")
         a.send("PRIVMSG #x :still here")
         b.expect("PRIVMSG #x :still here")
         for client in more:
@@ -455,7 +458,7 @@ def test_kill_takes_the_admin_child_along(chatd, control):
     room = chatd(environment={"FOSTER_CONTROL": control.path})
     control.accept()
     admin = room.admin()
-    assert alive(admin)
+    os.kill(admin, signal.SIGSTOP)  # it cannot see for itself that its parent has gone
     room.process.kill()
     room.process.wait()
     until(lambda: not alive(admin), "the end of the admin child", 2)
@@ -479,3 +482,13 @@ def test_without_a_supervisor_the_admin_child_waits(chatd):
     os.kill(admin, signal.SIGTERM)
     until(lambda: room.admin() != admin and alive(room.admin()), "the next one")
     assert room.stop() == 0
+
+
+def test_every_option_is_documented(srcdir):
+    table = (srcdir / "src" / "chat" / "chat-options.c").read_text()
+    names = re.findall(r'^\t\{ "([a-z-]+)",', table, re.M)
+    assert len(names) > 20
+    manual = (srcdir / "man" / "chat.conf.5").read_text()
+    example = (srcdir / "etc" / "chat.conf").read_text()
+    assert [n for n in names if f".It Ic {n} No = " not in manual] == []
+    assert [n for n in names if not re.search(rf"^# {n} +=", example, re.M)] == []

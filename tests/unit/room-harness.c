@@ -15,6 +15,7 @@
 
 struct room *room;
 struct room_config room_config;
+struct course_peer last_peer;
 
 static char out[HARNESS_IDS][OUT_MAX], course_out[HARNESS_PEERS][OUT_MAX];
 static size_t out_size[HARNESS_IDS], course_size[HARNESS_PEERS];
@@ -53,6 +54,7 @@ static void on_datagram(void *arg, const struct course_peer *peer, const char *d
 {
 	int n = peer->address[3];
 
+	last_peer = *peer;
 	assert_in_range(size, 1, 1024);
 	append(course_out[n], &course_size[n], data, size);
 	append(course_out[n], &course_size[n], "|", 1);

@@ -51,5 +51,6 @@ bool is_closed(uint32_t id);
 #define expect_course(n, text) expect_course_at(n, text, __FILE__, __LINE__)
 void expect_course_at(int n, const char *text, const char *file, int at);
 const char *told_course(int n);
+extern struct course_peer last_peer; /* to whom the last datagram went */
 
 #endif

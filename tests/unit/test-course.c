@@ -479,6 +479,9 @@ static void test_answers_leave_from_where_the_request_came_to(void **state)
 	peer.local[0] = 2;
 	room_datagram(room, &peer, "L a", 3);
 	expect_course(1, "OK|OK|");
+	room_datagram(room, &peer, "C a x", 5);
+	room_announce(room, "y");
+	assert_int_equal(last_peer.local[0], 2);
 }
 
 #define ROOM_TEST(f) cmocka_unit_test_setup_teardown(f, harness_start, harness_stop)
