@@ -66,7 +66,10 @@ void control_drop_waiters(void)
 
 static void on_closed(struct evhttp_connection *connection, void *arg)
 {
-	free_waiter(arg);
+	struct waiter *w = arg;
+
+	control_request_closed(w->request);
+	free_waiter(w);
 }
 
 /* True when what was asked for has come, or cannot come any more. */

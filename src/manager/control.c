@@ -97,6 +97,12 @@ void control_reply(struct call *call, int status, json_t *object)
 	evbuffer_free(buffer);
 }
 
+void control_request_closed(struct evhttp_request *request)
+{
+	if (!evhttp_request_get_connection(request))
+		evhttp_request_free(request);
+}
+
 void control_error(struct call *call, int status, const char *hint, const char *fmt, ...)
 {
 	char text[1024];

@@ -33,6 +33,12 @@ void control_service_changed(struct service *);
 /* The service is about to be forgotten: nobody waits for it any more. */
 void control_service_gone(struct service *);
 
+/*
+ * To be called by a close callback for the request that it was answering. libevent gives up a
+ * request whose connection failed in the middle of an answer: it is then ours to free.
+ */
+void control_request_closed(struct evhttp_request *);
+
 /* --- between the control*.c files ------------------------------------------------------- */
 
 enum access {

@@ -14,6 +14,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "manager/control.h"
 #include "manager/service.h"
 
 #define RING         1024
@@ -185,7 +186,10 @@ size_t events_announce(struct manager *m, const char *text, const char *by)
 
 static void on_closed(struct evhttp_connection *connection, void *arg)
 {
-	drop(arg);
+	struct subscriber *s = arg;
+
+	control_request_closed(s->request);
+	drop(s);
 }
 
 static void send_kept(struct events *e, struct evhttp_request *request, uint64_t since,

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/units.h"
+#include "manager/control.h"
 #include "manager/logs.h"
 #include "manager/proc.h"
 #include "manager/reload.h"
@@ -93,6 +94,7 @@ static void on_closed(struct evhttp_connection *connection, void *arg)
 		p = &(*p)->next;
 	if (*p)
 		*p = f->next;
+	control_request_closed(f->request);
 	free(f);
 }
 
