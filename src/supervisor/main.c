@@ -230,9 +230,10 @@ again:
 
 		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
 		fd_close(fd);
-		log_error("%s is in use by another fosterd%s%s; stop it with 'fosterctl shutdown', "
-			  "or choose another with --run-directory DIR",
-			  directory, *text ? ", pid " : "", text);
+		log_error("%s is in use by another fosterd%s%s; stop that one with 'fosterctl "
+			  "--run-directory %s shutdown', or choose another directory with "
+			  "--run-directory DIR",
+			  directory, *text ? ", pid " : "", text, directory);
 		return -EBUSY;
 	}
 	if (!lock_is_current(dir_fd, fd)) {
