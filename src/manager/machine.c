@@ -132,7 +132,7 @@ static uint64_t backoff_delay(const struct machine *m, const struct machine_fact
 
 	if (m->attempts == 0)
 		return 0;
-	for (; doublings > 0 && delay < c->restart_delay_max; doublings--)
+	for (; doublings > 0 && delay > 0 && delay < c->restart_delay_max; doublings--)
 		delay = delay > UINT64_MAX / 2 ? UINT64_MAX : delay * 2;
 	delay = MIN(delay, c->restart_delay_max);
 	return delay - (uint64_t)((delay / 4.0) * (f->random / 4294967296.0));
@@ -154,6 +154,16 @@ static bool is_to_restart(const struct machine *m, const struct service_config *
 	return false;
 }
 
+/* A start that failed was no run, however long it took; nor is the time that its tree took. */
+static bool was_up_for_a_while(const struct machine *m, const struct machine_facts *f)
+{
+	uint64_t end = m->state == STATE_STOPPING ? m->since : f->now;
+
+	return m->started && m->reason != REASON_START_TIMEOUT &&
+	       m->reason != REASON_SPAWN_FAILED && end >= m->started &&
+	       end - m->started >= f->config->restart_reset;
+}
+
 /* It ended by itself, its tree is empty, it is wanted up: what now? */
 static unsigned judge(struct machine *m, const struct machine_facts *f)
 {
@@ -165,7 +175,7 @@ static unsigned judge(struct machine *m, const struct machine_facts *f)
 		m->started = 0;
 		return no_deadline(m);
 	}
-	if (m->started && f->now - m->started >= c->restart_reset)
+	if (was_up_for_a_while(m, f))
 		m->attempts = 0;
 	m->started = 0;
 	if (c->restart_limit > 0 && m->attempts >= c->restart_limit) {
@@ -241,11 +251,10 @@ static unsigned start_active(struct machine *m, const struct machine_facts *f)
 	return 0;
 }
 
+/* Also where it ended by itself: who asks for a start means another one, whatever the policy. */
 static unsigned start_stopping(struct machine *m, const struct machine_facts *f)
 {
-	if (!m->desired_up)
-		m->restart_wanted = true;
-	m->desired_up = true;
+	m->desired_up = m->restart_wanted = true;
 	return 0;
 }
 
@@ -363,7 +372,8 @@ static unsigned end_hard(struct machine *m, const struct machine_facts *f, enum 
 	set_state(m, STATE_STOPPING, f);
 	m->killed = true;
 	m->failed_start = true;
-	m->reason = reason;
+	if (m->desired_up && !m->restart_wanted)
+		m->reason = reason;
 	m->step = STEP_NONE;
 	return ACTION_KILL | set_deadline(m, f->now, KILL_AGAIN);
 }
