@@ -33,6 +33,7 @@ const struct option_row chat_options[] = {
 	{ "flood-rate",                  KIND_COUNT,     LIMIT(flood_rate),              "20", 0, 1000000 },
 	{ "flood-burst",                 KIND_COUNT,     LIMIT(flood_burst),             "200", 1, 1000000 },
 	{ "send-queue",                  KIND_SIZE,      LIMIT(send_queue),              "1M", 16384, 256 << 20 },
+	{ "send-queue-total",            KIND_SIZE,      LIMIT(send_queue_total),        "256M", 1 << 20, UINT64_C(64) << 30 },
 	{ "nick-length",                 KIND_COUNT,     ROOM(nick_length),              "32", 9, ROOM_NICK_MAX },
 	{ "channels-per-user",           KIND_COUNT,     ROOM(channels_per_user),        "50", 1, 10000 },
 	{ "max-channels",                KIND_COUNT,     ROOM(channels_max),             "10000", 1, 1000000 },

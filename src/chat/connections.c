@@ -177,6 +177,7 @@ void connections_send(struct connections *c, uint32_t id, const char *data, size
 		return;
 	mark_dirty(x);
 	if (x->out_end - x->out_start + size > c->limits->send_queue ||
+	    (x->blocked && c->queued > c->limits->send_queue_total) ||
 	    (x->out_end + size > x->out_room && make_room(x, size) < 0)) {
 		x->overflow = true;
 		return;

@@ -26,6 +26,7 @@ struct connections_limits {
 	uint32_t max, max_per_address;    /* 0: no limit; loopback has no max_per_address */
 	uint32_t flood_rate, flood_burst; /* lines; rate 0: no limit */
 	size_t send_queue;                /* bytes a connection */
+	size_t send_queue_total; /* bytes of all; above it whoever does not read is dropped */
 };
 
 struct connections;

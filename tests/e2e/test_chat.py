@@ -150,8 +150,10 @@ def test_a_paste_is_slowed_down_and_not_lost(chatd):
         a.sync()
 
 
-def test_who_does_not_read_is_dropped(chatd):
-    room = chatd('send-queue = "16K"\nflood-rate = 0\n')
+@pytest.mark.parametrize("options", ['send-queue = "16K"', 'send-queue = "256M"\n'
+                                     'send-queue-total = "1M"'], ids=["own", "total"])
+def test_who_does_not_read_is_dropped(chatd, options):
+    room = chatd(f"{options}\nflood-rate = 0\n")
     with IrcClient(room.irc, "slow", "#x") as slow, IrcClient(room.irc, "a", "#x") as a:
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line = "PRIVMSG #x :" + "x" * 400
