@@ -312,10 +312,11 @@ def main():
         all_rows(kinds, options, results)
         growth(options, results)
     finally:
+        # An interrupted run shows what it has.
         processes.end_all()
-    print(results.table([kind.name for kind in kinds]))
-    if options.json:
-        options.json.write_text(json.dumps(results.to_json(), indent=1) + "\n")
+        print(results.table([kind.name for kind in kinds]))
+        if options.json:
+            options.json.write_text(json.dumps(results.to_json(), indent=1) + "\n")
 
 
 if __name__ == "__main__":
