@@ -6,6 +6,7 @@
 #include "manager/control.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdlib.h>
@@ -386,14 +387,25 @@ void control_restart(struct call *call)
 	act(call, VERB_RESTART);
 }
 
+/*
+ * One service after the other: ten thousand as one tree of values would be made and freed in
+ * memory that no cache holds, and that the manager keeps.
+ */
 void control_list(struct call *call)
 {
 	struct manager *m = call->manager;
-	json_t *list = json_array();
+	struct evbuffer *text = evbuffer_new();
+	int error = text ? evbuffer_add_printf(text, "{\"services\":[") : -ENOMEM;
 
-	for (size_t i = 0; i < m->n_services; i++)
-		json_array_append_new(list, control_service_json(m->services[i], false));
-	control_reply(call, HTTP_OK, json_pack("{s:o}", "services", list));
+	for (size_t i = 0; i < m->n_services && error >= 0; i++) {
+		if (i > 0)
+			evbuffer_add(text, ",", 1);
+		error = control_print(text, control_service_json(m->services[i], false));
+	}
+	if (error < 0 || evbuffer_add(text, "]}\n", 3) < 0)
+		control_out_of_memory(call, text);
+	else
+		control_reply_text(call, HTTP_OK, text);
 }
 
 void control_show(struct call *call)

@@ -75,26 +75,49 @@ static enum access access_of(const struct manager *m, int fd, struct ucred *peer
 
 /* --- replies ---------------------------------------------------------------------------- */
 
-void control_reply(struct call *call, int status, json_t *object)
+void control_reply_text(struct call *call, int status, struct evbuffer *text)
 {
-	struct evbuffer *buffer = evbuffer_new();
-	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-
-	json_decref(object);
-	if (!buffer || !text) {
-		if (buffer)
-			evbuffer_free(buffer);
-		free(text);
-		evhttp_send_error(call->request, HTTP_INTERNAL, "out of memory");
-		return;
-	}
-	evbuffer_add(buffer, text, strlen(text));
-	evbuffer_add(buffer, "\n", 1);
-	free(text);
 	evhttp_add_header(evhttp_request_get_output_headers(call->request), "Content-Type",
 			  "application/json");
-	evhttp_send_reply(call->request, status, NULL, buffer);
-	evbuffer_free(buffer);
+	evhttp_send_reply(call->request, status, NULL, text);
+	evbuffer_free(text);
+}
+
+int control_print(struct evbuffer *to, json_t *object)
+{
+	char small[4096], *text = small;
+	size_t size = object ? json_dumpb(object, small, sizeof(small), JSON_COMPACT) : 0;
+	int error = 0;
+
+	if (size > sizeof(small)) {
+		text = json_dumps(object, JSON_COMPACT);
+		size = text ? strlen(text) : 0;
+	}
+	if (size == 0 || evbuffer_add(to, text, size) < 0)
+		error = -ENOMEM;
+	if (text != small)
+		free(text);
+	json_decref(object);
+	return error;
+}
+
+void control_out_of_memory(struct call *call, struct evbuffer *text)
+{
+	if (text)
+		evbuffer_free(text);
+	evhttp_send_error(call->request, HTTP_INTERNAL, "out of memory");
+}
+
+void control_reply(struct call *call, int status, json_t *object)
+{
+	struct evbuffer *text = evbuffer_new();
+
+	if (!text)
+		json_decref(object);
+	if (!text || control_print(text, object) < 0 || evbuffer_add(text, "\n", 1) < 0)
+		control_out_of_memory(call, text);
+	else
+		control_reply_text(call, status, text);
 }
 
 void control_request_closed(struct evhttp_request *request)

@@ -19,6 +19,7 @@
 
 #include <jansson.h>
 
+struct evbuffer;
 struct evhttp_request;
 struct evkeyvalq;
 struct manager;
@@ -58,6 +59,13 @@ struct call {
 
 /* Reply and be done; object is taken. */
 void control_reply(struct call *, int status, json_t *object);
+
+/* The same for an answer that is printed piece by piece; takes the buffer. */
+void control_reply_text(struct call *, int status, struct evbuffer *text);
+void control_out_of_memory(struct call *, struct evbuffer *text);
+
+/* Appends an object as text, and drops it. 0 or -ENOMEM. */
+int control_print(struct evbuffer *to, json_t *object);
 void control_error(struct call *, int status, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -25,15 +25,12 @@
 
 #include "supervisor/table.h"
 
-/* Room for FOSTER_INSTANCE, LISTEN_PID and LISTEN_FDS, which only the child can know. */
-static char instance_text[64], listen_pid_text[32], listen_fds_text[32];
-static char *environment[LINK_ARGS_MAX + 5];
-
 void child_reset_signals(void)
 {
+	static const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
-	signal(SIGPIPE, SIG_DFL); /* the only one that we ignore; none has a handler */
+	sigaction(SIGPIPE, &by_default, NULL); /* the only one that we ignore; none has a handler */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -77,18 +74,18 @@ static int put_fd(int from, int to)
 	return dup2(from, to) < 0 ? -errno : 0;
 }
 
-/* All our own descriptors are at FD_BASE or above, so no target is also a later source. */
-static int set_descriptors(struct supervisor *s, const struct spawn_request *r)
+/* No source is below a target: see supervisor_raise_fd(). */
+static int set_descriptors(const struct spawn_request *r, const struct child_plan *plan)
 {
 	int out = -1, error = 0;
 
 	for (size_t i = 0; i < r->n_fds && error == 0; i++)
-		error = put_fd(place_fd(s, r->fds[i], -1), 3 + i);
+		error = put_fd(plan->fds[i], 3 + i);
 	if (error == 0)
-		error = put_fd(place_fd(s, r->stdio[0], 0), 0);
+		error = put_fd(plan->stdio[0], 0);
 	for (int i = 1; i <= 2 && error == 0; i++) {
 		if (i == 1 || r->stdio[i] != r->stdio[1] || r->stdio[i] == LINK_PLACE_INHERIT)
-			out = open_for_writing(place_fd(s, r->stdio[i], i));
+			out = open_for_writing(plan->stdio[i]);
 		error = put_fd(out, i);
 	}
 	return error;
@@ -128,36 +125,44 @@ static int set_directory(const struct spawn_request *r)
 	return chdir(*r->directory ? r->directory : "/") < 0 ? -errno : 0;
 }
 
-static char **make_environment(struct supervisor *s, const struct spawn_request *r,
-			       uint64_t instance)
+void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t instance,
+		   struct child_plan *plan)
 {
-	size_t n = 0;
+	char **env = r->envp;
 
-	while (r->envp[n]) {
-		environment[n] = r->envp[n];
-		n++;
-	}
-	snprintf(instance_text, sizeof(instance_text), "FOSTER_INSTANCE=%016llx.%llu",
+	for (int i = 0; i < 3; i++)
+		plan->stdio[i] = place_fd(s, r->stdio[i], i);
+	for (size_t i = 0; i < r->n_fds; i++)
+		plan->fds[i] = place_fd(s, r->fds[i], -1);
+	while (*env)
+		env++;
+	snprintf(plan->instance, sizeof(plan->instance), "FOSTER_INSTANCE=%016llx.%llu",
 		 (unsigned long long)table_run_id(s->table), (unsigned long long)instance);
-	environment[n++] = instance_text;
+	*env++ = plan->instance;
 	if (r->n_fds > 0) {
-		snprintf(listen_pid_text, sizeof(listen_pid_text), "LISTEN_PID=%d", getpid());
-		snprintf(listen_fds_text, sizeof(listen_fds_text), "LISTEN_FDS=%zu", r->n_fds);
-		environment[n++] = listen_pid_text;
-		environment[n++] = listen_fds_text;
+		snprintf(plan->listen_fds, sizeof(plan->listen_fds), "LISTEN_FDS=%zu", r->n_fds);
+		*env++ = plan->listen_fds;
 	}
-	environment[n] = NULL;
-	return environment;
+	*env = NULL;
+	plan->env_end = env;
+}
+
+/* What only the child itself can know. */
+static void add_own_pid(struct child_plan *plan)
+{
+	snprintf(plan->listen_pid, sizeof(plan->listen_pid), "LISTEN_PID=%d", getpid());
+	plan->env_end[0] = plan->listen_pid;
+	plan->env_end[1] = NULL;
 }
 
 /* As execvpe(3) does, but for the shell that it tries on ENOEXEC: no magic here. */
-static int execute(const struct spawn_request *r, char **envp)
+static int execute(const struct spawn_request *r)
 {
 	const char *command = r->argv[0];
 	int error = ENOENT;
 
 	if (strchr(command, '/')) {
-		execve(command, r->argv, envp);
+		execve(command, r->argv, r->envp);
 		return -errno;
 	}
 	for (const char *p = r->search; *p;) {
@@ -166,7 +171,7 @@ static int execute(const struct spawn_request *r, char **envp)
 
 		if (length + strlen(command) + 2 <= sizeof(path) && length > 0) {
 			snprintf(path, sizeof(path), "%.*s/%s", (int)length, p, command);
-			execve(path, r->argv, envp);
+			execve(path, r->argv, r->envp);
 			if (errno != ENOENT && errno != ENOTDIR)
 				error = errno;
 			if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
@@ -187,18 +192,20 @@ NORETURN static void fail(int exec_pipe, enum spawn_step step, int error)
 	_exit(127);
 }
 
-NORETURN void child_run(struct supervisor *s, const struct spawn_request *r, uint64_t instance,
-			int exec_pipe)
+NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
+			struct child_plan *plan, int exec_pipe)
 {
 	enum spawn_step step = STEP_SESSION;
-	char **envp = make_environment(s, r, instance);
 	int error = 0;
+
+	if (r->n_fds > 0)
+		add_own_pid(plan);
 
 	child_reset_signals();
 	if (setsid() < 0)
 		fail(exec_pipe, step, -errno);
 	step = STEP_DESCRIPTORS;
-	error = set_descriptors(s, r);
+	error = set_descriptors(r, plan);
 	if (error == 0) {
 		step = STEP_LIMITS;
 		error = set_limits(s, r);
@@ -225,7 +232,7 @@ NORETURN void child_run(struct supervisor *s, const struct spawn_request *r, uin
 	}
 	if (error == 0) {
 		step = STEP_EXEC;
-		error = execute(r, envp);
+		error = execute(r);
 	}
 	fail(exec_pipe, step, error);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,12 +44,14 @@ int identity_pidfd_signal(int pidfd, int signo)
 /* 0 when pidfds are not of pidfs: then all of them share one inode. */
 static uint64_t pidfs_inode(int pidfd)
 {
+	static bool known; /* one kernel has either all pidfds there or none */
 	struct statfs fs;
 	struct stat st;
 
-	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &st) < 0)
+	if (!known && (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC))
 		return 0;
-	return st.st_ino;
+	known = true;
+	return fstat(pidfd, &st) < 0 ? 0 : st.st_ino;
 }
 
 /* A field of /proc/PID/stat, counted from 1 as in proc(5); at least 3. 0 when it cannot be read. */

@@ -338,13 +338,13 @@ static void read_signals(struct supervisor *s)
 
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
-			continue;
+			reap_hinted(s, info.ssi_pid);
 		} else if (info.ssi_signo < ELEMENTSOF(s->signalled)) {
 			s->signalled[info.ssi_signo] = info.ssi_pid + 1;
 			end_without_manager(s, info.ssi_signo);
 		}
 	}
-	reap_children(s);
+	s->reap_due = true;
 }
 
 static void handle_event(struct supervisor *s, const struct epoll_event *event)
@@ -373,6 +373,13 @@ static void run(struct supervisor *s)
 		n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN, keeper_timeout(s));
 		for (int i = 0; i < n; i++)
 			handle_event(s, &events[i]);
+		if (s->reap_due) {
+			/* First the manager hears of the one that the signal named: to look
+			 * for others takes the kernel a walk over all children. */
+			manager_link_flush(s);
+			reap_children(s);
+			s->reap_due = false;
+		}
 		keeper_run(s);
 	}
 }
@@ -427,10 +434,12 @@ static void finish(struct supervisor *s, const char *run_directory)
 	while (signal_daemons(s, 0) > 0 && now_monotonic() < deadline) {
 		poll(&poll_fd, 1, 100);
 		read_signals(s);
+		reap_children(s);
 	}
 	if (signal_daemons(s, SIGKILL) > 0)
 		poll(&poll_fd, 1, 1000);
 	read_signals(s);
+	reap_children(s);
 	if (!anything_left(s) && dir_fd >= 0) {
 		table_remove(dir_fd);
 		unlinkat(dir_fd, "control", 0);

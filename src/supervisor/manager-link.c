@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "supervisor/child.h"
 #include "supervisor/identity.h"
 #include "supervisor/keeper.h"
 #include "supervisor/spawn.h"
@@ -22,8 +23,9 @@
 
 #define READS_A_TURN 32 /* then SIGCHLD and the exec pipes are looked at again */
 
-static char message[LINK_MESSAGE_MAX] __attribute__((aligned(8)));
-static char *strings[LINK_ARGS_MAX + 2];
+/* Each on pages of its own: what is written between two forks is copied by page. */
+static char message[LINK_MESSAGE_MAX] __attribute__((aligned(4096)));
+static char *strings[LINK_ARGS_MAX + 2 + CHILD_ENV_EXTRA] __attribute__((aligned(4096)));
 static bool hello_due, synced_due;
 
 void manager_link_open(struct supervisor *s)
@@ -219,7 +221,8 @@ void manager_link_flush(struct supervisor *s)
 static void handle_spawn(struct supervisor *s, size_t size, int fd)
 {
 	struct spawn_request request;
-	int error = link_decode_spawn(message, size, &request, strings, ELEMENTSOF(strings));
+	int error = link_decode_spawn(message, size, &request, strings,
+				      ELEMENTSOF(strings) - CHILD_ENV_EXTRA);
 
 	if (error < 0)
 		log_error_errno(error, "the manager sent a start that cannot be read");

@@ -75,6 +75,17 @@ static void reap_other(struct supervisor *s, pid_t pid)
 	s->orphans_untold = true;
 }
 
+void reap_hinted(struct supervisor *s, pid_t pid)
+{
+	siginfo_t info = { 0 };
+	uint32_t index;
+
+	if (table_find(s->table, pid, &index) &&
+	    waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	    info.si_pid == pid)
+		reap_service(s, index, &info);
+}
+
 void reap_children(struct supervisor *s)
 {
 	for (;;) {

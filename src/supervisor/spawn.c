@@ -47,19 +47,16 @@ static void refuse(struct supervisor *s, uint32_t slot, int error)
 	table_tell_slot(s->table, slot, TELL_SPAWNED);
 }
 
-/* A pipe whose ends lie above a child's descriptors. */
-static int make_exec_pipe(int ends[2])
+/* A pipe whose ends are none of the n descriptors that a child's own are to be. */
+static int make_exec_pipe(int ends[2], int n)
 {
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++) {
-		int fd = supervisor_raise_fd(ends[i]);
+		int fd = ends[i] < n ? supervisor_raise_fd(ends[i]) : ends[i];
 
 		if (fd < 0) {
-			if (i == 1)
-				fd_close(ends[0]);
-			else
-				fd_close(ends[1]);
+			fd_close(ends[1 - i]);
 			return fd;
 		}
 		ends[i] = fd;
@@ -84,6 +81,7 @@ static void record_child(struct supervisor *s, const struct spawn_request *r, pi
 void spawn_child(struct supervisor *s, const struct spawn_request *r)
 {
 	struct table_slot *slot = table_slot(s->table, r->slot);
+	struct child_plan plan;
 	int pipe[2], error;
 	pid_t pid;
 
@@ -93,14 +91,15 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 		return;
 	}
 	prepare_slot(s, r);
-	error = make_exec_pipe(pipe);
+	error = make_exec_pipe(pipe, 3 + r->n_fds);
 	if (error < 0) {
 		refuse(s, r->slot, error);
 		return;
 	}
+	child_prepare(s, r, slot->child.instance, &plan);
 	pid = fork();
 	if (pid == 0)
-		child_run(s, r, slot->child.instance, pipe[1]);
+		child_run(s, r, &plan, pipe[1]);
 	error = -errno;
 	fd_close(pipe[1]);
 	if (pid < 0) {

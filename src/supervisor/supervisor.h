@@ -59,6 +59,7 @@ struct supervisor {
 	int signalled[65];    /* sender + 1 of each signal the manager has not been told yet */
 	struct link_orphans orphans;
 	bool orphans_untold;
+	bool reap_due; /* SIGCHLD came: children are to be looked for */
 
 	bool ending;   /* the manager said EXIT */
 	int exit_code; /* to end with */
