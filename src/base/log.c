@@ -36,7 +36,7 @@ void log_set_level(enum log_level max)
 	max_level = max;
 }
 
-static void write_line(enum log_level level, int err, const char *fmt, va_list ap)
+static void PRINTF(3, 0) write_line(enum log_level level, int err, const char *fmt, va_list ap)
 {
 	char line[2048];
 	size_t room = sizeof(line) - 1, n = 0; /* one byte is kept for the newline */
