@@ -3,7 +3,7 @@
  * foster-log: one process that reads the pipes of all services and appends what comes to their
  * files. It is told of pipes and files over the channel on its standard input (base/logger.h).
  * It never blocks a service longer than a write to its file takes; it never ends while a pipe
- * may still bring something, but for LOGGER_QUIT.
+ * may still bring something, but for LOGGER_QUIT, or when another logger takes the pipes over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +37,8 @@ static struct stream streams[LINK_SLOTS];
 static unsigned n_open;
 static int epoll_fd = -1;
 static bool channel_open = true, quitting;
+static volatile sig_atomic_t dismissed; /* SIGUSR1: another logger takes the pipes over */
+static sigset_t waiting_mask;
 static char buffer[BUFFER];
 
 static void close_stream(struct stream *s)
@@ -163,8 +165,11 @@ static void run(void)
 	struct epoll_event events[EVENTS_A_TURN];
 
 	while (!quitting && (channel_open || n_open > 0)) {
-		int n = epoll_wait(epoll_fd, events, EVENTS_A_TURN, -1);
+		/* The signal is let in here alone: what was read has been written by then. */
+		int n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN, -1, &waiting_mask);
 
+		if (dismissed)
+			return;
 		for (int i = 0; i < n; i++)
 			handle_event(&events[i]);
 	}
@@ -174,6 +179,23 @@ static void run(void)
 			close_stream(&streams[i]);
 		}
 	}
+}
+
+static void on_dismissed(int signo)
+{
+	dismissed = 1;
+}
+
+static void catch_dismissal(void)
+{
+	struct sigaction action = { .sa_handler = on_dismissed };
+	sigset_t blocked;
+
+	sigaction(SIGUSR1, &action, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &blocked, &waiting_mask);
+	sigdelset(&waiting_mask, SIGUSR1);
 }
 
 static int init(void)
@@ -187,6 +209,7 @@ static int init(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	catch_dismissal();
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);

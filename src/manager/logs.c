@@ -153,6 +153,18 @@ static int reopen(int fd, int flags)
 	return copy < 0 ? -errno : copy;
 }
 
+/* Keeps the pipe with the supervisor, and gives the logger its read end. */
+static int take_pipe(struct service *s, int both, int reader)
+{
+	char name[LINK_NAME_MAX + 8], path[LOGGER_PATH_MAX];
+
+	name_of(s, name, sizeof(name));
+	supervisor_link_store(s->manager, s->slot, name, both);
+	tell(s->manager, LOGGER_OPEN, s->slot, logs_path(s, path, sizeof(path)), reader);
+	s->manager->logs->made[s->slot] = true;
+	return 0;
+}
+
 /*
  * The stored descriptor is open for both directions: one number holds both ends, so the pipe
  * and what is in it live as long as the supervisor, whoever reads or writes.
@@ -160,7 +172,6 @@ static int reopen(int fd, int flags)
 static int make_pipe(struct service *s)
 {
 	_cleanup_close_ int reader = -1, writer = -1, both = -1;
-	char name[LINK_NAME_MAX + 8], path[LOGGER_PATH_MAX];
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -174,11 +185,43 @@ static int make_pipe(struct service *s)
 	if (s->config->change_user && fchown(reader, s->config->uid, (gid_t)-1) < 0)
 		log_warning_errno(-errno, "%s: fchown of its log pipe", s->config->name);
 	fd_set_nonblock(reader, true);
-	name_of(s, name, sizeof(name));
-	supervisor_link_store(s->manager, s->slot, name, both);
-	tell(s->manager, LOGGER_OPEN, s->slot, logs_path(s, path, sizeof(path)), reader);
-	s->manager->logs->made[s->slot] = true;
-	return 0;
+	return take_pipe(s, both, reader);
+}
+
+/* Ours is open for both directions, which no other program does with a pipe. */
+static bool is_ours(pid_t pid, int fd)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[48], *flags;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/1", pid);
+	if (fd_read_file(path, 4096, &text, NULL) < 0)
+		return false;
+	flags = strstr(text, "flags:");
+	return flags && (strtol(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) == O_RDWR;
+}
+
+void logs_adopt(struct service *s)
+{
+	_cleanup_close_ int both = -1, reader = -1;
+	char path[32];
+
+	if (s->config->log != LOG_TYPE_FILE || s->pid <= 0)
+		return;
+	/* Its standard output is the pipe, unless it has put something else there. */
+	snprintf(path, sizeof(path), "/proc/%d/fd/1", s->pid);
+	both = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (!is_ours(s->pid, both)) {
+		log_warning("%s: its output is no pipe of ours any more; it is not logged",
+			    service_label(s));
+		return;
+	}
+	reader = reopen(both, O_RDONLY | O_NONBLOCK);
+	if (reader >= 0 && fd_set_nonblock(both, false) == 0)
+		take_pipe(s, both, reader);
 }
 
 /* The last manager made it: its name tells whose it is. */

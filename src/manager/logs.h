@@ -28,6 +28,9 @@ uint32_t logs_place(struct service *);
 /* The place of standard input: the logger's channel, or nothing. */
 uint32_t logs_stdin_place(const struct service *);
 
+/* The service was adopted: its pipe, which it still has, is taken back for the new logger. */
+void logs_adopt(struct service *);
+
 /* A pipe that was asked for: goes to the new logger. fd stays the caller's. */
 void logs_fetched(struct manager *, uint32_t slot, int fd);
 

@@ -195,6 +195,8 @@ static void catch_up(struct manager *m, const struct link_child *child)
 
 	if (!s || s->slot != child->slot)
 		return;
+	if (m->generation == 1 && s->adopted)
+		logs_adopt(s);
 	service_arm(s);
 	if (child->state == CHILD_EXITED)
 		service_exited(s, child);

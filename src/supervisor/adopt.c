@@ -5,6 +5,7 @@
  */
 #include "supervisor/adopt.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "supervisor/identity.h"
 #include "supervisor/table.h"
+
+#define LOGGER_LEAVES 1000 /* ms, at most */
 
 static void mark_ended(struct table_slot *slot, uint32_t flags)
 {
@@ -30,6 +33,20 @@ static void end_daemon(struct table_slot *slot)
 	if (pidfd >= 0)
 		identity_pidfd_signal(pidfd, SIGKILL);
 	mark_ended(slot, CHILD_STATUS_UNKNOWN | CHILD_LEFT_OVER);
+}
+
+/*
+ * The logger of an earlier supervisor has gone on writing for those that live. The next one
+ * takes the pipes over: this one is asked to leave, which takes it no longer than one write.
+ */
+static void dismiss_logger(const struct table_slot *slot)
+{
+	_cleanup_close_ int pidfd =
+		identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0)
+		poll(&ended, 1, LOGGER_LEAVES);
 }
 
 static void adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
@@ -66,7 +83,9 @@ void adopt_left_behind(struct supervisor *s)
 			slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
 
 		slot->pidfd = slot->exec_fd = -1;
-		if (slot->child.name[0] == '.') { /* foster's own: it ends by itself */
+		if (slot->child.name[0] == '.') { /* foster's own */
+			if (alive)
+				dismiss_logger(slot);
 			memset(&slot->child, 0, sizeof(slot->child));
 		} else if (alive && (slot->child.flags & CHILD_DAEMON)) {
 			end_daemon(slot);

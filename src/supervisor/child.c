@@ -35,23 +35,6 @@ void child_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/*
- * A log pipe is stored open for both directions, one descriptor for both ends. The service
- * must only write: it gets an open of its own. Without /proc it gets the stored one.
- */
-static int open_for_writing(int fd)
-{
-	char path[32];
-	int flags = fcntl(fd, F_GETFL);
-	struct stat st;
-
-	if ((flags & O_ACCMODE) != O_RDWR || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return fd;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	flags = open(path, O_WRONLY | O_CLOEXEC);
-	return flags < 0 ? fd : flags;
-}
-
 static int place_fd(struct supervisor *s, uint32_t place, int inherited)
 {
 	struct table_place *p;
@@ -77,17 +60,16 @@ static int put_fd(int from, int to)
 /* No source is below a target: see supervisor_raise_fd(). */
 static int set_descriptors(const struct spawn_request *r, const struct child_plan *plan)
 {
-	int out = -1, error = 0;
+	int error = 0;
 
 	for (size_t i = 0; i < r->n_fds && error == 0; i++)
 		error = put_fd(plan->fds[i], 3 + i);
 	if (error == 0)
 		error = put_fd(plan->stdio[0], 0);
-	for (int i = 1; i <= 2 && error == 0; i++) {
-		if (i == 1 || r->stdio[i] != r->stdio[1] || r->stdio[i] == LINK_PLACE_INHERIT)
-			out = open_for_writing(plan->stdio[i]);
-		error = put_fd(out, i);
-	}
+	/* A log pipe is open for both directions: so the service holds a reader of its own, and
+	 * gets no SIGPIPE while nobody else reads. */
+	for (int i = 1; i <= 2 && error == 0; i++)
+		error = put_fd(plan->stdio[i], i);
 	return error;
 }
 

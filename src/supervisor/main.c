@@ -378,7 +378,10 @@ static void run(struct supervisor *s)
 			 * for others takes the kernel a walk over all children. */
 			manager_link_flush(s);
 			reap_children(s);
-			s->reap_due = false;
+			manager_link_flush(s);
+			if (s->service_ended)
+				manager_link_await(s);
+			s->reap_due = s->service_ended = false;
 		}
 		keeper_run(s);
 	}

@@ -7,6 +7,7 @@
 #include "supervisor/manager-link.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,13 +16,15 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "supervisor/child.h"
 #include "supervisor/identity.h"
 #include "supervisor/keeper.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
 
-#define READS_A_TURN 32 /* then SIGCHLD and the exec pipes are looked at again */
+#define AWAIT        200 /* us; about two wake-ups of a sleeping processor */
+#define READS_A_TURN 32  /* then SIGCHLD and the exec pipes are looked at again */
 
 /* Each on pages of its own: what is written between two forks is copied by page. */
 static char message[LINK_MESSAGE_MAX] __attribute__((aligned(4096)));
@@ -366,8 +369,10 @@ static void dispatch(struct supervisor *s, size_t size, int fd)
 		handlers[header->type].handle(s, size, fd);
 }
 
-void manager_link_read(struct supervisor *s)
+unsigned manager_link_read(struct supervisor *s)
 {
+	unsigned handled = 0;
+
 	for (int i = 0; i < READS_A_TURN && s->link_fd >= 0; i++) {
 		int fd = -1;
 		size_t n_fds = 1;
@@ -375,15 +380,25 @@ void manager_link_read(struct supervisor *s)
 			fd_receive(s->link_fd, message, sizeof(message), &fd, &n_fds, MSG_DONTWAIT);
 
 		if (n == -EAGAIN)
-			return;
+			break;
 		if (n <= 0) { /* the manager is gone; SIGCHLD tells how */
 			close_link(s);
-			return;
+			break;
 		}
 		dispatch(s, n, n_fds > 0 ? fd : -1);
 		if (n_fds > 0)
 			fd_close(fd);
+		handled++;
 	}
+	return handled;
+}
+
+void manager_link_await(struct supervisor *s)
+{
+	uint64_t deadline = now_monotonic() + AWAIT;
+
+	while (s->link_fd >= 0 && !manager_link_read(s) && now_monotonic() < deadline)
+		sched_yield();
 }
 
 void manager_link_finish(struct supervisor *s)

@@ -11,8 +11,17 @@ void manager_link_open(struct supervisor *);
 /* The manager has ended: handles its last words, and closes the link. */
 void manager_link_finish(struct supervisor *);
 
-/* Handles what the manager sent, a bounded number of messages a call. Never blocks. */
-void manager_link_read(struct supervisor *);
+/*
+ * Handles what the manager sent, a bounded number of messages a call; returns how many. Never
+ * blocks.
+ */
+unsigned manager_link_read(struct supervisor *);
+
+/*
+ * After a service's end: the manager's answer is mostly a new start, and comes within less time
+ * than it takes to fall asleep and be woken. Waits for it awake, a fraction of a millisecond.
+ */
+void manager_link_await(struct supervisor *);
 
 /* Sends what the manager has not been told, as far as the buffer goes. Never blocks. */
 void manager_link_flush(struct supervisor *);

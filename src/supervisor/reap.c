@@ -57,6 +57,7 @@ static void reap_service(struct supervisor *s, uint32_t index, const siginfo_t *
 	table_set_pid(s->table, index, 0);
 	slot->child.pid = pid; /* kept for the message; the index has forgotten it */
 	table_tell_slot(s->table, index, TELL_EXITED);
+	s->service_ended = true;
 }
 
 static void reap_other(struct supervisor *s, pid_t pid)

@@ -59,7 +59,8 @@ struct supervisor {
 	int signalled[65];    /* sender + 1 of each signal the manager has not been told yet */
 	struct link_orphans orphans;
 	bool orphans_untold;
-	bool reap_due; /* SIGCHLD came: children are to be looked for */
+	bool reap_due;      /* SIGCHLD came: children are to be looked for */
+	bool service_ended; /* and a service's was among those that were reaped */
 
 	bool ending;   /* the manager said EXIT */
 	int exit_code; /* to end with */

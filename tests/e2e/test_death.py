@@ -197,6 +197,51 @@ def test_everything_killed_at_once(foster):
     assert f.wait_state("servant", "running")["pid"] != servant
 
 
+def loggers_of(f):
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            mark = f"FOSTER_TEST={os.environ['FOSTER_TEST']}".encode()
+            if pathlib.Path(f"/proc/{entry}/comm").read_text() == "foster-log\n" and \
+                    mark in pathlib.Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
+                found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def test_log_outlives_all_of_foster(foster):
+    """Supervisor, manager and logger killed at once: a service that writes gets no SIGPIPE, and
+    the next logger takes its pipe over: every line is there once."""
+    script = shell("i=0; while [ $i -lt 400 ]; do echo $i; i=$((i+1)); sleep 0.002; done; "
+                   "exec sleep 1000")
+    f = foster(f"service a {{ command = {script} }}")
+    until(lambda: f.log("a").count("\n") > 20, "it writes")
+    pid = f.service_pid("a")
+    victims = [f.manager_pid(), *loggers_of(f), f.pid]
+    for signo in (signal.SIGSTOP, signal.SIGKILL):
+        for victim in victims:
+            os.kill(victim, signo)
+    f.process.wait(10)
+    assert alive(pid)
+    f.start().wait_up()
+    until(lambda: "399\n" in f.log("a"), "its last line is there", 20)
+    assert f.service_pid("a") == pid
+    lines = f.log("a").split()
+    assert lines == [str(i) for i in range(400)]
+
+
+def test_one_logger_after_an_adoption(foster):
+    f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
+    until(lambda: f.log("a"), "it writes")
+    for _ in range(3):
+        f.kill_supervisor()
+        f.start().wait_up()
+    until(lambda: len(loggers_of(f)) == 1, "one logger")
+    lines = f.log("a").count("\n")
+    until(lambda: f.log("a").count("\n") > lines, "its log goes on")
+
+
 def test_adopted_child_ends(foster):
     """Its exit status is known where the kernel tells it, and never made up."""
     f = foster(f"service a {{ command = {shell('read x < /dev/fifo-of-test; exit 7')} restart = no }}"
