@@ -28,10 +28,17 @@ struct subscriber {
 	struct subscriber *next;
 };
 
+/*
+ * One event. Most are read by nobody: those of services are kept as they are, and become text
+ * when somebody asks.
+ */
 struct event_line {
-	uint64_t seq;
+	uint64_t seq, time; /* us, realtime */
 	char type[16];
-	char *line; /* with its newline */
+	char *line;    /* with its newline; NULL: to be made from what follows */
+	char *service; /* the reason stands behind its NUL; NULL: line is there */
+	int state, pid;
+	unsigned restarts;
 };
 
 struct events {
@@ -48,6 +55,13 @@ int events_init(struct manager *m)
 	/* Numbers grow over managers and over supervisors, so that a follower can go on. */
 	m->events->last = now_realtime();
 	return 0;
+}
+
+static void clear_line(struct event_line *line)
+{
+	free(line->line);
+	free(line->service);
+	line->line = line->service = NULL;
 }
 
 static void drop(struct subscriber *s)
@@ -70,7 +84,7 @@ void events_shutdown(struct manager *m)
 	while (e->subscribers)
 		drop(e->subscribers);
 	for (size_t i = 0; i < RING; i++)
-		free(e->ring[i].line);
+		clear_line(&e->ring[i]);
 	free(e);
 	m->events = NULL;
 }
@@ -101,18 +115,48 @@ static bool reads_too_slowly(const struct subscriber *s)
 	return b && evbuffer_get_length(bufferevent_get_output(b)) > UNREAD_MAX;
 }
 
-static void send_line(struct evhttp_request *request, const struct event_line *line)
+/* Adds what every event has, and drops the object. NULL: out of memory. */
+static char *make_text(const struct event_line *line, json_t *object)
 {
-	struct evbuffer *buffer = evbuffer_new();
+	char time[40], *json, *text = NULL;
 
-	if (!buffer)
-		return;
-	evbuffer_add(buffer, line->line, strlen(line->line));
-	evhttp_send_reply_chunk(request, buffer);
-	evbuffer_free(buffer);
+	rfc3339(time, sizeof(time), line->time);
+	json_object_set_new(object, "seq", json_integer(line->seq));
+	json_object_set_new(object, "time", json_string(time));
+	json_object_set_new(object, "type", json_string(line->type));
+	json = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	if (json && asprintf(&text, "%s\n", json) < 0)
+		text = NULL;
+	free(json);
+	return text;
 }
 
-static size_t publish(struct events *e, const struct event_line *line)
+static const char *text_of(struct event_line *line)
+{
+	if (!line->line && line->service)
+		line->line = make_text(
+			line, json_pack("{s:s, s:s, s:s, s:i, s:i}", "service", line->service,
+					"state", service_state_to_string(line->state), "reason",
+					line->service + strlen(line->service) + 1, "pid", line->pid,
+					"restarts", (int)line->restarts));
+	return line->line;
+}
+
+static void send_line(struct evhttp_request *request, struct event_line *line)
+{
+	struct evbuffer *buffer = evbuffer_new();
+	const char *text = text_of(line);
+
+	if (buffer && text) {
+		evbuffer_add(buffer, text, strlen(text));
+		evhttp_send_reply_chunk(request, buffer);
+	}
+	if (buffer)
+		evbuffer_free(buffer);
+}
+
+static size_t publish(struct events *e, struct event_line *line)
 {
 	size_t told = 0;
 
@@ -131,45 +175,53 @@ static size_t publish(struct events *e, const struct event_line *line)
 	return told;
 }
 
-/* Takes the object; gives it its number and time. Returns how many were told. */
+/* The place of a new event: the oldest one's. */
+static struct event_line *next_line(struct events *e, const char *type)
+{
+	struct event_line *line = &e->ring[++e->last % RING];
+
+	clear_line(line);
+	line->seq = e->last;
+	line->time = now_realtime();
+	snprintf(line->type, sizeof(line->type), "%s", type);
+	return line;
+}
+
+/* Takes the object. Returns how many were told. */
 static size_t emit(struct manager *m, const char *type, json_t *object)
 {
-	struct events *e = m->events;
 	struct event_line *line;
-	char time[40], *text;
 
-	if (!e || !object)
+	if (!m->events || !object)
 		return 0;
-	rfc3339(time, sizeof(time), now_realtime());
-	json_object_set_new(object, "seq", json_integer(++e->last));
-	json_object_set_new(object, "time", json_string(time));
-	json_object_set_new(object, "type", json_string(type));
-	text = json_dumps(object, JSON_COMPACT);
-	json_decref(object);
-	if (!text)
-		return 0;
-	line = &e->ring[e->last % RING];
-	free(line->line);
-	line->seq = e->last;
-	snprintf(line->type, sizeof(line->type), "%s", type);
-	if (asprintf(&line->line, "%s\n", text) < 0)
-		line->line = NULL;
-	free(text);
-	return line->line ? publish(e, line) : 0;
+	line = next_line(m->events, type);
+	line->line = make_text(line, object);
+	return line->line ? publish(m->events, line) : 0;
 }
 
 /* --- what happens ----------------------------------------------------------------------- */
 
 void events_service(struct service *s)
 {
-	char reason[REASON_TEXT_MAX];
 	const struct machine *m = &s->machine;
+	struct event_line *line;
+	char reason[REASON_TEXT_MAX];
+	size_t name_size = strlen(s->config->name) + 1, reason_size;
 
+	if (!s->manager->events)
+		return;
 	machine_reason(m, s->config, now_monotonic(), reason, sizeof(reason));
-	emit(s->manager, TYPE_SERVICE,
-	     json_pack("{s:s, s:s, s:s, s:i, s:i}", "service", s->config->name, "state",
-		       service_state_to_string(m->state), "reason", reason, "pid", (int)s->pid,
-		       "restarts", (int)m->restarts));
+	reason_size = strlen(reason) + 1;
+	line = next_line(s->manager->events, TYPE_SERVICE);
+	line->service = malloc(name_size + reason_size);
+	if (!line->service)
+		return;
+	memcpy(line->service, s->config->name, name_size);
+	memcpy(line->service + name_size, reason, reason_size);
+	line->state = m->state;
+	line->pid = s->pid;
+	line->restarts = m->restarts;
+	publish(s->manager->events, line);
 }
 
 void events_note(struct manager *m, const char *type, const char *service, const char *text)
@@ -198,9 +250,9 @@ static void send_kept(struct events *e, struct evhttp_request *request, uint64_t
 	uint64_t first = e->last >= RING ? e->last - RING + 1 : 1;
 
 	for (uint64_t seq = MAX(first, since + 1); seq <= e->last; seq++) {
-		const struct event_line *line = &e->ring[seq % RING];
+		struct event_line *line = &e->ring[seq % RING];
 
-		if (line->line && line->seq == seq && wants(filter, line))
+		if (text_of(line) && line->seq == seq && wants(filter, line))
 			send_line(request, line);
 	}
 }

@@ -236,13 +236,18 @@ static bool is_changed(const struct machine *a, const struct machine *b)
 	       a->restart_wanted != b->restart_wanted;
 }
 
+/* Jitter: it must differ between services and machines, and be had without a system call. */
 static uint32_t random_number(void)
 {
-	uint32_t n = 0;
+	static uint64_t state;
 
-	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
-		n = (uint32_t)now_realtime() * 2654435761U;
-	return n;
+	if (!state && getrandom(&state, sizeof(state), GRND_NONBLOCK) != sizeof(state))
+		state = now_realtime();
+	state |= 1; /* xorshift64* never leaves 0 */
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return state * 2685821657736338717U >> 32;
 }
 
 /* One event, without what it sets off among the neighbours. True: EVENT_EMPTY is due. */

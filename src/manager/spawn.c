@@ -98,11 +98,11 @@ struct environment {
 	size_t used;
 };
 
-static bool has(const struct environment *e, const char *assignment)
+static bool has(const struct environment *e, const char *assignment, size_t among)
 {
 	size_t length = strcspn(assignment, "=") + 1;
 
-	for (size_t i = 0; i < e->n; i++) {
+	for (size_t i = 0; i < among; i++) {
 		if (strncmp(e->pointers[i], assignment, length) == 0)
 			return true;
 	}
@@ -112,8 +112,19 @@ static bool has(const struct environment *e, const char *assignment)
 /* The first assignment of a name wins. */
 static void add(struct environment *e, char *assignment)
 {
-	if (e->n < ELEMENTSOF(e->pointers) - 1 && !has(e, assignment))
+	if (e->n < ELEMENTSOF(e->pointers) - 1 && !has(e, assignment, e->n))
 		e->pointers[e->n++] = assignment;
+}
+
+/* What we have inherited: no name twice among them. */
+static void add_inherited(struct environment *e)
+{
+	size_t own = e->n;
+
+	STRV_FOREACH(inherited, state.environment) {
+		if (e->n < ELEMENTSOF(e->pointers) - 1 && !has(e, *inherited, own))
+			e->pointers[e->n++] = *inherited;
+	}
 }
 
 static void PRINTF(2, 3) add_text(struct environment *e, const char *fmt, ...)
@@ -161,8 +172,7 @@ static char **make_environment(struct service *s, struct environment *e)
 		add_text(e, "HOME=%s", c->home ? c->home : "/");
 		add_text(e, "SHELL=%s", c->shell ? c->shell : "/bin/sh");
 	}
-	STRV_FOREACH(inherited, state.environment)
-		add(e, *inherited);
+	add_inherited(e);
 	e->pointers[e->n] = NULL;
 	return e->pointers;
 }

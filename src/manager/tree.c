@@ -42,6 +42,16 @@ struct trees {
 	struct event *sweep_timer;
 };
 
+/* Asked for each process that is looked at; glibc no longer remembers it. */
+static pid_t own_pid(void)
+{
+	static pid_t pid;
+
+	if (!pid)
+		pid = getpid();
+	return pid;
+}
+
 static int pidfd_open(pid_t pid)
 {
 	int fd = syscall(SYS_pidfd_open, pid, 0);
@@ -85,7 +95,7 @@ static int add_orphans(const struct manager *m, const struct tree_mark *mark, st
 	for (size_t i = 0; i < all.n; i++) {
 		pid_t pid = all.pids[i];
 
-		if (pid != getpid() && !manager_find_pid(m, pid) && belongs(m, pid, mark))
+		if (pid != own_pid() && !manager_find_pid(m, pid) && belongs(m, pid, mark))
 			pid_list_add(l, pid);
 	}
 	return 0;
@@ -99,7 +109,7 @@ static void add_all_marked(const struct manager *m, const struct tree_mark *mark
 
 	proc_all(&all);
 	for (size_t i = 0; i < all.n; i++) {
-		if (all.pids[i] != mark->main && all.pids[i] != getpid() &&
+		if (all.pids[i] != mark->main && all.pids[i] != own_pid() &&
 		    belongs(m, all.pids[i], mark))
 			pid_list_add(l, all.pids[i]);
 	}
@@ -307,7 +317,7 @@ void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n
 
 		proc_all(&all);
 		for (size_t j = 0; j < all.n; j++) {
-			if (all.pids[j] != getpid() && all.pids[j] != m->supervisor_pid &&
+			if (all.pids[j] != own_pid() && all.pids[j] != m->supervisor_pid &&
 			    is_marked(m, all.pids[j], marks, n))
 				pid_list_add(&marked, all.pids[j]);
 		}
@@ -327,7 +337,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	for (size_t i = 0; i < all.n; i++) {
 		pid_t pid = all.pids[i];
 
-		if (pid != getpid() && pid != m->supervisor_pid && !manager_find_pid(m, pid) &&
+		if (pid != own_pid() && pid != m->supervisor_pid && !manager_find_pid(m, pid) &&
 		    is_marked(m, pid, t->sweeps, t->n_sweeps))
 			pid_list_add(&found, pid);
 	}
