@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef FUZZING
-static void sweep_spawn(void)
+static void sweep_spawn(const char *name)
 {
 	static char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"true", NULL };
 	static char *envp[] = { (char *)"A=1", NULL };
@@ -135,7 +135,7 @@ static void sweep_spawn(void)
 		.n_limits = 1,
 		.fds = numbers,
 		.n_fds = 2,
-		.name = "web",
+		.name = name,
 		.directory = "/srv",
 		.search = "/bin",
 		.argv = argv,
@@ -148,7 +148,7 @@ static void sweep_spawn(void)
 
 	MUST(seed && n > 0);
 	memcpy(seed + 1, encoded, n);
-	sweep(seed, 1 + n, 200000);
+	sweep(seed, 1 + n, 100000);
 }
 
 static void sweep_note(void)
@@ -166,7 +166,12 @@ static void sweep_note(void)
 
 int main(void)
 {
-	sweep_spawn();
+	char longest[LINK_NAME_MAX];
+
+	memset(longest, 'n', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	sweep_spawn("web");
+	sweep_spawn(longest);
 	sweep_note();
 	return 0;
 }

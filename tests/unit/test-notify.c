@@ -153,6 +153,7 @@ static bool is_prepared(int fd)
 
 static int check_listen_fds(void)
 {
+	static char one_name[] = "LISTEN_FDNAMES=irc\0beyond"; /* not to be read so far */
 	int ends[2];
 
 	if (pipe(ends) < 0)
@@ -164,7 +165,7 @@ static int check_listen_fds(void)
 	if (is_prepared(3))
 		return 3;
 	setenv("LISTEN_FDS", "3", 1);
-	setenv("LISTEN_FDNAMES", "irc", 1);
+	putenv(one_name);
 	if (listen_fds() != 0) /* without LISTEN_PID they are nobody's */
 		return 4;
 	set_pid("LISTEN_PID", getppid());
