@@ -80,7 +80,7 @@ static void change_at_random(const uint8_t *seed, size_t size, uint8_t *data)
 
 void sweep(const uint8_t *seed, size_t size, unsigned random_rounds)
 {
-	_cleanup_free_ uint8_t *data = malloc(size ? size : 1);
+	_cleanup_free_ uint8_t *data = calloc(1, size ? size : 1);
 
 	if (!data)
 		abort();
