@@ -134,7 +134,7 @@ json_t *control_service_json(const struct service *s, bool full)
 	json_object_set_new(object, "uptime_us", up ? json_integer(now - m->started) : json_null());
 	json_object_set_new(object, "since", wall_time(m->since));
 	json_object_set_new(object, "restarts", json_integer(m->restarts));
-	json_object_set_new(object, "daemon", json_boolean(s->config->daemon));
+	json_object_set_new(object, "daemon", json_boolean(service_is_daemon(s)));
 	json_object_set_new(object, "next", text_or_null(service_next(s, next, sizeof(next))));
 	json_object_set_new(object, "exit_code", code >= 0 ? json_integer(code) : json_null());
 	json_object_set_new(object, "exit", text_or_null(machine_end(m, end, sizeof(end))));

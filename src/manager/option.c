@@ -178,7 +178,9 @@ void option_table_print_mdoc(const struct option_table *table, FILE *f)
 		fprintf(f, ".It Ic %s\n%s.\nValue: %s.\n", o->name, o->help, o->allowed);
 		if (o->fallback)
 			fprintf(f, "Default: %s.\n", o->fallback);
-		if (o->flags & OPTION_RESTART)
+		if (o->flags & OPTION_ATTRIBUTE)
 			fprintf(f, "A change holds from the next start.\n");
+		else if (o->flags & OPTION_RESTART)
+			fprintf(f, "A reload that changes it restarts the service.\n");
 	}
 }

@@ -94,6 +94,7 @@ static void take_process(struct service *s, const struct link_child *child)
 	s->instance = child->instance;
 	s->tree_pid = child->pid;
 	s->adopted = child->flags & CHILD_ADOPTED;
+	s->daemon = child->flags & CHILD_DAEMON;
 	if (!is_alive(child))
 		return;
 	s->pid = child->pid;

@@ -142,6 +142,7 @@ void service_arm(struct service *s)
 static void spawn(struct service *s)
 {
 	s->adopted = false;
+	s->daemon = s->config->daemon;
 	s->signal_at_spawn = 0;
 	s->pid = 0;
 	free(s->status);
@@ -370,12 +371,20 @@ void service_exited(struct service *s, const struct link_child *child)
 	service_event(s, EVENT_ENDED, f);
 }
 
-int service_signal(struct service *s, int signo, bool group)
+int service_signal(struct service *s, int signo, bool whole)
 {
 	if (s->pid == 0)
 		return -ESRCH;
-	supervisor_link_signal(s->manager, s->slot, s->instance, signo, group);
+	if (whole)
+		signal_tree(s, signo);
+	else
+		supervisor_link_signal(s->manager, s->slot, s->instance, signo, false);
 	return 0;
+}
+
+bool service_is_daemon(const struct service *s)
+{
+	return machine_is_active(&s->machine) ? s->daemon : s->config->daemon;
 }
 
 void service_alive(struct service *s)

@@ -29,6 +29,7 @@ struct service {
 	pid_t tree_pid; /* of the last main process: its group and session */
 	uint64_t instance;
 	bool let_end; /* wanted down, but without a signal: its end is its own */
+	bool daemon;  /* as its running process was started; see service_is_daemon() */
 	bool adopted; /* its process is of an earlier supervisor */
 
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
@@ -69,8 +70,14 @@ void service_spawned(struct service *, const struct link_child *);
 void service_started(struct service *, const struct link_child *);
 void service_exited(struct service *, const struct link_child *);
 
-/* Signals the main process, or its process group. 0, or -ESRCH when nothing runs. */
-int service_signal(struct service *, int signo, bool group);
+/*
+ * Whether it must not outlive the supervisor: of a running process what was set before its
+ * start, whatever the configuration has come to say since.
+ */
+bool service_is_daemon(const struct service *);
+
+/* Signals the main process, or its whole tree. 0, or -ESRCH when nothing runs. */
+int service_signal(struct service *, int signo, bool whole);
 
 /* A sign of life: the watchdog's time starts anew. */
 void service_alive(struct service *);

@@ -147,7 +147,7 @@ static void tell_waiting(struct manager *m, const struct service *s)
 
 static bool must_end(const struct manager *m, const struct service *s)
 {
-	return m->shutdown->joining ? s->let_end : m->shutdown->how.all || s->config->daemon;
+	return m->shutdown->joining ? s->let_end : m->shutdown->how.all || service_is_daemon(s);
 }
 
 static void on_progress(evutil_socket_t fd, short what, void *arg)
@@ -186,7 +186,7 @@ static void join_services(struct manager *m)
 	for (size_t i = 0; i < m->n_services; i++) {
 		struct service *s = m->services[i];
 
-		if (!s->config->daemon)
+		if (!service_is_daemon(s))
 			service_let_end(s, REASON_SHUTDOWN);
 	}
 }
@@ -371,7 +371,7 @@ static size_t collect_marks(const struct manager *m, bool gentle, struct tree_ma
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
-		if (s->config->daemon && s->instance &&
+		if (service_is_daemon(s) && s->instance &&
 		    gentle == (s->config->death_signal != SIGKILL))
 			marks[n++] = (struct tree_mark){ s->instance, s->pid };
 	}

@@ -202,6 +202,33 @@ def test_attributes_hold_from_the_next_start(foster):
     assert f.service("a")["pending"] is None
 
 
+def test_pending_daemon_flag_is_not_yet_true_at_the_end(foster):
+    """What was set before the start counts, until the next start."""
+    f = foster(f"service a {{ command = {SLEEP} }}\nservice b {{ command = {SLEEP} daemon = true }}")
+    pids = {n: f.wait_state(n, "running")["pid"] for n in "ab"}
+    f.write(f"service b {{ command = {SLEEP} }}\nservice a {{ command = {SLEEP} daemon = true }}")
+    assert plan_of(f.post("/v1/reload")) == {"a": "pending", "b": "pending"}
+    f.kill_manager()
+    assert f.service("b")["daemon"] and not f.service("a")["daemon"]
+    f.ctl("shutdown", check=0)
+    assert f.wait_end() == 0
+    assert alive(pids["a"]) and not alive(pids["b"])
+    f.start().wait_up()
+    assert f.service_pid("a") == pids["a"]
+
+
+def test_signal_to_the_whole_tree(foster):
+    script = "trap 'echo main' USR1; setsid sh -c 'trap \\\"echo other\\\" USR1; echo ready; " \
+             "while :; do sleep 0.01; done' & while :; do sleep 0.01; done"
+    f = foster(f'service a {{ command = {{"/bin/sh", "-c", "{script}"}} }}')
+    until(lambda: "ready" in f.log("a"))
+    f.ctl("signal", "USR1", "a", check=0)
+    until(lambda: "main" in f.log("a"))
+    assert "other" not in f.log("a")
+    f.ctl("signal", "--whole", "USR1", "a", check=0)
+    until(lambda: "other" in f.log("a"))
+
+
 def test_reload_of_a_bad_config_changes_nothing(foster):
     f = foster(THREE)
     before = {n: f.wait_state(n, "running")["pid"] for n in "ab"}

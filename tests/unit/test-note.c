@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* A manager's notes: manager/note.h. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/macro.h"
+#include "base/text.h"
+#include "manager/machine.h"
+#include "manager/note.h"
+
+/* Where the note keeps what a decoder must refuse; these bytes are the note's format. */
+enum {
+	BYTE_VERSION,
+	BYTE_STATE,
+	BYTE_REASON
+};
+
+static const struct machine full = {
+	.state = STATE_STOPPING,
+	.desired_up = true,
+	.restart_wanted = true,
+	.killed = true,
+	.main_ended = true,
+	.reason = REASON_SPAWN_FAILED,
+	.since = 0x0102030405060708,
+	.started = 0x1112131415161718,
+	.deadline = UINT64_MAX,
+	.attempts = UINT32_MAX,
+	.restarts = 77,
+	.ever_ended = true,
+	.ended_unknown = true,
+	.ended_status = -5,
+	.step = 9,
+	.step_error = 13,
+	.failed_start = true,
+};
+
+static void assert_machine_equal(const struct machine *a, const struct machine *b)
+{
+	assert_int_equal(a->state, b->state);
+	assert_int_equal(a->reason, b->reason);
+	assert_int_equal(a->desired_up, b->desired_up);
+	assert_int_equal(a->restart_wanted, b->restart_wanted);
+	assert_int_equal(a->killed, b->killed);
+	assert_int_equal(a->main_ended, b->main_ended);
+	assert_int_equal(a->since, b->since);
+	assert_int_equal(a->started, b->started);
+	assert_int_equal(a->deadline, b->deadline);
+	assert_int_equal(a->attempts, b->attempts);
+	assert_int_equal(a->restarts, b->restarts);
+	assert_int_equal(a->ever_ended, b->ever_ended);
+	assert_int_equal(a->ended_unknown, b->ended_unknown);
+	assert_int_equal(a->ended_status, b->ended_status);
+	assert_int_equal(a->step, b->step);
+	assert_int_equal(a->step_error, b->step_error);
+	assert_int_equal(a->failed_start, b->failed_start);
+}
+
+static void round_trip(const struct machine *m)
+{
+	uint8_t buf[LINK_NOTE_MAX];
+	size_t size = note_encode(m, NULL, NULL, buf);
+	_cleanup_free_ char *status = NULL, *pending = NULL;
+	struct machine back;
+
+	assert_true(size <= LINK_NOTE_MAX);
+	assert_int_equal(note_decode(buf, size, &back, &status, &pending), 0);
+	assert_machine_equal(m, &back);
+	assert_null(status);
+	assert_null(pending);
+}
+
+static void test_round_trip(void **state)
+{
+	struct machine empty;
+
+	machine_init(&empty, 0);
+	round_trip(&empty);
+	round_trip(&full);
+	for (int i = 0; i < STATE_COUNT; i++) {
+		empty.state = i;
+		round_trip(&empty);
+	}
+	for (int i = 0; i < REASON_COUNT; i++) {
+		empty.reason = i;
+		round_trip(&empty);
+	}
+}
+
+/* Each flag alone: none may stand for another. */
+static void test_flags_are_apart(void **state)
+{
+	for (int i = 0; i < 7; i++) {
+		struct machine m;
+
+		machine_init(&m, 0);
+		m.desired_up = i == 0;
+		m.restart_wanted = i == 1;
+		m.killed = i == 2;
+		m.main_ended = i == 3;
+		m.ever_ended = i == 4;
+		m.ended_unknown = i == 5;
+		m.failed_start = i == 6;
+		round_trip(&m);
+	}
+}
+
+static void check_texts(const char *status, const char *status_back, const char *pending,
+			const char *pending_back)
+{
+	uint8_t buf[LINK_NOTE_MAX];
+	size_t size = note_encode(&full, status, pending, buf);
+	_cleanup_free_ char *got_status = NULL, *got_pending = NULL;
+	struct machine m;
+
+	assert_int_equal(note_decode(buf, size, &m, &got_status, &got_pending), 0);
+	assert_string_equal(got_status ? got_status : "", status_back);
+	assert_string_equal(got_pending ? got_pending : "", pending_back);
+}
+
+static void test_texts(void **state)
+{
+	check_texts("3 users", "3 users", "command, environment", "command, environment");
+	check_texts("", "", NULL, "");
+	check_texts(NULL, "", "user", "user");
+}
+
+/* A text of n times the character, whose cut must be the longest that fits: at most max bytes. */
+static void check_cut(const char *character, size_t n, size_t shift, size_t max)
+{
+	char text[512] = "", expected[512];
+	size_t length = strlen(character), whole;
+
+	memset(text, 'x', shift);
+	for (size_t i = 0; i < n; i++)
+		strcat(text, character);
+	whole = shift + (max - shift) / length * length;
+	snprintf(expected, sizeof(expected), "%.*s", (int)MIN(whole, strlen(text)), text);
+	assert_true(utf8_valid(expected));
+	check_texts(text, expected, NULL, "");
+}
+
+static void test_cut_at_a_border(void **state)
+{
+	static const char *const characters[] = { "a", "\xc3\xa4", "\xe5\xa4\xa7",
+						  "\xf0\x9f\x98\x80" };
+
+	for (size_t i = 0; i < ELEMENTSOF(characters); i++) {
+		for (size_t shift = 0; shift < 5; shift++) {
+			for (size_t n = 20; n < 120; n++)
+				check_cut(characters[i], n, shift, 111);
+		}
+	}
+}
+
+/* Continuation bytes and nothing else: no text is left, and nothing is read before it. */
+static void test_cut_of_no_text(void **state)
+{
+	char text[200];
+
+	memset(text, 0x80, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	check_texts(text, "", text, "");
+}
+
+static void refused(const uint8_t *buf, size_t size)
+{
+	char *status = (char *)"untouched", *pending = status;
+	struct machine m;
+
+	assert_int_equal(note_decode(buf, size, &m, &status, &pending), -EINVAL);
+	assert_string_equal(status, "untouched");
+	assert_ptr_equal(status, pending);
+}
+
+static void test_every_other_size_is_refused(void **state)
+{
+	uint8_t buf[LINK_NOTE_MAX] = { 0 };
+	size_t right = note_encode(&full, "x", "y", buf);
+
+	for (size_t size = 0; size <= sizeof(buf); size++) {
+		if (size != right)
+			refused(buf, size);
+	}
+}
+
+static void test_bad_values_are_refused(void **state)
+{
+	uint8_t buf[LINK_NOTE_MAX], good;
+	size_t size = note_encode(&full, NULL, NULL, buf);
+
+	for (int value = 0; value < 256; value++) {
+		good = buf[BYTE_VERSION];
+		buf[BYTE_VERSION] = value;
+		if (value != good)
+			refused(buf, size);
+		buf[BYTE_VERSION] = good;
+		good = buf[BYTE_STATE];
+		buf[BYTE_STATE] = value;
+		if (value >= STATE_COUNT)
+			refused(buf, size);
+		buf[BYTE_STATE] = good;
+		good = buf[BYTE_REASON];
+		buf[BYTE_REASON] = value;
+		if (value >= REASON_COUNT)
+			refused(buf, size);
+		buf[BYTE_REASON] = good;
+	}
+}
+
+/* Texts without a NUL are as long as their field. */
+static void test_texts_without_end(void **state)
+{
+	uint8_t buf[LINK_NOTE_MAX];
+	size_t size = note_encode(&full, NULL, NULL, buf);
+	_cleanup_free_ char *status = NULL, *pending = NULL;
+	struct machine m;
+
+	memset(buf + size - 176, 'z', 176);
+	assert_int_equal(note_decode(buf, size, &m, &status, &pending), 0);
+	assert_int_equal(strlen(status), 112);
+	assert_int_equal(strlen(pending), 64);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_flags_are_apart),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_cut_at_a_border),
+		cmocka_unit_test(test_cut_of_no_text),
+		cmocka_unit_test(test_every_other_size_is_refused),
+		cmocka_unit_test(test_bad_values_are_refused),
+		cmocka_unit_test(test_texts_without_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
