@@ -463,7 +463,7 @@ def test_kill_takes_the_admin_child_along(chatd, control):
     os.kill(admin, signal.SIGSTOP)  # it cannot see for itself that its parent has gone
     room.process.kill()
     room.process.wait()
-    until(lambda: not alive(admin), "the end of the admin child", 2)
+    until(lambda: not alive(admin), "the end of the admin child")
 
 
 def test_without_a_supervisor_the_admin_child_waits(chatd):

@@ -141,7 +141,7 @@ def test_death_signal(foster):
     until(lambda: "ready" in f.log("a"), "it is ready")
     pid = f.service_pid("a")
     f.kill_supervisor()
-    until(lambda: not alive(pid), "it is gone", 2)
+    until(lambda: not alive(pid), "it is gone")
     assert (f.directory / "out").read_text() == "gentle\n"
 
 
@@ -154,7 +154,7 @@ def test_supervisor_killed_leaves_the_others(foster, identity):
     servant = f.wait_state("servant", "running")["pid"]
     born = start_time(keeper)
     f.kill_supervisor()
-    until(lambda: not alive(servant), "the daemon is gone", 2)
+    until(lambda: not alive(servant), "the daemon is gone")
     assert alive(keeper)
     lines = f.log("keeper").count("\n")
     until(lambda: f.log("keeper").count("\n") > lines, "its log goes on being written")
