@@ -40,6 +40,7 @@ struct follower {
 
 struct shutdown {
 	bool under_way, joining, done;
+	bool job_ended; /* --join: the end began with the job's own */
 	struct shutdown_how how;
 	unsigned requests; /* SIGTERM or SIGINT so far */
 	unsigned goodbyes; /* last replies that are on their way */
@@ -209,6 +210,23 @@ static bool anything_runs(const struct manager *m)
 	return false;
 }
 
+static int joined_exit_code(const struct service *s)
+{
+	const struct machine *m = &s->machine;
+
+	if (m->reason == REASON_SPAWN_FAILED)
+		return m->step_error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED;
+	return machine_exit_code(m) >= 0 ? machine_exit_code(m) : EXIT_FAILURE;
+}
+
+/* The job was stopped before its own end: that is told, too. */
+static int exit_code_of_interrupted(const struct manager *m)
+{
+	const struct service *s = manager_find(m, m->options.join);
+
+	return s ? joined_exit_code(s) : EXIT_FAILURE;
+}
+
 static void on_goodbye_sent(struct evhttp_request *request, void *arg)
 {
 	struct manager *m = arg;
@@ -242,6 +260,8 @@ static void finish(struct manager *m)
 	if (!keep && !logs_quit(m))
 		return;
 	sd->done = true;
+	if (m->options.join && !sd->job_ended)
+		sd->how.code = exit_code_of_interrupted(m);
 	supervisor_link_exit(m, sd->how.code, keep);
 	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
 	/* Those who follow are told, and have a moment to hear it. */
@@ -310,7 +330,7 @@ void shutdown_signal(struct manager *m, int signo, int sender)
 		if (m->shutdown->requests++ > 0 && signo == SIGINT)
 			hurry(m);
 		else
-			shutdown_begin(m, (struct shutdown_how){ 0 });
+			shutdown_begin(m, (struct shutdown_how){ .all = m->options.join != NULL });
 		break;
 	case SIGHUP: reload_by_signal(m); break;
 	default: log_info("got %s: it has no meaning here", signal_to_string(signo));
@@ -318,15 +338,6 @@ void shutdown_signal(struct manager *m, int signo, int sender)
 }
 
 /* --- --join NAME ------------------------------------------------------------------------ */
-
-static int joined_exit_code(const struct service *s)
-{
-	const struct machine *m = &s->machine;
-
-	if (m->reason == REASON_SPAWN_FAILED)
-		return m->step_error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED;
-	return machine_exit_code(m) >= 0 ? machine_exit_code(m) : EXIT_FAILURE;
-}
 
 static void check_joined(struct service *s)
 {
@@ -340,10 +351,11 @@ static void check_joined(struct service *s)
 	case STATE_EXITED:
 	case STATE_FAILED:
 	case STATE_STOPPED:
-		if (s->machine.desired_up || s->machine.ever_ended) {
-			how.code = joined_exit_code(s);
-			shutdown_begin(m, how);
-		}
+		if (!s->machine.desired_up && !s->machine.ever_ended)
+			break;
+		how.code = joined_exit_code(s); /* before its reason is the shutdown */
+		m->shutdown->job_ended = true;
+		shutdown_begin(m, how);
 		break;
 	default: break;
 	}

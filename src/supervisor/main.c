@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,11 @@
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
 
-#define EXIT_USAGE      2
+#define EXIT_USAGE 2
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
 #define EVENTS_A_TURN   64
 #define FINAL_STOP_WAIT (5 * USEC_PER_SEC)
 
@@ -298,8 +303,18 @@ static int open_signal_fd(void)
 	return fd < 0 ? -errno : supervisor_raise_fd(fd);
 }
 
+/* What we inherited beyond stdio is not for the services. */
+static void close_inherited_on_exec(void)
+{
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+		return;
+	for (int fd = 3; fd < FD_BASE * 10; fd++) /* before Linux 5.11 */
+		fd_set_cloexec(fd, true);
+}
+
 static int init(struct supervisor *s)
 {
+	close_inherited_on_exec();
 	default_signals();
 	raise_nofile(s);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)

@@ -81,13 +81,14 @@ class Reply:
 
 class Foster:
     def __init__(self, builddir, directory, config, start=True, identity=None, arguments=(),
-                 environment=None, run_directory=None):
+                 environment=None, run_directory=None, pass_fds=()):
         self.builddir = pathlib.Path(builddir)
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.identity = identity
         self.arguments = list(arguments)
         self.environment = environment or {}
+        self.pass_fds = pass_fds
         self.run = pathlib.Path(run_directory or self.directory / "run")
         self.config_path = self.directory / "foster.conf"
         self.process = None
@@ -120,7 +121,8 @@ class Foster:
         environment["PATH"] = f"{self.builddir}:{environment['PATH']}"
         with open(self.directory / "output", "ab") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=out, cwd="/", env=environment)
+                                            stderr=out, cwd="/", env=environment,
+                                            pass_fds=self.pass_fds)
         self.supervisors.append(self.process)
         return self
 

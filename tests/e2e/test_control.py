@@ -333,6 +333,14 @@ def test_join_exit_codes(foster, command, code):
     assert f.wait_end() == code
 
 
+def test_interrupted_join_leaves_nothing(foster):
+    f = foster(f"service db {{ command = {SLEEP} }}\n"
+               f"service tests {{ command = {SLEEP} restart = no }}", arguments=["--join", "tests"])
+    f.wait_state("tests", "running")
+    f.process.terminate()
+    assert f.wait_end() == 143
+
+
 def test_join_of_nobody(foster):
     f = foster(THREE, arguments=["--join", "x"], start=False).start()
     assert f.wait_end() == 78

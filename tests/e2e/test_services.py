@@ -55,7 +55,11 @@ def test_child_gets_what_its_section_says(foster, directory):
 
 def test_child_starts_clean(foster):
     """Nothing of foster's but stdio: no descriptor, no blocked or ignored signal; own session."""
-    f = foster(f"service a {{ command = {SLEEP} }}\nservice b {{ command = {SLEEP} }}")
+    inherited, end = os.pipe()
+    f = foster(f"service a {{ command = {SLEEP} }}\nservice b {{ command = {SLEEP} }}",
+               pass_fds=(inherited,))
+    os.close(inherited)
+    os.close(end)
     for name in "ab":
         pid = f.wait_state(name, "running")["pid"]
         fds = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
