@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 
 #define OPEN_MAX_FILES 512
+#define FLAGS          (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY)
 
 static struct log_file *newest, *oldest;
 static unsigned n_open;
@@ -54,6 +56,18 @@ void log_file_clear(struct log_file *f)
 	f->path = NULL;
 }
 
+/* The directory was there when foster started; whoever removed it wants it back empty. */
+static int make_directory(const char *path)
+{
+	_cleanup_free_ char *directory = strdup(path);
+	char *slash = directory ? strrchr(directory, '/') : NULL;
+
+	if (!slash)
+		return -ENOMEM;
+	*slash = '\0';
+	return mkdir(directory, 0750) < 0 ? -errno : 0;
+}
+
 static int open_file(struct log_file *f)
 {
 	if (f->fd >= 0) {
@@ -64,8 +78,9 @@ static int open_file(struct log_file *f)
 	if (n_open >= OPEN_MAX_FILES)
 		close_file(oldest);
 	/* Not through a symlink: whoever may write to the directory must not choose the file. */
-	f->fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
-		     0640);
+	f->fd = open(f->path, FLAGS, 0640);
+	if (f->fd < 0 && errno == ENOENT && make_directory(f->path) == 0)
+		f->fd = open(f->path, FLAGS, 0640);
 	if (f->fd < 0)
 		return -errno;
 	link_newest(f);

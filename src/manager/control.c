@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/notify-socket.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
@@ -345,10 +346,12 @@ static void on_deleted(evutil_socket_t fd, short what, void *arg)
 
 	while (read(fd, events, sizeof(events)) > 0)
 		;
+	notify_socket_check(m);
 	if (path_is_ours(c))
 		return;
 	log_warning("%s was deleted: making it again", c->path);
-	evhttp_del_accept_socket(c->http, c->bound); /* closes the listener */
+	if (c->bound)
+		evhttp_del_accept_socket(c->http, c->bound); /* closes the listener */
 	c->bound = NULL;
 	if (open_listener(m) == 0)
 		listen_on(m);
@@ -391,11 +394,13 @@ int control_init(struct manager *m)
 	if (supervisor_link_stored(m, PLACE_CONTROL))
 		c->listener = supervisor_link_fetch(m, PLACE_CONTROL);
 	if (c->listener < 0 || !path_is_ours(c)) {
-		fd_close(c->listener);
+		c->listener = fd_close(c->listener);
 		error = open_listener(m);
 	}
 	if (error == 0)
 		error = listen_on(m);
+	else if (m->generation > 1)
+		error = 0; /* it was told; the services need us more than their askers do */
 	if (error == 0 && watch_path(m) < 0)
 		log_warning("%s: nobody will see when it is deleted", c->path);
 	return error;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -33,8 +34,9 @@
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
 
-#define EXIT_USAGE  2
-#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h, which systemd knows, too */
+#define EXIT_USAGE        2
+#define RUN_DIRECTORY_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/control"))
+#define EXIT_CONFIG       78 /* EX_CONFIG of sysexits.h, which systemd knows, too */
 
 static const char usage[] =
 	"Usage: foster-manager --check [-c FILE]\n"
@@ -274,6 +276,12 @@ static int init(struct manager *m)
 {
 	int error;
 
+	if (strlen(m->options.run_directory) > RUN_DIRECTORY_MAX) {
+		log_error("%s: too long for the paths of Unix sockets in it (at most %zu bytes); "
+			  "choose another run directory",
+			  m->options.run_directory, RUN_DIRECTORY_MAX);
+		return -ENAMETOOLONG;
+	}
 	m->base = event_base_new();
 	if (!m->base)
 		return -ENOMEM;
@@ -348,6 +356,7 @@ int main(int argc, char **argv)
 		return error == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 	supervisor_link_running(&m);
 	restore_catch_up(&m);
+	supervisor_link_go_live(&m);
 	start_services(&m);
 	event_base_dispatch(m.base);
 	close_all(&m);

@@ -228,22 +228,61 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		;
 }
 
-int notify_socket_init(struct manager *m)
+static bool path_is_there(const struct manager *m)
 {
-	struct notify_socket *n = m->notify = calloc(1, sizeof(*n));
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct stat st;
 
-	if (!n)
-		return -ENOMEM;
-	n->fd = supervisor_link_stored(m, PLACE_NOTIFY) ? supervisor_link_fetch(m, PLACE_NOTIFY)
-							: -ENOENT;
-	if (n->fd < 0) {
-		n->fd = make_socket(m);
-		if (n->fd < 0)
-			return log_error_errno(n->fd, "%s/notify", m->options.run_directory);
-		supervisor_link_store(m, PLACE_NOTIFY, "notify", n->fd);
-	}
+	snprintf(path, sizeof(path), "%s/notify", m->options.run_directory);
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Makes the socket, keeps it with the supervisor, and listens to it. */
+static int listen_to(struct manager *m, int fd)
+{
+	struct notify_socket *n = m->notify;
+
+	n->fd = fd;
 	n->readable = event_new(m->base, n->fd, EV_READ | EV_PERSIST, on_readable, m);
 	return n->readable && event_add(n->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int make_and_listen(struct manager *m)
+{
+	int fd = make_socket(m);
+
+	if (fd < 0)
+		return log_error_errno(fd, "%s/notify", m->options.run_directory);
+	supervisor_link_store(m, PLACE_NOTIFY, "notify", fd);
+	return listen_to(m, fd);
+}
+
+int notify_socket_init(struct manager *m)
+{
+	int fd = -ENOENT;
+
+	m->notify = calloc(1, sizeof(*m->notify));
+	if (!m->notify)
+		return -ENOMEM;
+	m->notify->fd = -1;
+	if (path_is_there(m) && supervisor_link_stored(m, PLACE_NOTIFY))
+		fd = supervisor_link_fetch(m, PLACE_NOTIFY);
+	return fd >= 0 ? listen_to(m, fd) : make_and_listen(m);
+}
+
+void notify_socket_check(struct manager *m)
+{
+	struct notify_socket *n = m->notify;
+
+	if (path_is_there(m))
+		return;
+	log_warning("%s/notify was deleted: making it again", m->options.run_directory);
+	on_readable(n->fd, EV_READ, m); /* what was said before */
+	if (n->readable)
+		event_free(n->readable);
+	n->readable = NULL;
+	n->fd = fd_close(n->fd);
+	make_and_listen(m);
 }
 
 void notify_socket_shutdown(struct manager *m)

@@ -11,6 +11,9 @@ struct manager;
 
 /* Makes the socket, or takes the last manager's. 0 or -errno. */
 int notify_socket_init(struct manager *);
+/* Makes the socket again when somebody deleted its file. */
+void notify_socket_check(struct manager *);
+
 void notify_socket_shutdown(struct manager *);
 
 #endif

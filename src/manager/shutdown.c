@@ -23,6 +23,7 @@
 #include "manager/proc.h"
 #include "manager/reload.h"
 #include "manager/service.h"
+#include "manager/sockets.h"
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
 
@@ -262,6 +263,8 @@ static void finish(struct manager *m)
 	sd->done = true;
 	if (m->options.join && !sd->job_ended)
 		sd->how.code = exit_code_of_interrupted(m);
+	if (!keep)
+		sockets_remove_files(m);
 	supervisor_link_exit(m, sd->how.code, keep);
 	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
 	/* Those who follow are told, and have a moment to hear it. */

@@ -43,6 +43,14 @@ int sockets_init(struct manager *m)
 	return m->sockets ? 0 : -ENOMEM;
 }
 
+void sockets_remove_files(struct manager *m)
+{
+	for (size_t i = 0; i < m->sockets->n; i++) {
+		if (m->sockets->bound[i].path[0])
+			unlink(m->sockets->bound[i].path);
+	}
+}
+
 void sockets_shutdown(struct manager *m)
 {
 	free(m->sockets);
@@ -162,6 +170,13 @@ static int bind_error(const struct socket_config *s, const struct socket_address
 			 strerror(-error), hint);
 }
 
+static void note_path(struct bound *b, const struct socket_address *a)
+{
+	if (a->address.ss_family == AF_UNIX)
+		snprintf(b->path, sizeof(b->path), "%s",
+			 ((const struct sockaddr_un *)&a->address)->sun_path);
+}
+
 static int bind_one(struct manager *m, const struct socket_config *s,
 		    const struct socket_address *a, struct error *e)
 {
@@ -171,8 +186,11 @@ static int bind_one(struct manager *m, const struct socket_config *s,
 	int fd;
 
 	make_key(s, a, key, sizeof(key));
-	if (find(t, key))
+	b = find(t, key);
+	if (b) {
+		note_path(b, a); /* one of the last manager's: it knew */
 		return 0;
+	}
 	b = find(t, "");
 	if (!b && t->n == BOUND_MAX)
 		return error_set(e, -ENOSPC, "more than %d addresses", BOUND_MAX);
@@ -183,9 +201,7 @@ static int bind_one(struct manager *m, const struct socket_config *s,
 		b = &t->bound[t->n++];
 	*b = (struct bound){ .fd = fd, .fresh = true };
 	memcpy(b->key, key, sizeof(key));
-	if (a->address.ss_family == AF_UNIX)
-		snprintf(b->path, sizeof(b->path), "%s",
-			 ((const struct sockaddr_un *)&a->address)->sun_path);
+	note_path(b, a);
 	return 0;
 }
 

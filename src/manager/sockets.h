@@ -19,6 +19,9 @@ struct service_config;
 int sockets_init(struct manager *); /* 0 or -ENOMEM */
 void sockets_shutdown(struct manager *);
 
+/* The files of Unix sockets, when nobody will listen on them any more. */
+void sockets_remove_files(struct manager *);
+
 /* Knows again what the last manager has bound: its places and their names. */
 void sockets_restore(struct manager *);
 

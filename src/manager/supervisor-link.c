@@ -20,7 +20,16 @@
 
 #define FETCH_TIMEOUT_MS 5000
 
+/* What came before the services had their past back. */
+struct deferred {
+	struct deferred *next;
+	uint32_t type;
+	char data[];
+};
+
 struct supervisor_link {
+	bool live; /* news are handled as they come, not kept */
+	struct deferred *first_deferred, *last_deferred;
 	struct event *readable;
 	struct packet_queue *out;
 	int fetched; /* the answer to a FETCH; -1: none yet, -2: an empty place */
@@ -75,6 +84,10 @@ void supervisor_link_store(struct manager *m, uint32_t place, const char *name, 
 void supervisor_link_drop(struct manager *m, uint32_t place)
 {
 	send_place(m, LINK_DROP, place, NULL, -1);
+	if (place < LINK_PLACES) {
+		free(m->link->stored[place]);
+		m->link->stored[place] = NULL;
+	}
 }
 
 void supervisor_link_forget(struct manager *m, uint32_t slot)
@@ -137,6 +150,13 @@ static void on_unsignalled(struct manager *m, const void *message)
 	const struct link_signal *news = message;
 	struct service *s = service_of(m, news->slot);
 
+	if (s && news->instance == s->instance && news->error == ESRCH && s->pid > 0) {
+		/* The supervisor knows no such process: its end was missed. */
+		const struct link_child gone = { .flags = CHILD_STATUS_UNKNOWN };
+
+		service_exited(s, &gone);
+		return;
+	}
 	if (s && news->instance == s->instance && news->error != ESRCH)
 		log_warning_errno(-news->error, "%s: cannot send signal %d", service_label(s),
 				  news->signo);
@@ -216,6 +236,46 @@ static void take_fetched(struct manager *m, const struct link_place *place, int 
 	}
 }
 
+/* While a snapshot is being read, and until it is put to use, news would find no service. */
+static bool is_news(uint32_t type)
+{
+	return type != LINK_HELLO && type != LINK_CHILD && type != LINK_STORED &&
+	       type != LINK_SYNCED;
+}
+
+static void defer(struct supervisor_link *l, uint32_t type, size_t size)
+{
+	struct deferred *d = malloc(sizeof(*d) + size);
+
+	if (!d) {
+		log_error("out of memory: news of fosterd are lost");
+		return;
+	}
+	d->next = NULL;
+	d->type = type;
+	memcpy(d->data, l->buffer, size);
+	if (l->last_deferred)
+		l->last_deferred->next = d;
+	else
+		l->first_deferred = d;
+	l->last_deferred = d;
+}
+
+void supervisor_link_go_live(struct manager *m)
+{
+	struct supervisor_link *l = m->link;
+
+	l->live = true;
+	while (l->first_deferred) {
+		struct deferred *d = l->first_deferred;
+
+		l->first_deferred = d->next;
+		handlers[d->type].handle(m, d->data);
+		free(d);
+	}
+	l->last_deferred = NULL;
+}
+
 /* One message. False when there is none; the end of the link does not return. */
 static bool read_one(struct manager *m, int flags)
 {
@@ -238,6 +298,8 @@ static bool read_one(struct manager *m, int flags)
 	if ((size_t)n < sizeof(*header) || header->type >= ELEMENTSOF(handlers) ||
 	    !handlers[header->type].handle || (size_t)n < handlers[header->type].size)
 		log_error("fosterd sent a message of %zd bytes that has no meaning", n);
+	else if (!l->live && is_news(header->type))
+		defer(l, header->type, n);
 	else
 		handlers[header->type].handle(m, l->buffer);
 	return true;

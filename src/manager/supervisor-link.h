@@ -40,6 +40,12 @@ int supervisor_link_sync(struct manager *);
 /* The place's name in the snapshot, or NULL when it was empty. */
 const char *supervisor_link_stored(struct manager *, uint32_t place);
 
+/*
+ * Until this is called, news (ends, starts, signals) are kept: the services must have their
+ * past back first. Handles what was kept.
+ */
+void supervisor_link_go_live(struct manager *);
+
 /* Handles what has arrived, now: for one who met a pid that may be in it. */
 void supervisor_link_catch_up(struct manager *);
 

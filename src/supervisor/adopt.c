@@ -5,6 +5,7 @@
  */
 #include "supervisor/adopt.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -49,25 +50,37 @@ static void dismiss_logger(const struct table_slot *slot)
 		poll(&ended, 1, LOGGER_LEAVES);
 }
 
-static void adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
+/* Killed between the fork and the note of its identity: the mark in its environment tells. */
+static int open_child(struct supervisor *s, const struct table_slot *slot)
 {
-	int pidfd = identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
+	if (slot->pidfs_inode || slot->start_ticks)
+		return identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
+	return identity_open_marked(slot->child.pid, table_run_id(s->table), slot->child.instance);
+}
 
+static int adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
+{
+	int pidfd = open_child(s, slot), error;
+
+	if (pidfd == -ESRCH) {
+		mark_ended(slot, CHILD_STATUS_UNKNOWN);
+		return 0;
+	}
 	if (pidfd >= 0)
 		pidfd = supervisor_raise_fd(pidfd);
-	if (pidfd < 0) {
-		mark_ended(slot, CHILD_STATUS_UNKNOWN);
-		return;
-	}
+	error = pidfd < 0 ? pidfd : supervisor_watch(s, pidfd, EPOLLIN, WATCH_ADOPTED, index);
+	if (error < 0)
+		return log_error_errno(error, "%s[%d]: cannot be adopted", slot->child.name,
+				       slot->child.pid);
 	slot->pidfd = pidfd;
 	slot->child.flags |= CHILD_ADOPTED;
 	slot->child.state = CHILD_RUNNING;
-	if (supervisor_watch(s, pidfd, EPOLLIN, WATCH_ADOPTED, index) < 0)
-		log_error("%s[%d]: adopted, but its end cannot be watched", slot->child.name,
-			  slot->child.pid);
+	if (!slot->pidfs_inode && !slot->start_ticks)
+		identity_take(slot->child.pid, &slot->pidfs_inode, &slot->start_ticks);
+	return 0;
 }
 
-void adopt_left_behind(struct supervisor *s)
+int adopt_left_behind(struct supervisor *s)
 {
 	uint32_t n, n_places;
 	struct table_slot *slots = table_slots(s->table, &n);
@@ -90,9 +103,13 @@ void adopt_left_behind(struct supervisor *s)
 		} else if (alive && (slot->child.flags & CHILD_DAEMON)) {
 			end_daemon(slot);
 		} else if (alive) {
-			adopt(s, i, slot);
+			int error = adopt(s, i, slot);
+
+			if (error < 0)
+				return error;
 		} else if (slot->child.flags & CHILD_DAEMON) {
 			slot->child.flags |= CHILD_LEFT_OVER; /* its tree may still be there */
 		}
 	}
+	return 0;
 }

@@ -114,6 +114,42 @@ int identity_open(pid_t pid, uint64_t inode, uint64_t ticks)
 	return TAKE_FD(fd);
 }
 
+/* Reads on from file to buffer; true when the mark is one of the NUL-terminated strings. */
+static bool environment_has(pid_t pid, const char *mark)
+{
+	static char text[128 * 1024];
+	_cleanup_close_ int fd = -1;
+	char path[32];
+	size_t size = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && size < sizeof(text) - 1 &&
+	       (n = read(fd, text + size, sizeof(text) - 1 - size)) > 0)
+		size += n;
+	text[size] = '\0';
+	for (const char *p = text; p < text + size; p += strlen(p) + 1) {
+		if (strcmp(p, mark) == 0)
+			return true;
+	}
+	return false;
+}
+
+int identity_open_marked(pid_t pid, uint64_t run_id, uint64_t instance)
+{
+	_cleanup_close_ int fd = pid > 0 ? identity_pidfd_open(pid) : -ESRCH;
+	char mark[64];
+
+	if (fd < 0)
+		return fd == -EINVAL ? -ESRCH : fd;
+	snprintf(mark, sizeof(mark), "FOSTER_INSTANCE=%016llx.%llu", (unsigned long long)run_id,
+		 (unsigned long long)instance);
+	if (!environment_has(pid, mark) || identity_pidfd_signal(fd, 0) < 0)
+		return -ESRCH;
+	return TAKE_FD(fd);
+}
+
 int identity_exit_status(int pidfd, pid_t pid, int *ret_status)
 {
 	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_EXIT_BIT };

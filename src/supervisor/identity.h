@@ -21,6 +21,12 @@ void identity_take(pid_t pid, uint64_t *ret_inode, uint64_t *ret_ticks);
 int identity_open(pid_t pid, uint64_t inode, uint64_t ticks);
 
 /*
+ * The same for one whose identity was not taken in time: it is known by the FOSTER_INSTANCE
+ * that it was started with.
+ */
+int identity_open_marked(pid_t pid, uint64_t run_id, uint64_t instance);
+
+/*
  * How the ended process of a pidfd ended. Where somebody has reaped it, PIDFD_GET_INFO with
  * PIDFD_INFO_EXIT tells (Linux 6.15); while it is a zombie of somebody else, /proc/PID/stat
  * (field 52, proc(5)), to root and to the process's own user. 0, or -ENODATA: nobody can tell.

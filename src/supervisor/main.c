@@ -211,45 +211,33 @@ static int make_directories(const char *path)
 	return 0;
 }
 
-/* The last one to end removes the file: then a lock on it is worth nothing. */
-static bool lock_is_current(int dir_fd, int fd)
-{
-	struct stat ours, named;
-
-	return fstat(fd, &ours) == 0 && fstatat(dir_fd, "lock", &named, 0) == 0 &&
-	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
-}
-
-/* Takes the lock of the run directory, for as long as we live. */
+/*
+ * Takes the lock of the run directory, for as long as we live: a lock on the directory itself,
+ * which nobody deletes under us without deleting all of it. The file "lock" tells the pid.
+ */
 static int take_lock(struct supervisor *s, int dir_fd, const char *directory)
 {
+	_cleanup_close_ int fd =
+		openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	char text[16] = "";
-	int fd;
 
-again:
-	fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return log_error_errno(-errno, "%s/lock", directory);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
 		ssize_t n = errno == EWOULDBLOCK ? read(fd, text, sizeof(text) - 1) : -1;
 
 		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-		fd_close(fd);
 		log_error("%s is in use by another fosterd%s%s; stop that one with 'fosterctl "
 			  "--run-directory %s shutdown', or choose another directory with "
 			  "--run-directory DIR",
 			  directory, *text ? ", pid " : "", text, directory);
 		return -EBUSY;
 	}
-	if (!lock_is_current(dir_fd, fd)) {
-		fd_close(fd);
-		goto again;
-	}
-	s->lock_fd = supervisor_raise_fd(fd);
+	s->lock_fd = supervisor_copy_fd(dir_fd);
 	snprintf(text, sizeof(text), "%d\n", s->pid);
-	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, strlen(text), 0) < 0)
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
 		log_warning_errno(-errno, "%s/lock", directory);
-	return 0;
+	return s->lock_fd < 0 ? s->lock_fd : 0;
 }
 
 static int open_run_directory(struct supervisor *s, const char *directory, char *ret_path)
@@ -338,13 +326,18 @@ static int init(struct supervisor *s)
 /*
  * An end that is asked for while no manager can be started must not wait for one for ever.
  */
-static void end_without_manager(struct supervisor *s, int signo)
+static void end_without_manager(struct supervisor *s)
 {
-	if ((signo != SIGTERM && signo != SIGINT) || s->keeper.pid || s->keeper.failures < 3)
+	if (!s->end_signal || s->ending || s->keeper.pid || s->keeper.failures < 3)
 		return;
 	log_warning("no manager to end the services in order: ending them all");
 	s->ending = s->keep = true;
 	s->exit_code = 1;
+}
+
+static bool is_end(int signo)
+{
+	return signo == SIGTERM || signo == SIGINT || signo == SIGPWR;
 }
 
 static void read_signals(struct supervisor *s)
@@ -356,7 +349,8 @@ static void read_signals(struct supervisor *s)
 			reap_hinted(s, info.ssi_pid);
 		} else if (info.ssi_signo < ELEMENTSOF(s->signalled)) {
 			s->signalled[info.ssi_signo] = info.ssi_pid + 1;
-			end_without_manager(s, info.ssi_signo);
+			if (is_end(info.ssi_signo))
+				s->end_signal = info.ssi_signo;
 		}
 	}
 	s->reap_due = true;
@@ -398,6 +392,7 @@ static void run(struct supervisor *s)
 				manager_link_await(s);
 			s->reap_due = s->service_ended = false;
 		}
+		end_without_manager(s);
 		keeper_run(s);
 	}
 }
@@ -496,7 +491,8 @@ int main(int argc, char **argv)
 	if (open_run_directory(&s, o.run_directory ? o.run_directory : default_directory,
 			       run_directory) < 0)
 		return EXIT_FAILURE;
-	adopt_left_behind(&s);
+	if (adopt_left_behind(&s) < 0)
+		return EXIT_FAILURE;
 	s.manager_argv = make_manager_argv(&o, run_directory);
 	error = keeper_start(&s);
 	if (error < 0)

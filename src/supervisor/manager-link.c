@@ -34,6 +34,9 @@ static bool hello_due, synced_due;
 void manager_link_open(struct supervisor *s)
 {
 	table_tell_all(s->table);
+	/* The one before may have died in the middle of the end. */
+	if (s->end_signal && !s->signalled[s->end_signal])
+		s->signalled[s->end_signal] = 1;
 	hello_due = synced_due = true;
 	s->link_blocked = false;
 }

@@ -57,6 +57,7 @@ struct supervisor {
 
 	struct rlimit nofile; /* as inherited: children get it back */
 	int signalled[65];    /* sender + 1 of each signal the manager has not been told yet */
+	int end_signal;       /* SIGTERM, SIGINT or SIGPWR, told to every manager; 0: none */
 	struct link_orphans orphans;
 	bool orphans_untold;
 	bool reap_due;      /* SIGCHLD came: children are to be looked for */
