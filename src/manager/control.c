@@ -36,6 +36,7 @@ struct control {
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
 	int listener, inotify;
+	ino_t inode; /* of the socket's file; 0: not known */
 	struct event *deleted;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
@@ -306,6 +307,13 @@ static int make_listener(struct control *c)
 	return TAKE_FD(fd);
 }
 
+static void remember_path(struct control *c)
+{
+	struct stat st;
+
+	c->inode = stat(c->path, &st) == 0 ? st.st_ino : 0;
+}
+
 /* Makes the listener, keeps it with the supervisor, and listens. */
 static int open_listener(struct manager *m)
 {
@@ -316,6 +324,7 @@ static int open_listener(struct manager *m)
 		return log_error_errno(fd, "%s", c->path);
 	supervisor_link_store(m, PLACE_CONTROL, "control", fd);
 	c->listener = fd;
+	remember_path(c);
 	return 0;
 }
 
@@ -327,14 +336,13 @@ static int listen_on(struct manager *m)
 	return c->bound ? 0 : -ENOMEM;
 }
 
+/* The file may be there and be another's: of a manager whose supervisor was killed, say. */
 static bool path_is_ours(const struct control *c)
 {
-	struct sockaddr_un address;
-	socklen_t size = sizeof(address);
 	struct stat st;
 
-	return stat(c->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	       getsockname(c->listener, (struct sockaddr *)&address, &size) == 0;
+	return c->listener >= 0 && stat(c->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       (c->inode == 0 || st.st_ino == c->inode);
 }
 
 /* Somebody deleted the socket's file, a cleaner of temporary files, say: make it again. */
@@ -397,6 +405,7 @@ int control_init(struct manager *m)
 		c->listener = fd_close(c->listener);
 		error = open_listener(m);
 	}
+	remember_path(c);
 	if (error == 0)
 		error = listen_on(m);
 	else if (m->generation > 1)

@@ -26,6 +26,7 @@
 
 struct notify_socket {
 	int fd;
+	ino_t inode; /* of the socket's file; 0: not known yet */
 	struct event *readable;
 };
 
@@ -234,7 +235,11 @@ static bool path_is_there(const struct manager *m)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s/notify", m->options.run_directory);
-	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+	if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	if (m->notify->inode == 0)
+		m->notify->inode = st.st_ino;
+	return m->notify->inode == st.st_ino; /* else it is another's */
 }
 
 /* Makes the socket, keeps it with the supervisor, and listens to it. */
@@ -251,6 +256,8 @@ static int make_and_listen(struct manager *m)
 {
 	int fd = make_socket(m);
 
+	m->notify->inode = 0;
+	path_is_there(m);
 	if (fd < 0)
 		return log_error_errno(fd, "%s/notify", m->options.run_directory);
 	supervisor_link_store(m, PLACE_NOTIFY, "notify", fd);

@@ -38,6 +38,7 @@
 #endif
 
 #define EVENTS_A_TURN   64
+#define LOCK_WAIT       USEC_PER_SEC
 #define FINAL_STOP_WAIT (5 * USEC_PER_SEC)
 
 struct options {
@@ -212,6 +213,30 @@ static int make_directories(const char *path)
 }
 
 /*
+ * A supervisor that was killed in the middle of a fork leaves a child that holds its lock until
+ * it execs or finds its parent dead: that is waited for. False: a live one has the lock; its
+ * pid is in text.
+ */
+static bool wait_for_lock(int dir_fd, int pid_fd, char *text, size_t size)
+{
+	uint64_t deadline = now_monotonic() + LOCK_WAIT;
+
+	while (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
+		bool held = errno == EWOULDBLOCK;
+		ssize_t n = pread(pid_fd, text, size - 1, 0);
+		pid_t pid;
+
+		text[n > 0 ? n : 0] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		pid = atoi(text);
+		if (!held || now_monotonic() > deadline || (pid > 0 && kill(pid, 0) == 0))
+			return false;
+		poll(NULL, 0, 2);
+	}
+	return true;
+}
+
+/*
  * Takes the lock of the run directory, for as long as we live: a lock on the directory itself,
  * which nobody deletes under us without deleting all of it. The file "lock" tells the pid.
  */
@@ -223,10 +248,7 @@ static int take_lock(struct supervisor *s, int dir_fd, const char *directory)
 
 	if (fd < 0)
 		return log_error_errno(-errno, "%s/lock", directory);
-	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = errno == EWOULDBLOCK ? read(fd, text, sizeof(text) - 1) : -1;
-
-		text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
+	if (!wait_for_lock(dir_fd, fd, text, sizeof(text))) {
 		log_error("%s is in use by another fosterd%s%s; stop that one with 'fosterctl "
 			  "--run-directory %s shutdown', or choose another directory with "
 			  "--run-directory DIR",

@@ -89,6 +89,7 @@ class Foster:
         self.arguments = list(arguments)
         self.environment = environment or {}
         self.pass_fds = pass_fds
+        self.before_exec = None
         self.run = pathlib.Path(run_directory or self.directory / "run")
         self.config_path = self.directory / "foster.conf"
         self.process = None
@@ -122,7 +123,8 @@ class Foster:
         with open(self.directory / "output", "ab") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=out, cwd="/", env=environment,
-                                            pass_fds=self.pass_fds)
+                                            pass_fds=self.pass_fds,
+                                            preexec_fn=self.before_exec)
         self.supervisors.append(self.process)
         return self
 

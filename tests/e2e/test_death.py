@@ -3,6 +3,8 @@
 import datetime
 import os
 import pathlib
+import resource
+import shutil
 import signal
 import socket
 import threading
@@ -294,3 +296,123 @@ def test_stopped_manager_does_not_hold_up_the_reaping(foster):
     os.kill(manager, signal.SIGCONT)
     before = f.get("/v1/version").json["orphans_reaped"]
     until(lambda: f.get("/v1/version").json["orphans_reaped"] > before, "orphans are reaped")
+
+
+def processes_of(command_part):
+    """Live processes of this test whose command line holds the text."""
+    mark = f"FOSTER_TEST={os.environ['FOSTER_TEST']}".encode()
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if command_part.encode() in pathlib.Path(f"/proc/{entry}/cmdline").read_bytes() and \
+                    mark in pathlib.Path(f"/proc/{entry}/environ").read_bytes().split(b"\0") and \
+                    alive(entry):
+                found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def test_ends_during_a_hand_over_are_not_lost(foster):
+    """Services that end while the next manager reads what the last one left."""
+    f = foster("\n".join(f"service s{i} {{ command = {SLEEP} restart = always }}" for i in range(30)))
+    until(lambda: all(s["state"] == "running" for s in f.services().values()))
+    for _ in range(4):
+        pids = [s["pid"] for s in f.services().values()]
+        f.kill_manager()
+        for pid in pids[:15]:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: all(s["state"] == "running" and alive(s["pid"])
+                          for s in f.services().values()), "all run again")
+
+
+def test_end_asked_for_during_a_hand_over(foster):
+    for _ in range(3):
+        f = foster(TWO)
+        f.wait_state("servant", "running")
+        f.kill_manager()
+        f.process.terminate()
+        assert f.wait_end() == 0
+        assert "SIGSEGV" not in f.output()
+        f.start().wait_up().end()
+
+
+def test_end_goes_on_when_the_manager_is_killed_in_it(foster):
+    script = shell("trap : TERM; echo ready; while :; do sleep 0.01; done")
+    f = foster(f'service a {{ command = {script} daemon = true stop-timeout = "1s" }}')
+    until(lambda: "ready" in f.log("a"))
+    manager = f.manager_pid()
+    f.process.terminate()
+    until(lambda: f.state("a") == "stopping")
+    os.kill(manager, signal.SIGKILL)
+    assert f.wait_end() == 0
+
+
+def test_end_without_any_manager(foster, builddir, directory):
+    """The manager's program is gone: an end that is asked for still comes."""
+    programs = directory / "programs"
+    programs.mkdir()
+    for name in ("fosterd", "foster-manager", "foster-log", "fosterctl"):
+        shutil.copy(builddir / name, programs / name)
+    f = foster(TWO, start=False)
+    f.builddir = programs
+    f.start().wait_up()
+    f.wait_state("servant", "running")
+    manager = f.manager_pid()
+    (programs / "foster-manager").unlink()
+    os.symlink("/bin/false", programs / "foster-manager")
+    os.kill(manager, signal.SIGKILL)
+    f.process.terminate()
+    assert f.wait_end() == 1
+    f.builddir = builddir
+    f.start().wait_up()
+
+
+def test_lock_removed_lets_nobody_in(foster):
+    f = foster(TWO)
+    servant = f.wait_state("servant", "running")["pid"]
+    (f.run / "lock").unlink()
+    second = foster(TWO, run_directory=f.run, start=False).start()
+    assert second.wait_end() == 1
+    second.process = None
+    assert f.service_pid("servant") == servant
+
+
+def test_killed_in_the_middle_of_starting(foster):
+    """Whenever it dies: no child is lost, and none is there twice."""
+    n = 60
+    f = foster("\n".join(f'service s{i} {{ command = {{"/bin/sleep", "1000{i}"}} }}'
+                         for i in range(n)), start=False)
+    for _ in range(4):
+        f.start()
+        until(lambda: processes_of("/bin/sleep"), "it starts them")
+        f.kill_supervisor()
+    f.start().wait_up()
+    until(lambda: all(s["state"] == "running" for s in f.services().values()))
+    assert len(processes_of("/bin/sleep")) == n
+
+
+def test_too_few_descriptors_start_no_second_copy(foster):
+    f = foster("\n".join(f"service s{i} {{ command = {SLEEP} log = none }}" for i in range(20)))
+    until(lambda: all(s["state"] == "running" for s in f.services().values()))
+    pids = sorted(s["pid"] for s in f.services().values())
+    f.kill_supervisor()
+    limited = resource.getrlimit(resource.RLIMIT_NOFILE)
+    f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (115, 115))
+    f.start()
+    assert f.wait_end() == 1 and "cannot be adopted" in f.output()
+    f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limited)
+    f.start().wait_up()
+    assert sorted(s["pid"] for s in f.services().values()) == pids
+
+
+def test_service_removed_and_added_again(foster):
+    f = foster(TWO)
+    f.wait_state("keeper", "running")
+    f.kill_manager()
+    f.write(f"service servant {{ command = {SLEEP} daemon = true }}")
+    f.post("/v1/reload")
+    until(lambda: "keeper" not in f.services())
+    f.write(TWO)
+    f.post("/v1/reload")
+    f.wait_state("keeper", "running")

@@ -85,6 +85,26 @@ def test_watchdog(foster):
     assert s["reason"].startswith("watchdog")
 
 
+def test_notify_socket_appears_again(foster):
+    f = make(foster, 'notify("READY=1")\ntime.sleep(1000)\n')
+    f.wait_state("s", "running")
+    (f.run / "notify").unlink()
+    until((f.run / "notify").exists, "the socket is there again")
+    assert f.post("/v1/services/s/restart").json["result"] == "ok"
+
+
+def test_unix_socket_is_removed_at_the_end(foster):
+    f = foster("service placeholder { command = {x} autostart = false }", start=False)
+    f.write(f'socket u {{ listen = {{"{f.directory}/u.sock"}} }}\n'
+            f"service a {{ command = {SLEEP} daemon = true sockets = {{u}} }}")
+    f.start().wait_up()
+    assert (f.directory / "u.sock").exists()
+    f.kill_manager()
+    f.process.terminate()
+    assert f.wait_end() == 0
+    assert not (f.directory / "u.sock").exists()
+
+
 def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))

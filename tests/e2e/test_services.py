@@ -255,3 +255,19 @@ def test_restart_takes_dependents_along(foster):
     after = {n: s["pid"] for n, s in f.services().items()}
     assert after["db"] != before["db"] and after["web"] != before["web"]
     assert after["other"] == before["other"]
+
+
+def kill_logger_of(f):
+    """It has the removed file open still: the next one opens it anew."""
+    for child in children_of(f.pid):
+        if pathlib.Path(f"/proc/{child}/comm").read_text() == "foster-log\n":
+            os.kill(child, signal.SIGKILL)
+
+
+def test_log_directory_comes_back(foster):
+    f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
+    until(lambda: f.log("a"))
+    (f.run / "log" / "a.log").unlink()
+    (f.run / "log").rmdir()
+    kill_logger_of(f)
+    until(lambda: f.log("a"), "its output is in a file again")
