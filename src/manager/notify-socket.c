@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 
 #define MESSAGE_MAX    4096
 #define MESSAGES_TURN  256
+#define NEWS_TRIES     20
+#define NEWS_WAIT_MS   10
 #define ANCESTORS_MAX  32
 #define RECEIVE_BUFFER (8 << 20)
 
@@ -84,6 +87,37 @@ static struct service *service_of_mark(struct manager *m, pid_t pid)
 	return NULL;
 }
 
+/*
+ * A process of ours so young that the supervisor has not told of it: it was held up between the
+ * fork and the news of it. The news are waited for, a moment; what the process says would be
+ * lost otherwise, and it says that it is ready only once.
+ */
+static bool is_on_its_way(struct manager *m, pid_t pid)
+{
+	uint64_t run_id, instance;
+
+	if (!proc_instance(pid, &run_id, &instance) || run_id != m->run_id)
+		return false;
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->instance >= instance)
+			return false;
+	}
+	return true;
+}
+
+static struct service *await_sender(struct manager *m, pid_t pid)
+{
+	struct pollfd news = { .fd = LINK_FD, .events = POLLIN };
+	struct service *s = NULL;
+
+	for (int i = 0; i < NEWS_TRIES && !s && is_on_its_way(m, pid); i++) {
+		poll(&news, 1, NEWS_WAIT_MS);
+		supervisor_link_catch_up(m);
+		s = manager_find_pid(m, pid);
+	}
+	return s;
+}
+
 static struct service *find_sender(struct manager *m, pid_t pid)
 {
 	struct service *s = manager_find_pid(m, pid);
@@ -93,7 +127,9 @@ static struct service *find_sender(struct manager *m, pid_t pid)
 	/* The news of its start may still be on its way from the supervisor. */
 	supervisor_link_catch_up(m);
 	s = service_above(m, pid);
-	return s ? s : service_of_mark(m, pid);
+	if (!s)
+		s = service_of_mark(m, pid);
+	return s ? s : await_sender(m, pid);
 }
 
 /* --- what was said ---------------------------------------------------------------------- */
