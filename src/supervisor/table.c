@@ -196,6 +196,21 @@ static void append(struct queue *q, uint32_t *next_of_last, uint32_t *next, uint
 	q->last = index + 1;
 }
 
+static void prepend(struct queue *q, uint32_t *next, uint32_t index)
+{
+	*next = q->first;
+	q->first = index + 1;
+	if (!q->last)
+		q->last = index + 1;
+}
+
+static void remove_first(struct queue *q, uint32_t next)
+{
+	q->first = next;
+	if (!next)
+		q->last = 0;
+}
+
 void table_tell_slot(struct table *t, uint32_t slot, uint32_t what)
 {
 	struct table_slot *s = &t->slots[slot];
@@ -212,20 +227,14 @@ int64_t table_pop_slot(struct table *t)
 {
 	int64_t slot = (int64_t)untold_slots.first - 1;
 
-	if (slot >= 0) {
-		untold_slots.first = t->slots[slot].next_untold;
-		if (!untold_slots.first)
-			untold_slots.last = 0;
-	}
+	if (slot >= 0)
+		remove_first(&untold_slots, t->slots[slot].next_untold);
 	return slot;
 }
 
 void table_unpop_slot(struct table *t, uint32_t slot)
 {
-	t->slots[slot].next_untold = untold_slots.first;
-	untold_slots.first = slot + 1;
-	if (!untold_slots.last)
-		untold_slots.last = slot + 1;
+	prepend(&untold_slots, &t->slots[slot].next_untold, slot);
 }
 
 void table_tell_place(struct table *t, uint32_t place, uint32_t what)
@@ -244,20 +253,14 @@ int64_t table_pop_place(struct table *t)
 {
 	int64_t place = (int64_t)untold_places.first - 1;
 
-	if (place >= 0) {
-		untold_places.first = t->places[place].next_untold;
-		if (!untold_places.first)
-			untold_places.last = 0;
-	}
+	if (place >= 0)
+		remove_first(&untold_places, t->places[place].next_untold);
 	return place;
 }
 
 void table_unpop_place(struct table *t, uint32_t place)
 {
-	t->places[place].next_untold = untold_places.first;
-	untold_places.first = place + 1;
-	if (!untold_places.last)
-		untold_places.last = place + 1;
+	prepend(&untold_places, &t->places[place].next_untold, place);
 }
 
 void table_tell_all(struct table *t)
