@@ -36,6 +36,7 @@ struct parse {
 
 	/* Filled by the scan: place 0 is the top level's, the others the sections' in order. */
 	struct place *places;
+	uint64_t used[_SECTION_KINDS]; /* bit i: option i stands in a section of that kind */
 	size_t n_places, room;
 	enum section_kind kind; /* of the section that is scanned; SECTION_TOP outside */
 	bool failed, out_of_memory;
@@ -198,6 +199,7 @@ static bool on_option(void *ctx, int line, const char *name, bool list)
 		complain(p, line, "%s takes one value, not a list: %s", name, o->allowed);
 	else {
 		place->set |= UINT64_C(1) << i;
+		p->used[p->kind] |= UINT64_C(1) << i;
 		place->lines[i] = line;
 		return true;
 	}
@@ -216,25 +218,33 @@ static const struct scan_events scan_events = { on_begin, on_option, on_end, on_
 
 /* --- libconfuse --- */
 
-/* Every option is text or a list of texts to libconfuse: its numbers overflow in silence. */
-static void make_options(cfg_opt_t *options, const struct option_table *table)
+/*
+ * Every option is text or a list of texts to libconfuse: its numbers overflow in silence. It is
+ * told of those alone that the file uses: it copies the whole table for each section, and
+ * compares a name with all that stand before it.
+ */
+static size_t make_options(cfg_opt_t *options, const struct option_table *table, uint64_t used)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < table->n; i++) {
 		const struct option *o = &table->options[i];
 		cfg_flag_t list = option_is_list(o) ? CFGF_LIST : CFGF_NONE;
 
-		options[i] = (cfg_opt_t)CFG_STR(o->name, NULL, CFGF_NODEFAULT | list);
+		if (used & UINT64_C(1) << i)
+			options[n++] = (cfg_opt_t)CFG_STR(o->name, NULL, CFGF_NODEFAULT | list);
 	}
-	options[table->n] = (cfg_opt_t)CFG_END();
+	options[n] = (cfg_opt_t)CFG_END();
+	return n;
 }
 
 /* Room for the texts of a section: one buffer, used for one section after the other. */
-static bool make_room(struct parse *p, const cfg_t *cfg, size_t n_options)
+static bool make_room(struct parse *p, const cfg_t *cfg, uint64_t used)
 {
 	size_t n = 0;
 	char **bigger;
 
-	for (size_t i = 0; i < n_options; i++)
+	for (int i = 0; i < __builtin_popcountll(used); i++)
 		n += cfg_opt_size(&cfg->opts[i]);
 	if (n <= p->texts_room)
 		return true;
@@ -252,17 +262,19 @@ static bool make_room(struct parse *p, const cfg_t *cfg, size_t n_options)
 static void hand_on(struct parse *p, cfg_t *cfg, enum section_kind kind, const struct place *place)
 {
 	struct section_text section = { kind, section_kinds[kind].table, cfg_title(cfg), *place };
-	size_t used = 0;
+	size_t n = 0;
+	cfg_opt_t *opt = cfg->opts;
 
-	if (!make_room(p, cfg, section.table->n))
+	if (!make_room(p, cfg, p->used[kind]))
 		return;
 	for (size_t i = 0; i < section.table->n; i++) {
-		cfg_opt_t *opt = &cfg->opts[i];
-
-		section.values[i] = p->texts + used;
+		if (!(p->used[kind] & UINT64_C(1) << i))
+			continue;
+		section.values[i] = p->texts + n;
 		section.n_values[i] = cfg_opt_size(opt);
 		for (size_t k = 0; k < section.n_values[i]; k++)
-			p->texts[used++] = cfg_opt_getnstr(opt, k);
+			p->texts[n++] = cfg_opt_getnstr(opt, k);
+		opt++;
 	}
 	p->handler(p->ctx, &section);
 }
@@ -291,19 +303,20 @@ static void run_libconfuse(struct parse *p, const char *clean)
 {
 	cfg_opt_t options[_SECTION_KINDS][OPTIONS_MAX + 1];
 	cfg_opt_t *top = options[SECTION_TOP];
+	size_t n[_SECTION_KINDS];
 	cfg_t *cfg;
 
 	for (int kind = SECTION_TOP; kind < _SECTION_KINDS; kind++)
-		make_options(options[kind], section_kinds[kind].table);
+		n[kind] = make_options(options[kind], section_kinds[kind].table, p->used[kind]);
 	for (int kind = SECTION_TOP + 1; kind < _SECTION_KINDS; kind++) {
 		cfg_flag_t title = section_kinds[kind].titled ? CFGF_TITLE : CFGF_NONE;
-		cfg_opt_t *row = &top[top_options.n + kind - 1];
+		cfg_opt_t *row = &top[n[SECTION_TOP] + kind - 1];
 
 		*row = (cfg_opt_t)CFG_SEC(section_kinds[kind].name, options[kind],
 					  CFGF_MULTI | title);
 		row->validcb = take_section;
 	}
-	top[top_options.n + _SECTION_KINDS - 1] = (cfg_opt_t)CFG_END();
+	top[n[SECTION_TOP] + _SECTION_KINDS - 1] = (cfg_opt_t)CFG_END();
 
 	cfg = cfg_init(top, CFGF_NONE);
 	if (!cfg) {
