@@ -18,6 +18,7 @@ static inline void fd_cleanup(int *fd)
 }
 #define _cleanup_close_ _cleanup_(fd_cleanup)
 
+int fd_copy(int fd);                  /* a CLOEXEC one with another number, or -errno */
 int fd_set_nonblock(int fd, bool on); /* 0 or -errno */
 int fd_set_cloexec(int fd, bool on);  /* 0 or -errno */
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one message of the link that is not a plain struct: SPAWN. A fixed head, then the arrays
- * (widest element first, so that all are aligned), then the strings, each with its NUL.
+ * Packets, and the one message of the link that is not a plain struct: SPAWN. A fixed head, then
+ * the arrays (widest element first, so that all are aligned), then the strings, each with its
+ * NUL, then what makes the size a multiple of 8.
  * Used by fosterd: libc only, and nothing here allocates.
  */
 #include "base/link.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/enum-table.h"
@@ -19,6 +21,24 @@ static const char *const spawn_step_names[] = {
 	[STEP_EXEC] = "execve",
 };
 ENUM_TABLE(spawn_step, enum spawn_step, spawn_step_names)
+
+static_assert(sizeof(struct link_hello) % 8 == 0 && sizeof(struct link_slot) % 8 == 0 &&
+		      sizeof(struct link_child) % 8 == 0 && LINK_NEWS_SIZE % 8 == 0 &&
+		      sizeof(struct link_note) % 8 == 0 && sizeof(struct link_signal) % 8 == 0 &&
+		      sizeof(struct link_place) % 8 == 0 && sizeof(struct link_orphans) % 8 == 0 &&
+		      sizeof(struct link_got) % 8 == 0 && sizeof(struct link_exit) % 8 == 0,
+	      "messages stand behind one another, each aligned");
+
+const struct link_header *link_next(const void *packet, size_t size, size_t *offset)
+{
+	const struct link_header *header = (const void *)((const char *)packet + *offset);
+
+	if (size - *offset < sizeof(*header) || header->size < sizeof(*header) ||
+	    header->size > size - *offset || header->size % 8 != 0)
+		return NULL;
+	*offset += header->size;
+	return header;
+}
 
 #define SPAWN_DAEMON      (1U << 0)
 #define SPAWN_CHANGE_USER (1U << 1)
@@ -98,7 +118,11 @@ ssize_t link_encode_spawn(const struct spawn_request *r, void *buf, size_t size)
 		fits = put_string(&c, *s);
 	for (char **s = r->envp; fits && *s; s++)
 		fits = put_string(&c, *s);
-	return fits ? c.p - (char *)buf : -E2BIG;
+	fits = fits && put(&c, "\0\0\0\0\0\0\0", -(uintptr_t)(c.p - (char *)buf) % 8);
+	if (!fits)
+		return -E2BIG;
+	((struct spawn_head *)buf)->header.size = c.p - (char *)buf;
+	return c.p - (char *)buf;
 }
 
 static const void *take(struct cursor *c, size_t size)
@@ -152,6 +176,14 @@ static void decode_head(const struct spawn_head *head, struct spawn_request *ret
 		.note_size = head->note_size,
 	};
 	memcpy(ret->stdio, head->stdio, sizeof(ret->stdio));
+}
+
+size_t link_spawn_pointers(const void *buf, size_t size)
+{
+	const struct spawn_head *head = buf;
+	size_t n = size < sizeof(*head) ? 0 : (size_t)head->n_args + head->n_env;
+
+	return MIN(n, (size_t)LINK_ARGS_MAX) + 2;
 }
 
 int link_decode_spawn(const void *buf, size_t size, struct spawn_request *ret, char **pointers,

@@ -2,8 +2,10 @@
 /*
  * The link between fosterd (the supervisor) and foster-manager: all that crosses that border.
  *
- * One SOCK_SEQPACKET socketpair, one message a packet, in the machine's own byte order: both
- * ends always run on one kernel. LINK_VERSION changes with every change of a struct here.
+ * One SOCK_SEQPACKET socketpair, messages in the machine's own byte order: both ends always run
+ * on one kernel. A packet is one message or several, one behind the other (link_next()); of the
+ * descriptors that come with it, each message with has_fd has one, in their order. LINK_VERSION
+ * changes with every change of a struct here.
  *
  * The manager owns the numbers: it gives every service a slot and every stored descriptor a
  * place, both small integers, and the supervisor keeps what the manager puts there: the child
@@ -24,7 +26,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#define LINK_VERSION     1
+#define LINK_VERSION     2
 #define LINK_FD          3            /* the manager's end, in the manager */
 #define LINK_MESSAGE_MAX (128 * 1024) /* below the default limit of a Unix socket's buffer */
 #define LINK_NAME_MAX    64           /* with the NUL */
@@ -46,7 +48,7 @@ enum link_type {
 	LINK_SIGNAL,    /* struct link_signal */
 	LINK_NOTE,      /* struct link_note */
 	LINK_FORGET,    /* struct link_slot: the slot is free again; it must have no child */
-	LINK_STORE,     /* struct link_place with one fd; what was there is closed */
+	LINK_STORE,     /* struct link_place with its fd; what was there is closed */
 	LINK_FETCH,     /* struct link_place: answered by FD */
 	LINK_DROP,      /* struct link_place: the fd is closed, the place free */
 	LINK_RUNNING,   /* struct link_header: the manager is up; from now on it is replaced */
@@ -57,12 +59,12 @@ enum link_type {
 	LINK_CHILD,       /* struct link_child: one slot in use */
 	LINK_STORED,      /* struct link_place: one place in use */
 	LINK_SYNCED,      /* struct link_header: all has been told */
-	LINK_SPAWNED,     /* struct link_child: the child was forked, or the fork failed (step) */
-	LINK_STARTED,     /* struct link_child: it has exec'd, or a step before failed */
-	LINK_EXITED,      /* struct link_child: it ended, status and rusage are set */
+	LINK_SPAWNED,     /* link_child, LINK_NEWS_SIZE: it was forked, or that failed (step) */
+	LINK_STARTED,     /* the same: it has exec'd, or a step before failed */
+	LINK_EXITED,      /* the same: it ended, status and rusage are set */
 	LINK_UNSIGNALLED, /* struct link_signal: the signal could not be sent, error says why */
 	LINK_ORPHANS,     /* struct link_orphans: adopted orphans were reaped */
-	LINK_FD_REPLY,    /* struct link_place with one fd, or none when the place is empty */
+	LINK_FD_REPLY,    /* struct link_place with its fd, or none when the place is empty */
 	LINK_GOT_SIGNAL,  /* struct link_got: somebody sent the supervisor a signal */
 };
 
@@ -87,7 +89,7 @@ int spawn_step_from_string(const char *);
 
 struct link_header {
 	uint32_t type; /* enum link_type */
-	uint32_t reserved;
+	uint32_t size; /* of the whole message in bytes, a multiple of 8 */
 };
 
 struct link_hello {
@@ -135,6 +137,9 @@ struct link_child {
 	uint8_t note[LINK_NOTE_MAX];
 };
 
+/* Of news of a child: the manager knows its name, and wrote its note. */
+#define LINK_NEWS_SIZE offsetof(struct link_child, name)
+
 #define LINK_NOTE_EXIT_SEEN (1U << 0)
 
 struct link_note {
@@ -159,7 +164,7 @@ struct link_signal {
 struct link_place {
 	struct link_header header;
 	uint32_t place;
-	uint32_t reserved;
+	uint32_t has_fd; /* 1: a descriptor comes with it */
 	char name[LINK_NAME_MAX + 8];
 };
 
@@ -216,12 +221,21 @@ struct spawn_request {
 	size_t note_size;
 };
 
+/*
+ * The message at *offset of a packet, and *offset moves behind it. NULL at the packet's end, and
+ * where the rest is no message (*offset is less than size then). packet is aligned to 8. Pure.
+ */
+const struct link_header *link_next(const void *packet, size_t size, size_t *offset);
+
 /* The size of the message, or -E2BIG when it does not fit. Pure. */
 ssize_t link_encode_spawn(const struct spawn_request *, void *buf, size_t size);
 
+/* Room for how many pointers the decoding of that message needs; LINK_ARGS_MAX + 2 at most. Pure. */
+size_t link_spawn_pointers(const void *buf, size_t size);
+
 /*
- * The opposite. Strings point into buf; argv and envp into pointers, which needs room for
- * LINK_ARGS_MAX + 2. Nothing in the message is trusted. 0, -EINVAL or -E2BIG. Pure.
+ * The opposite. Strings point into buf; argv and envp into pointers. Nothing in the message is
+ * trusted. 0, -EINVAL or -E2BIG. Pure.
  */
 int link_decode_spawn(const void *buf, size_t size, struct spawn_request *ret, char **pointers,
 		      size_t n_pointers);

@@ -23,6 +23,7 @@
 #include "logger/file.h"
 
 #define BUFFER        (64 * 1024)
+#define PACKET        (16 * 1024) /* more than the manager puts into one */
 #define EVENTS_A_TURN 64
 #define CHANNEL       STDIN_FILENO
 #define CHANNEL_EVENT UINT32_MAX
@@ -40,6 +41,7 @@ static bool channel_open = true, quitting;
 static volatile sig_atomic_t dismissed; /* SIGUSR1: another logger takes the pipes over */
 static sigset_t waiting_mask;
 static char buffer[BUFFER];
+static char packet[PACKET] __attribute__((aligned(8)));
 
 static void close_stream(struct stream *s)
 {
@@ -81,20 +83,22 @@ static void drain(struct stream *s)
 
 /* --- the channel ------------------------------------------------------------------------ */
 
+/* Takes the pipe. */
 static void open_stream(const struct logger_message *m, int pipe)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = m->number };
 	struct stream *s;
 
-	if (m->number >= LINK_SLOTS || pipe < 0)
+	if (m->number >= LINK_SLOTS || pipe < 0) {
+		fd_close(pipe);
 		return;
+	}
 	s = &streams[m->number];
 	if (s->pipe >= 0) {
 		drain(s);
 		close_stream(s);
 	}
-	pipe = fcntl(pipe, F_DUPFD_CLOEXEC, 3);
-	if (pipe < 0 || log_file_init(&s->file, m->path) < 0 ||
+	if (log_file_init(&s->file, m->path) < 0 ||
 	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipe, &event) < 0) {
 		log_error_errno(-errno, "%s: cannot be written", m->path);
 		fd_close(pipe);
@@ -104,10 +108,11 @@ static void open_stream(const struct logger_message *m, int pipe)
 	n_open++;
 }
 
+/* Takes fd. */
 static void handle(const struct logger_message *m, int fd)
 {
 	switch (m->type) {
-	case LOGGER_OPEN: open_stream(m, fd); break;
+	case LOGGER_OPEN: open_stream(m, TAKE_FD(fd)); break;
 	case LOGGER_CLOSE:
 		if (m->number < LINK_SLOTS && streams[m->number].pipe >= 0) {
 			drain(&streams[m->number]);
@@ -117,17 +122,37 @@ static void handle(const struct logger_message *m, int fd)
 	case LOGGER_QUIT: quitting = true; break;
 	default: log_warning("a message of type %u has no meaning here", m->type);
 	}
+	fd_close(fd);
+}
+
+/* A packet of n bytes. */
+static void handle_packet(size_t n, const int *fds, size_t n_fds)
+{
+	size_t used = 0;
+
+	for (const char *p = packet, *end = packet + n; p < end;) {
+		const struct logger_message *m = (const void *)p;
+		size_t left = end - p;
+
+		if (left <= offsetof(struct logger_message, path) ||
+		    m->size <= offsetof(struct logger_message, path) || m->size > left ||
+		    m->size % 4 != 0 || p[m->size - 1] != '\0') {
+			log_error("the manager sent %zu bytes that are no message", left);
+			break;
+		}
+		handle(m, m->type == LOGGER_OPEN && used < n_fds ? fds[used++] : -1);
+		p += m->size;
+	}
+	while (used < n_fds)
+		fd_close(fds[used++]);
 }
 
 static void read_channel(void)
 {
-	static struct logger_message message;
-
 	for (int i = 0; i < EVENTS_A_TURN; i++) {
-		int fd = -1;
-		size_t n_fds = 1;
-		ssize_t n = fd_receive(CHANNEL, &message, sizeof(message) - 1, &fd, &n_fds,
-				       MSG_DONTWAIT);
+		int fds[FD_PASS_MAX];
+		size_t n_fds = FD_PASS_MAX;
+		ssize_t n = fd_receive(CHANNEL, packet, sizeof(packet), fds, &n_fds, MSG_DONTWAIT);
 
 		if (n == -EAGAIN)
 			return;
@@ -137,11 +162,7 @@ static void read_channel(void)
 			epoll_ctl(epoll_fd, EPOLL_CTL_DEL, CHANNEL, NULL);
 			return;
 		}
-		((char *)&message)[n] = '\0';
-		if ((size_t)n >= offsetof(struct logger_message, path))
-			handle(&message, n_fds > 0 ? fd : -1);
-		if (n_fds > 0)
-			fd_close(fd);
+		handle_packet(n, fds, n_fds);
 	}
 }
 

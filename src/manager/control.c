@@ -322,7 +322,7 @@ static int open_listener(struct manager *m)
 
 	if (fd < 0)
 		return log_error_errno(fd, "%s", c->path);
-	supervisor_link_store(m, PLACE_CONTROL, "control", fd);
+	supervisor_link_store(m, PLACE_CONTROL, "control", fd_copy(fd));
 	c->listener = fd;
 	remember_path(c);
 	return 0;

@@ -61,12 +61,12 @@ static int make_channel(struct manager *m)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
 		return -errno;
 	supervisor_link_store(m, PLACE_LOGGER, "logger", ends[0]);
-	supervisor_link_store(m, PLACE_LOGGER_CHANNEL, "logger-channel", ends[1]);
-	fd_close(ends[0]);
+	supervisor_link_store(m, PLACE_LOGGER_CHANNEL, "logger-channel", fd_copy(ends[1]));
 	m->logs->fd = ends[1];
 	return 0;
 }
 
+/* Takes fd. */
 static void tell(struct manager *m, enum logger_type type, uint32_t number, const char *path,
 		 int fd)
 {
@@ -75,12 +75,13 @@ static void tell(struct manager *m, enum logger_type type, uint32_t number, cons
 
 	if (length >= sizeof(message.path)) {
 		log_error("%s: the path of the log is too long", path);
+		fd_close(fd);
 		return;
 	}
 	if (path)
 		memcpy(message.path, path, length);
-	packet_queue_send(m->logs->channel, &message,
-			  offsetof(struct logger_message, path) + length + 1, fd);
+	message.size = (offsetof(struct logger_message, path) + length + 1 + 3) / 4 * 4;
+	packet_queue_send(m->logs->channel, &message, message.size, fd);
 }
 
 int logs_init(struct manager *m, const struct link_child *child)
@@ -153,7 +154,7 @@ static int reopen(int fd, int flags)
 	return copy < 0 ? -errno : copy;
 }
 
-/* Keeps the pipe with the supervisor, and gives the logger its read end. */
+/* Keeps the pipe with the supervisor, and gives the logger its read end. Takes both. */
 static int take_pipe(struct service *s, int both, int reader)
 {
 	char name[LINK_NAME_MAX + 8], path[LOGGER_PATH_MAX];
@@ -174,7 +175,7 @@ static int make_pipe(struct service *s)
 	_cleanup_close_ int reader = -1, writer = -1, both = -1;
 	int ends[2];
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	reader = ends[0];
 	writer = ends[1];
@@ -184,8 +185,7 @@ static int make_pipe(struct service *s)
 	/* So that the service may open /dev/stdout and /dev/stderr as its own user. */
 	if (s->config->change_user && fchown(reader, s->config->uid, (gid_t)-1) < 0)
 		log_warning_errno(-errno, "%s: fchown of its log pipe", s->config->name);
-	fd_set_nonblock(reader, true);
-	return take_pipe(s, both, reader);
+	return take_pipe(s, TAKE_FD(both), TAKE_FD(reader));
 }
 
 /* Ours is open for both directions, which no other program does with a pipe. */
@@ -221,7 +221,7 @@ void logs_adopt(struct service *s)
 	}
 	reader = reopen(both, O_RDONLY | O_NONBLOCK);
 	if (reader >= 0 && fd_set_nonblock(both, false) == 0)
-		take_pipe(s, both, reader);
+		take_pipe(s, TAKE_FD(both), TAKE_FD(reader));
 }
 
 /* The last manager made it: its name tells whose it is. */
@@ -294,7 +294,7 @@ void logs_fetched(struct manager *m, uint32_t slot, int fd)
 	_cleanup_close_ int reader = fd < 0 ? -EBADF : reopen(fd, O_RDONLY | O_NONBLOCK);
 
 	if (reader >= 0 && s && logs_path(s, path, sizeof(path)))
-		tell(m, LOGGER_OPEN, slot, path, reader);
+		tell(m, LOGGER_OPEN, slot, path, TAKE_FD(reader));
 	else if (s)
 		log_error_errno(reader, "%s: its log pipe cannot be given to the logger",
 				s->config->name);

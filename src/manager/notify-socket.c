@@ -296,7 +296,7 @@ static int make_and_listen(struct manager *m)
 	path_is_there(m);
 	if (fd < 0)
 		return log_error_errno(fd, "%s/notify", m->options.run_directory);
-	supervisor_link_store(m, PLACE_NOTIFY, "notify", fd);
+	supervisor_link_store(m, PLACE_NOTIFY, "notify", fd_copy(fd));
 	return listen_to(m, fd);
 }
 

@@ -41,7 +41,7 @@ void reload_save(struct manager *m)
 		log_warning_errno(error, "cannot keep the configuration for the next manager");
 		return;
 	}
-	supervisor_link_store(m, PLACE_CONFIG, "config", fd);
+	supervisor_link_store(m, PLACE_CONFIG, "config", TAKE_FD(fd));
 }
 
 /* --- the plan --------------------------------------------------------------------------- */

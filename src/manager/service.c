@@ -87,7 +87,6 @@ const char *service_label(const struct service *s)
 void service_send_note(struct service *s, bool exit_seen)
 {
 	struct link_note note = {
-		.header.type = LINK_NOTE,
 		.slot = s->slot,
 		.flags = exit_seen ? LINK_NOTE_EXIT_SEEN : 0,
 	};
@@ -96,7 +95,7 @@ void service_send_note(struct service *s, bool exit_seen)
 		return;
 	note.note_size = note_encode(&s->machine, s->status, s->pending, note.note);
 	memcpy(note.name, s->config->name, strlen(s->config->name));
-	supervisor_link_send(s->manager, &note, sizeof(note));
+	supervisor_link_note(s->manager, &note);
 }
 
 /* --- what the machine wants done -------------------------------------------------------- */

@@ -260,8 +260,7 @@ void sockets_commit(struct manager *m, const struct config *c)
 		struct bound *b = &t->bound[i];
 
 		if (b->fresh) {
-			supervisor_link_store(m, PLACE_SOCKETS + i, b->key, b->fd);
-			b->fd = fd_close(b->fd);
+			supervisor_link_store(m, PLACE_SOCKETS + i, b->key, TAKE_FD(b->fd));
 			b->fresh = false;
 		} else if (b->key[0] && !b->needed) {
 			supervisor_link_drop(m, PLACE_SOCKETS + i);

@@ -2,6 +2,7 @@
 /* The manager's end of the link: see supervisor-link.h. */
 #include "manager/supervisor-link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
@@ -28,7 +29,8 @@ struct deferred {
 };
 
 struct supervisor_link {
-	bool live; /* news are handled as they come, not kept */
+	bool live;    /* news are handled as they come, not kept */
+	bool reading; /* a packet is being handled */
 	struct deferred *first_deferred, *last_deferred;
 	struct event *readable;
 	struct packet_queue *out;
@@ -39,9 +41,17 @@ struct supervisor_link {
 
 /* --- out ------------------------------------------------------------------------------ */
 
-void supervisor_link_send(struct manager *m, const void *message, size_t size)
+/* Takes fd. */
+static void send_message(struct manager *m, void *message, size_t size, int fd)
 {
-	packet_queue_send(m->link->out, message, size, -1);
+	((struct link_header *)message)->size = size;
+	packet_queue_send(m->link->out, message, size, fd);
+}
+
+void supervisor_link_note(struct manager *m, struct link_note *note)
+{
+	note->header.type = LINK_NOTE;
+	send_message(m, note, sizeof(*note), -1);
 }
 
 void supervisor_link_spawn(struct manager *m, const struct spawn_request *r, int *ret_error)
@@ -51,7 +61,7 @@ void supervisor_link_spawn(struct manager *m, const struct spawn_request *r, int
 
 	*ret_error = size < 0 ? (int)size : 0;
 	if (size >= 0)
-		packet_queue_send(m->link->out, buffer, size, -1);
+		send_message(m, buffer, size, -1);
 }
 
 void supervisor_link_signal(struct manager *m, uint32_t slot, uint64_t instance, int signo,
@@ -63,22 +73,25 @@ void supervisor_link_signal(struct manager *m, uint32_t slot, uint64_t instance,
 				       .signo = signo,
 				       .group = group };
 
-	supervisor_link_send(m, &message, sizeof(message));
+	send_message(m, &message, sizeof(message), -1);
 }
 
 static void send_place(struct manager *m, enum link_type type, uint32_t place, const char *name,
 		       int fd)
 {
-	struct link_place message = { .header.type = type, .place = place };
+	struct link_place message = { .header.type = type, .place = place, .has_fd = fd >= 0 };
 
 	if (name)
 		strncpy(message.name, name, sizeof(message.name) - 1);
-	packet_queue_send(m->link->out, &message, sizeof(message), fd);
+	send_message(m, &message, sizeof(message), fd);
 }
 
 void supervisor_link_store(struct manager *m, uint32_t place, const char *name, int fd)
 {
-	send_place(m, LINK_STORE, place, name, fd);
+	if (fd < 0)
+		log_error_errno(fd, "%s: cannot be kept with fosterd", name);
+	else
+		send_place(m, LINK_STORE, place, name, fd);
 }
 
 void supervisor_link_drop(struct manager *m, uint32_t place)
@@ -94,21 +107,21 @@ void supervisor_link_forget(struct manager *m, uint32_t slot)
 {
 	struct link_slot message = { .header.type = LINK_FORGET, .slot = slot };
 
-	supervisor_link_send(m, &message, sizeof(message));
+	send_message(m, &message, sizeof(message), -1);
 }
 
 void supervisor_link_exit(struct manager *m, int code, bool keep)
 {
 	struct link_exit message = { .header.type = LINK_EXIT, .code = code, .keep = keep };
 
-	supervisor_link_send(m, &message, sizeof(message));
+	send_message(m, &message, sizeof(message), -1);
 }
 
 void supervisor_link_running(struct manager *m)
 {
 	struct link_header message = { .type = LINK_RUNNING };
 
-	supervisor_link_send(m, &message, sizeof(message));
+	send_message(m, &message, sizeof(message), -1);
 }
 
 /* --- in ------------------------------------------------------------------------------- */
@@ -217,9 +230,9 @@ static const struct {
 	[LINK_CHILD] = { sizeof(struct link_child), on_child },
 	[LINK_STORED] = { sizeof(struct link_place), on_stored },
 	[LINK_SYNCED] = { sizeof(struct link_header), on_synced },
-	[LINK_SPAWNED] = { sizeof(struct link_child), on_spawned },
-	[LINK_STARTED] = { sizeof(struct link_child), on_started },
-	[LINK_EXITED] = { sizeof(struct link_child), on_exited },
+	[LINK_SPAWNED] = { LINK_NEWS_SIZE, on_spawned },
+	[LINK_STARTED] = { LINK_NEWS_SIZE, on_started },
+	[LINK_EXITED] = { LINK_NEWS_SIZE, on_exited },
 	[LINK_UNSIGNALLED] = { sizeof(struct link_signal), on_unsignalled },
 	[LINK_ORPHANS] = { sizeof(struct link_orphans), on_orphans },
 	[LINK_GOT_SIGNAL] = { sizeof(struct link_got), on_got_signal },
@@ -243,17 +256,17 @@ static bool is_news(uint32_t type)
 	       type != LINK_SYNCED;
 }
 
-static void defer(struct supervisor_link *l, uint32_t type, size_t size)
+static void defer(struct supervisor_link *l, const struct link_header *header)
 {
-	struct deferred *d = malloc(sizeof(*d) + size);
+	struct deferred *d = malloc(sizeof(*d) + header->size);
 
 	if (!d) {
 		log_error("out of memory: news of fosterd are lost");
 		return;
 	}
 	d->next = NULL;
-	d->type = type;
-	memcpy(d->data, l->buffer, size);
+	d->type = header->type;
+	memcpy(d->data, header, header->size);
 	if (l->last_deferred)
 		l->last_deferred->next = d;
 	else
@@ -276,32 +289,57 @@ void supervisor_link_go_live(struct manager *m)
 	l->last_deferred = NULL;
 }
 
-/* One message. False when there is none; the end of the link does not return. */
+static void handle(struct manager *m, const struct link_header *header, int fd)
+{
+	struct supervisor_link *l = m->link;
+
+	if (header->type == LINK_FD_REPLY && header->size >= sizeof(struct link_place))
+		take_fetched(m, (const void *)header, fd);
+	else if (header->type >= ELEMENTSOF(handlers) || !handlers[header->type].handle ||
+		 header->size < handlers[header->type].size)
+		log_error("fosterd sent a message of type %u and %u bytes that has no meaning",
+			  header->type, header->size);
+	else if (!l->live && is_news(header->type))
+		defer(l, header);
+	else
+		handlers[header->type].handle(m, header);
+}
+
+static void handle_packet(struct manager *m, size_t size, int fd)
+{
+	struct supervisor_link *l = m->link;
+	const struct link_header *header;
+	size_t offset = 0;
+
+	while (offset < size && (header = link_next(l->buffer, size, &offset))) {
+		bool has_fd = header->type == LINK_FD_REPLY &&
+			      header->size >= sizeof(struct link_place) &&
+			      ((const struct link_place *)header)->has_fd;
+
+		handle(m, header, has_fd ? TAKE_FD(fd) : -1);
+	}
+	if (offset < size)
+		log_error("fosterd sent %zu bytes that are no message", size - offset);
+	fd_close(fd);
+}
+
+/* One packet. False when there is none; the end of the link does not return. */
 static bool read_one(struct manager *m, int flags)
 {
 	struct supervisor_link *l = m->link;
-	const struct link_header *header = (const void *)l->buffer;
 	size_t n_fds = 1;
 	int fd = -1;
-	ssize_t n = fd_receive(LINK_FD, l->buffer, sizeof(l->buffer), &fd, &n_fds, flags);
+	ssize_t n;
 
+	assert(!l->reading); /* what is being handled lies in the buffer */
+	n = fd_receive(LINK_FD, l->buffer, sizeof(l->buffer), &fd, &n_fds, flags);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0)
 		shutdown_without_supervisor(m);
-	if ((size_t)n >= sizeof(struct link_place) && header->type == LINK_FD_REPLY) {
-		take_fetched(m, (const void *)l->buffer, n_fds > 0 ? fd : -1);
-		return true;
-	}
-	if (n_fds > 0)
-		fd_close(fd);
-	if ((size_t)n < sizeof(*header) || header->type >= ELEMENTSOF(handlers) ||
-	    !handlers[header->type].handle || (size_t)n < handlers[header->type].size)
-		log_error("fosterd sent a message of %zd bytes that has no meaning", n);
-	else if (!l->live && is_news(header->type))
-		defer(l, header->type, n);
-	else
-		handlers[header->type].handle(m, l->buffer);
+	l->reading = true;
+	handle_packet(m, n, n_fds > 0 ? fd : -1);
+	l->reading = false;
 	return true;
 }
 
@@ -339,6 +377,7 @@ int supervisor_link_fetch(struct manager *m, uint32_t place)
 
 	l->fetched = -1;
 	supervisor_link_ask(m, place);
+	packet_queue_flush(l->out, FETCH_TIMEOUT_MS);
 	while (l->fetched == -1) {
 		if (!wait_one(m, FETCH_TIMEOUT_MS))
 			return -ETIMEDOUT;

@@ -14,11 +14,11 @@ int supervisor_link_open(struct manager *);
 void supervisor_link_close(struct manager *); /* sends what is queued first */
 
 /* Never block: what the socket does not take is queued. */
-void supervisor_link_send(struct manager *, const void *message, size_t size);
+void supervisor_link_note(struct manager *, struct link_note *); /* fills in its header */
 void supervisor_link_spawn(struct manager *, const struct spawn_request *, int *ret_error);
 void supervisor_link_signal(struct manager *, uint32_t slot, uint64_t instance, int signo,
 			    bool group);
-/* fd is copied by the supervisor; the caller's stays open and its own. */
+/* Takes fd; a negative one, of a call that failed, is told in the log. */
 void supervisor_link_store(struct manager *, uint32_t place, const char *name, int fd);
 void supervisor_link_drop(struct manager *, uint32_t place);
 void supervisor_link_forget(struct manager *, uint32_t slot);

@@ -96,6 +96,8 @@ int adopt_left_behind(struct supervisor *s)
 			slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
 
 		slot->pidfd = slot->exec_fd = -1;
+		slot->exec_watched = slot->starting = false;
+		slot->stage = (struct stage){ 0 };
 		if (slot->child.name[0] == '.') { /* foster's own */
 			if (alive)
 				dismiss_logger(slot);

@@ -23,16 +23,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "supervisor/stage.h"
 #include "supervisor/table.h"
 
 void child_reset_signals(void)
 {
-	static const struct sigaction by_default = { .sa_handler = SIG_DFL };
-	sigset_t none;
+	uint64_t none = 0; /* what the kernel takes; the raw call touches fewer pages of libc */
 
-	sigaction(SIGPIPE, &by_default, NULL); /* the only one that we ignore; none has a handler */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
 static int place_fd(struct supervisor *s, uint32_t place, int inherited)
@@ -57,8 +55,24 @@ static int put_fd(int from, int to)
 	return dup2(from, to) < 0 ? -errno : 0;
 }
 
-/* No source is below a target: see supervisor_raise_fd(). */
-static int set_descriptors(const struct spawn_request *r, const struct child_plan *plan)
+/*
+ * The exec pipe becomes the first number after the child's own, and the rest is closed: of the
+ * pipes of children that are on their way at the same time, no child may keep a copy for longer
+ * than it must. Where the kernel cannot (before Linux 5.9), exec closes them.
+ */
+static int close_the_rest(const struct spawn_request *r, struct child_plan *plan)
+{
+	int last = 3 + r->n_fds;
+
+	if (plan->exec_pipe != last && dup3(plan->exec_pipe, last, O_CLOEXEC) < 0)
+		return -errno;
+	plan->exec_pipe = last;
+	syscall(SYS_close_range, last + 1, ~0U, 0);
+	return 0;
+}
+
+/* No source is below a target: see FD_BASE and make_exec_pipe(). */
+static int set_descriptors(const struct spawn_request *r, struct child_plan *plan)
 {
 	int error = 0;
 
@@ -70,7 +84,7 @@ static int set_descriptors(const struct spawn_request *r, const struct child_pla
 	 * gets no SIGPIPE while nobody else reads. */
 	for (int i = 1; i <= 2 && error == 0; i++)
 		error = put_fd(plan->stdio[i], i);
-	return error;
+	return error < 0 ? error : close_the_rest(r, plan);
 }
 
 static int set_limits(struct supervisor *s, const struct spawn_request *r)
@@ -102,9 +116,25 @@ static int set_user(const struct spawn_request *r, enum spawn_step *step)
 	return 0;
 }
 
-static int set_directory(const struct spawn_request *r)
+static int set_directory(const struct spawn_request *r, const struct child_plan *plan)
 {
-	return chdir(*r->directory ? r->directory : "/") < 0 ? -errno : 0;
+	return chdir(*r->directory ? r->directory : plan->root) < 0 ? -errno : 0;
+}
+
+/* As snprintf(3) would, but with little stack: a page of it more is a page copied a fork. */
+static void append_number(char *to, const char *prefix, uint64_t number)
+{
+	char digits[21];
+	size_t n = 0;
+
+	while (*prefix)
+		*to++ = *prefix++;
+	do
+		digits[n++] = '0' + number % 10;
+	while ((number /= 10) > 0);
+	while (n > 0)
+		*to++ = digits[--n];
+	*to = '\0';
 }
 
 void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t instance,
@@ -118,8 +148,7 @@ void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t
 		plan->fds[i] = place_fd(s, r->fds[i], -1);
 	while (*env)
 		env++;
-	snprintf(plan->instance, sizeof(plan->instance), "FOSTER_INSTANCE=%016llx.%llu",
-		 (unsigned long long)table_run_id(s->table), (unsigned long long)instance);
+	append_number(plan->instance, s->mark, instance);
 	*env++ = plan->instance;
 	if (r->n_fds > 0) {
 		snprintf(plan->listen_fds, sizeof(plan->listen_fds), "LISTEN_FDS=%zu", r->n_fds);
@@ -127,6 +156,9 @@ void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t
 	}
 	*env = NULL;
 	plan->env_end = env;
+	plan->root[0] = '/';
+	plan->root[1] = '\0';
+	plan->search = !strchr(r->argv[0], '/');
 }
 
 /* What only the child itself can know. */
@@ -137,16 +169,15 @@ static void add_own_pid(struct child_plan *plan)
 	plan->env_end[1] = NULL;
 }
 
-/* As execvpe(3) does, but for the shell that it tries on ENOEXEC: no magic here. */
-static int execute(const struct spawn_request *r)
+/*
+ * As execvpe(3) does, but for the shell that it tries on ENOEXEC: no magic here. A function of
+ * its own, lest its path takes a page of stack where there is nothing to search.
+ */
+static __attribute__((noinline)) int search_and_execute(const struct spawn_request *r)
 {
 	const char *command = r->argv[0];
 	int error = ENOENT;
 
-	if (strchr(command, '/')) {
-		execve(command, r->argv, r->envp);
-		return -errno;
-	}
 	for (const char *p = r->search; *p;) {
 		size_t length = strcspn(p, ":");
 		char path[4096];
@@ -164,28 +195,52 @@ static int execute(const struct spawn_request *r)
 	return -error;
 }
 
-NORETURN static void fail(int exec_pipe, enum spawn_step step, int error)
+static void report(const struct child_plan *plan, enum spawn_step step, int error)
 {
-	struct child_failure failure = { step, -error };
-	/* The pipe is empty and this fits: it neither blocks nor is cut. Should it fail, the
+	struct child_report report = { step, -error };
+	/* The pipe has room for both reports: it neither blocks nor is cut. Should it fail, the
 	 * supervisor sees an exec that was followed by exit 127. */
-	ssize_t n UNUSED = write(exec_pipe, &failure, sizeof(failure));
+	ssize_t n UNUSED = write(plan->exec_pipe, &report, sizeof(report));
+}
 
+NORETURN static void fail(const struct child_plan *plan, enum spawn_step step, int error)
+{
+	report(plan, step, error);
 	_exit(127);
 }
 
+/* First of all: until then each descriptor that we touched would be the supervisor's. */
+static void leave_stage(const struct child_plan *plan)
+{
+	int error = plan->staged ? stage_leave() : 0;
+
+	if (error < 0)
+		fail(plan, STEP_DESCRIPTORS, error);
+	if (plan->staged)
+		report(plan, STEP_NONE, 0);
+}
+
+static int execute(const struct spawn_request *r, const struct child_plan *plan)
+{
+	if (plan->search)
+		return search_and_execute(r);
+	execve(r->argv[0], r->argv, r->envp);
+	return -errno;
+}
+
 NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
-			struct child_plan *plan, int exec_pipe)
+			struct child_plan *plan)
 {
 	enum spawn_step step = STEP_SESSION;
 	int error = 0;
 
+	leave_stage(plan);
 	if (r->n_fds > 0)
 		add_own_pid(plan);
 
 	child_reset_signals();
 	if (setsid() < 0)
-		fail(exec_pipe, step, -errno);
+		fail(plan, step, -errno);
 	step = STEP_DESCRIPTORS;
 	error = set_descriptors(r, plan);
 	if (error == 0) {
@@ -202,7 +257,7 @@ NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
 		umask(r->umask);
 	if (error == 0) {
 		step = STEP_DIRECTORY;
-		error = set_directory(r);
+		error = set_directory(r, plan);
 	}
 	if (error == 0 && r->daemon) {
 		step = STEP_DEATH_SIGNAL;
@@ -214,7 +269,7 @@ NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
 	}
 	if (error == 0) {
 		step = STEP_EXEC;
-		error = execute(r);
+		error = execute(r, plan);
 	}
-	fail(exec_pipe, step, error);
+	fail(plan, step, error);
 }

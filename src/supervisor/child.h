@@ -9,8 +9,11 @@
 #include "base/macro.h"
 #include "supervisor/supervisor.h"
 
-/* What the child tells the supervisor through the exec pipe when a step fails. */
-struct child_failure {
+/*
+ * What the child tells the supervisor through the exec pipe: that it has left the supervisor's
+ * table of descriptors (STEP_NONE), or that a step failed.
+ */
+struct child_report {
 	int32_t step; /* enum spawn_step */
 	int32_t error;
 };
@@ -23,7 +26,11 @@ struct child_failure {
  */
 struct child_plan {
 	int stdio[3], fds[LINK_FDS_MAX];
+	int exec_pipe;  /* write end */
+	bool staged;    /* all of these are below FD_BASE, and the table of descriptors is shared */
+	bool search;    /* the command stands in a directory of the request's search */
 	char **env_end; /* where the request's environment ends */
+	char root[2];   /* a literal would be on one more page */
 	char instance[64], listen_pid[32], listen_fds[32];
 };
 
@@ -31,10 +38,9 @@ struct child_plan {
 void child_prepare(struct supervisor *, const struct spawn_request *, uint64_t instance,
 		   struct child_plan *);
 
-NORETURN void child_run(struct supervisor *, const struct spawn_request *, struct child_plan *,
-			int exec_pipe);
+NORETURN void child_run(struct supervisor *, const struct spawn_request *, struct child_plan *);
 
-/* Signals as a fresh program expects them: nothing blocked, SIGPIPE not ignored. */
+/* Signals as a fresh program expects them: nothing blocked. We ignore none, and handle none. */
 void child_reset_signals(void);
 
 #endif

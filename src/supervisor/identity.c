@@ -48,9 +48,11 @@ static uint64_t pidfs_inode(int pidfd)
 	struct statfs fs;
 	struct stat st;
 
-	if (!known && (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC))
-		return 0;
-	known = true;
+	if (!known) {
+		if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC)
+			return 0;
+		known = true;
+	}
 	return fstat(pidfd, &st) < 0 ? 0 : st.st_ino;
 }
 

@@ -30,6 +30,7 @@
 #include "supervisor/manager-link.h"
 #include "supervisor/reap.h"
 #include "supervisor/spawn.h"
+#include "supervisor/stage.h"
 #include "supervisor/table.h"
 
 #define EXIT_USAGE 2
@@ -278,6 +279,8 @@ static int open_run_directory(struct supervisor *s, const char *directory, char 
 	s->table = table_open(dir_fd);
 	if (!s->table)
 		return log_error_errno(-errno, "%s: cannot open the table of children", directory);
+	snprintf(s->mark, sizeof(s->mark), "FOSTER_INSTANCE=%016llx.",
+		 (unsigned long long)table_run_id(s->table));
 	return 0;
 }
 
@@ -296,19 +299,21 @@ static void default_signals(void)
 {
 	for (int signo = 1; signo < NSIG; signo++)
 		signal(signo, SIG_DFL); /* fails for those that cannot be changed */
-	signal(SIGPIPE, SIG_IGN);
 }
 
 static int open_signal_fd(void)
 {
 	static const int watched[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGPWR, SIGUSR1, SIGUSR2 };
-	sigset_t set;
+	sigset_t set, blocked;
 	int fd;
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < ELEMENTSOF(watched); i++)
 		sigaddset(&set, watched[i]);
-	sigprocmask(SIG_SETMASK, &set, NULL);
+	/* Blocked, not ignored: so a child has but its mask to reset. */
+	blocked = set;
+	sigaddset(&blocked, SIGPIPE);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : supervisor_raise_fd(fd);
 }
@@ -324,6 +329,8 @@ static void close_inherited_on_exec(void)
 
 static int init(struct supervisor *s)
 {
+	int null_fd;
+
 	close_inherited_on_exec();
 	default_signals();
 	raise_nofile(s);
@@ -333,10 +340,13 @@ static int init(struct supervisor *s)
 	if (s->epoll_fd < 0)
 		return -errno;
 	s->epoll_fd = supervisor_raise_fd(s->epoll_fd);
-	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (s->null_fd < 0)
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd < 0)
 		return -errno;
-	s->null_fd = supervisor_raise_fd(s->null_fd);
+	s->null_fd = fcntl(null_fd, F_DUPFD_CLOEXEC, FD_BASE - 1);
+	fd_close(null_fd);
+	stage_reserve(s->null_fd);
+	s->may_stage = s->null_fd < FD_BASE && stage_supported();
 	s->signal_fd = open_signal_fd();
 	if (s->epoll_fd < 0 || s->null_fd < 0 || s->signal_fd < 0)
 		return -EMFILE;
@@ -400,6 +410,7 @@ static void run(struct supervisor *s)
 	while (!s->ending || s->keeper.pid > 0) {
 		int n;
 
+		spawn_watch_starting(s);
 		manager_link_flush(s);
 		n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN, keeper_timeout(s));
 		for (int i = 0; i < n; i++)

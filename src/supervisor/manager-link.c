@@ -21,15 +21,24 @@
 #include "supervisor/identity.h"
 #include "supervisor/keeper.h"
 #include "supervisor/spawn.h"
+#include "supervisor/stage.h"
 #include "supervisor/table.h"
 
 #define AWAIT        200 /* us; about two wake-ups of a sleeping processor */
-#define READS_A_TURN 32  /* then SIGCHLD and the exec pipes are looked at again */
+#define READS_A_TURN 4   /* packets; then SIGCHLD and the exec pipes are looked at again */
+#define OUT_MAX      (16 * 1024)
+#define FEW_STRINGS  120 /* their pointers leave the stack on one page or two */
 
 /* Each on pages of its own: what is written between two forks is copied by page. */
-static char message[LINK_MESSAGE_MAX] __attribute__((aligned(4096)));
-static char *strings[LINK_ARGS_MAX + 2 + CHILD_ENV_EXTRA] __attribute__((aligned(4096)));
+static char in[LINK_MESSAGE_MAX] __attribute__((aligned(4096)));
 static bool hello_due, synced_due;
+
+/* The packet that is being filled, or waits for room in the socket. */
+static struct {
+	char data[OUT_MAX] __attribute__((aligned(4096)));
+	size_t size;
+	int fd; /* not ours; -1: none */
+} out = { .fd = -1 };
 
 void manager_link_open(struct supervisor *s)
 {
@@ -38,6 +47,8 @@ void manager_link_open(struct supervisor *s)
 	if (s->end_signal && !s->signalled[s->end_signal])
 		s->signalled[s->end_signal] = 1;
 	hello_due = synced_due = true;
+	out.size = 0;
+	out.fd = -1;
 	s->link_blocked = false;
 }
 
@@ -48,16 +59,35 @@ static void close_link(struct supervisor *s)
 
 /* --- to the manager ------------------------------------------------------------------- */
 
-/* True when sent or not sendable ever; false when the buffer is full. */
-static bool send_message(struct supervisor *s, const void *data, size_t size, int fd)
+/* False when the socket is full. */
+static bool send_packet(struct supervisor *s)
 {
-	ssize_t n = fd_send(s->link_fd, data, size, &fd, fd >= 0 ? 1 : 0, 0);
+	ssize_t n = out.size > 0 ? fd_send(s->link_fd, out.data, out.size, &out.fd,
+					   out.fd >= 0 ? 1 : 0, 0)
+				 : 0;
 
 	if (n == -EAGAIN)
 		return false;
 	/* EPIPE: the manager is gone, and the next one is told everything anew. */
 	if (n < 0 && n != -EPIPE && n != -ECONNRESET)
 		log_error_errno(n, "link to foster-manager");
+	out.size = 0;
+	out.fd = -1;
+	return true;
+}
+
+/* Adds a message to the packet. False, and it is to be told later, when the socket is full. */
+static bool send_message(struct supervisor *s, const void *data, size_t size, int fd)
+{
+	struct link_header *header;
+
+	if ((out.size + size > sizeof(out.data) || (fd >= 0 && out.fd >= 0)) && !send_packet(s))
+		return false;
+	header = memcpy(out.data + out.size, data, size);
+	header->size = size;
+	out.size += size;
+	if (fd >= 0)
+		out.fd = fd;
 	return true;
 }
 
@@ -77,11 +107,12 @@ static bool send_hello(struct supervisor *s)
 static const struct {
 	uint32_t what;
 	enum link_type type;
+	size_t size;
 } slot_news[] = {
-	{ TELL_CHILD, LINK_CHILD },
-	{ TELL_SPAWNED, LINK_SPAWNED },
-	{ TELL_STARTED, LINK_STARTED },
-	{ TELL_EXITED, LINK_EXITED },
+	{ TELL_CHILD, LINK_CHILD, sizeof(struct link_child) },
+	{ TELL_SPAWNED, LINK_SPAWNED, LINK_NEWS_SIZE },
+	{ TELL_STARTED, LINK_STARTED, LINK_NEWS_SIZE },
+	{ TELL_EXITED, LINK_EXITED, LINK_NEWS_SIZE },
 };
 
 static bool tell_unsignalled(struct supervisor *s, uint32_t index, struct table_slot *slot)
@@ -107,7 +138,7 @@ static bool tell_slot(struct supervisor *s, uint32_t index)
 			continue;
 		slot->child.header.type = slot_news[i].type;
 		slot->child.slot = index;
-		if (!send_message(s, &slot->child, sizeof(slot->child), -1))
+		if (!send_message(s, &slot->child, slot_news[i].size, -1))
 			return false;
 		slot->tell &= ~slot_news[i].what;
 	}
@@ -131,6 +162,7 @@ static bool tell_place(struct supervisor *s, uint32_t index)
 	}
 	if (place->tell & 2) {
 		news.header.type = LINK_FD_REPLY;
+		news.has_fd = place->fd >= 0;
 		if (!send_message(s, &news, sizeof(news), place->fd))
 			return false;
 	}
@@ -212,7 +244,7 @@ void manager_link_flush(struct supervisor *s)
 	if (s->link_fd < 0)
 		return;
 	all = tell_hello(s) && tell_places(s) && tell_slots(s) && tell_synced(s) &&
-	      tell_orphans(s) && tell_signals(s);
+	      tell_orphans(s) && tell_signals(s) && send_packet(s);
 	if (all == s->link_blocked) {
 		struct epoll_event event = { .events = EPOLLIN | (all ? 0 : EPOLLOUT),
 					     .data.u64 = (uint64_t)WATCH_LINK << 32 };
@@ -224,11 +256,15 @@ void manager_link_flush(struct supervisor *s)
 
 /* --- from the manager ----------------------------------------------------------------- */
 
-static void handle_spawn(struct supervisor *s, size_t size, int fd)
+static void handle_spawn(struct supervisor *s, const void *message, size_t size, int fd)
 {
 	struct spawn_request request;
-	int error = link_decode_spawn(message, size, &request, strings,
-				      ELEMENTSOF(strings) - CHILD_ENV_EXTRA);
+	size_t n = link_spawn_pointers(message, size);
+	/* On the stack where they fit: each page that is written between two forks is copied,
+	 * and the stack is anyway. */
+	static char *many[LINK_ARGS_MAX + 2 + CHILD_ENV_EXTRA];
+	char *few[FEW_STRINGS + CHILD_ENV_EXTRA], **strings = n <= FEW_STRINGS ? few : many;
+	int error = link_decode_spawn(message, size, &request, strings, n);
 
 	if (error < 0)
 		log_error_errno(error, "the manager sent a start that cannot be read");
@@ -253,9 +289,9 @@ static int send_signal(const struct table_slot *slot, const struct link_signal *
 	return kill(slot->child.pid, m->signo) < 0 ? -errno : 0;
 }
 
-static void handle_signal(struct supervisor *s, size_t size, int fd)
+static void handle_signal(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_signal *m = (const void *)message;
+	const struct link_signal *m = message;
 	struct table_slot *slot = table_slot(s->table, m->slot);
 	int error = slot ? send_signal(slot, m) : -EINVAL;
 
@@ -266,9 +302,9 @@ static void handle_signal(struct supervisor *s, size_t size, int fd)
 	table_tell_slot(s->table, m->slot, TELL_UNSIGNALLED);
 }
 
-static void handle_note(struct supervisor *s, size_t size, int fd)
+static void handle_note(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_note *m = (const void *)message;
+	const struct link_note *m = message;
 	struct table_slot *slot = table_slot(s->table, m->slot);
 
 	if (!slot || m->note_size > LINK_NOTE_MAX)
@@ -284,9 +320,9 @@ static void handle_note(struct supervisor *s, size_t size, int fd)
 	}
 }
 
-static void handle_forget(struct supervisor *s, size_t size, int fd)
+static void handle_forget(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_slot *m = (const void *)message;
+	const struct link_slot *m = message;
 	struct table_slot *slot = table_slot(s->table, m->slot);
 
 	if (!slot || slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING)
@@ -295,14 +331,15 @@ static void handle_forget(struct supervisor *s, size_t size, int fd)
 	memset(&slot->child, 0, sizeof(slot->child));
 }
 
-static void handle_store(struct supervisor *s, size_t size, int fd)
+static void handle_store(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_place *m = (const void *)message;
+	const struct link_place *m = message;
 	struct table_place *place = table_place(s->table, m->place);
 
 	if (!place || fd < 0 || !m->name[0])
 		return;
 	fd = supervisor_copy_fd(fd);
+	stage_reserve(fd);
 	if (fd < 0) {
 		log_error_errno(fd, "%.*s: cannot keep the descriptor", LINK_NAME_MAX, m->name);
 		return;
@@ -313,17 +350,17 @@ static void handle_store(struct supervisor *s, size_t size, int fd)
 	place->name[sizeof(place->name) - 1] = '\0';
 }
 
-static void handle_fetch(struct supervisor *s, size_t size, int fd)
+static void handle_fetch(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_place *m = (const void *)message;
+	const struct link_place *m = message;
 
 	if (table_place(s->table, m->place))
 		table_tell_place(s->table, m->place, 2);
 }
 
-static void handle_drop(struct supervisor *s, size_t size, int fd)
+static void handle_drop(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_place *m = (const void *)message;
+	const struct link_place *m = message;
 	struct table_place *place = table_place(s->table, m->place);
 
 	if (!place)
@@ -332,14 +369,14 @@ static void handle_drop(struct supervisor *s, size_t size, int fd)
 	place->name[0] = '\0';
 }
 
-static void handle_running(struct supervisor *s, size_t size, int fd)
+static void handle_running(struct supervisor *s, const void *message, size_t size, int fd)
 {
 	keeper_ready(s);
 }
 
-static void handle_exit(struct supervisor *s, size_t size, int fd)
+static void handle_exit(struct supervisor *s, const void *message, size_t size, int fd)
 {
-	const struct link_exit *m = (const void *)message;
+	const struct link_exit *m = message;
 
 	s->ending = true;
 	s->exit_code = m->code;
@@ -348,7 +385,7 @@ static void handle_exit(struct supervisor *s, size_t size, int fd)
 
 static const struct {
 	size_t size; /* the least */
-	void (*handle)(struct supervisor *, size_t size, int fd);
+	void (*handle)(struct supervisor *, const void *message, size_t size, int fd);
 } handlers[] = {
 	[LINK_SPAWN] = { sizeof(struct link_header), handle_spawn },
 	[LINK_SIGNAL] = { sizeof(struct link_signal), handle_signal },
@@ -361,26 +398,43 @@ static const struct {
 	[LINK_EXIT] = { sizeof(struct link_exit), handle_exit },
 };
 
-static void dispatch(struct supervisor *s, size_t size, int fd)
+static void dispatch(struct supervisor *s, const struct link_header *header, int fd)
 {
-	const struct link_header *header = (const void *)message;
-
-	if (size < sizeof(*header) || header->type >= ELEMENTSOF(handlers) ||
-	    !handlers[header->type].handle || size < handlers[header->type].size)
-		log_error("the manager sent a message of %zu bytes that has no meaning", size);
+	if (header->type >= ELEMENTSOF(handlers) || !handlers[header->type].handle ||
+	    header->size < handlers[header->type].size)
+		log_error("the manager sent a message of type %u and %u bytes that has no meaning",
+			  header->type, header->size);
 	else
-		handlers[header->type].handle(s, size, fd);
+		handlers[header->type].handle(s, header, header->size, fd);
+}
+
+static bool has_fd(const struct link_header *header)
+{
+	return header->type == LINK_STORE && header->size >= sizeof(struct link_place) &&
+	       ((const struct link_place *)header)->has_fd;
+}
+
+static void handle_packet(struct supervisor *s, size_t size, const int *fds, size_t n_fds)
+{
+	const struct link_header *header;
+	size_t offset = 0, used = 0;
+
+	while (offset < size && (header = link_next(in, size, &offset)))
+		dispatch(s, header, has_fd(header) && used < n_fds ? fds[used++] : -1);
+	if (offset < size)
+		log_error("the manager sent %zu bytes that are no message", size - offset);
+	for (size_t i = 0; i < n_fds; i++)
+		fd_close(fds[i]);
 }
 
 unsigned manager_link_read(struct supervisor *s)
 {
+	static int fds[FD_PASS_MAX]; /* not on the stack: see FEW_STRINGS */
 	unsigned handled = 0;
 
 	for (int i = 0; i < READS_A_TURN && s->link_fd >= 0; i++) {
-		int fd = -1;
-		size_t n_fds = 1;
-		ssize_t n =
-			fd_receive(s->link_fd, message, sizeof(message), &fd, &n_fds, MSG_DONTWAIT);
+		size_t n_fds = FD_PASS_MAX;
+		ssize_t n = fd_receive(s->link_fd, in, sizeof(in), fds, &n_fds, MSG_DONTWAIT);
 
 		if (n == -EAGAIN)
 			break;
@@ -388,9 +442,7 @@ unsigned manager_link_read(struct supervisor *s)
 			close_link(s);
 			break;
 		}
-		dispatch(s, n, n_fds > 0 ? fd : -1);
-		if (n_fds > 0)
-			fd_close(fd);
+		handle_packet(s, n, fds, n_fds);
 		handled++;
 	}
 	return handled;

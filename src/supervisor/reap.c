@@ -31,9 +31,7 @@ static void record_exit(struct supervisor *s, uint32_t index, int status)
 	struct table_slot *slot = table_slot(s->table, index);
 
 	/* Its last word before exec, if there is one, is told before its end. */
-	if (slot->exec_fd >= 0)
-		spawn_read_exec_pipe(s, index);
-	slot->exec_fd = fd_close(slot->exec_fd);
+	spawn_end_exec_pipe(s, index);
 	slot->child.status = status;
 	slot->child.state = CHILD_EXITED;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fork: see spawn.h. A pipe that exec closes tells how the child fared: its end without a word
- * means that the program runs; otherwise it names the step that failed and the errno.
+ * means that the program runs; otherwise it names the step that failed and the errno. Our own
+ * copy of its write end can be closed only when the child has left our table of descriptors
+ * (stage.h), which it says first.
  */
 #include "supervisor/spawn.h"
 
@@ -19,6 +21,7 @@
 #include "base/units.h"
 #include "supervisor/child.h"
 #include "supervisor/identity.h"
+#include "supervisor/stage.h"
 #include "supervisor/table.h"
 
 /* The slot's record of a new child, before it exists. */
@@ -53,19 +56,120 @@ static void refuse(struct supervisor *s, uint32_t slot, int error)
 /* A pipe whose ends are none of the n descriptors that a child's own are to be. */
 static int make_exec_pipe(int ends[2], int n)
 {
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	/* Never blocking: a child that hangs in a step before exec hangs alone. */
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++) {
-		int fd = ends[i] < n ? supervisor_raise_fd(ends[i]) : ends[i];
+		int fd = ends[i] < n ? fcntl(ends[i], F_DUPFD_CLOEXEC, n) : ends[i], error = -errno;
 
+		if (fd != ends[i])
+			fd_close(ends[i]);
 		if (fd < 0) {
 			fd_close(ends[1 - i]);
-			return fd;
+			return error;
 		}
 		ends[i] = fd;
 	}
 	return 0;
 }
+
+/* Puts what the child needs into low numbers. False, and all as before, when there are too few. */
+static bool stage_plan(struct stage *stage, const struct spawn_request *r, struct child_plan *plan)
+{
+	struct child_plan low = *plan;
+	int first = 3 + r->n_fds;
+	bool done = true;
+
+	for (int i = 0; i < 3 && done; i++) {
+		if (i == 2 && plan->stdio[2] == plan->stdio[1])
+			low.stdio[2] = low.stdio[1];
+		else if (plan->stdio[i] >= FD_BASE)
+			done = (low.stdio[i] = stage_copy(stage, plan->stdio[i], first)) >= 0;
+	}
+	for (size_t i = 0; i < r->n_fds && done; i++)
+		done = (low.fds[i] = stage_copy(stage, plan->fds[i], first)) >= 0;
+	if (!done || stage_take(stage, plan->exec_pipe) < 0) {
+		stage_clear(stage);
+		return false;
+	}
+	*plan = low;
+	return true;
+}
+
+/* --- the exec pipe -------------------------------------------------------------------- */
+
+static void close_exec_pipe(struct supervisor *s, struct table_slot *slot)
+{
+	/* A child on its way may hold a copy: closing ours would not end the watch. */
+	if (slot->exec_watched)
+		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, slot->exec_fd, NULL);
+	slot->exec_watched = false;
+	slot->exec_fd = fd_close(slot->exec_fd);
+}
+
+void spawn_read_exec_pipe(struct supervisor *s, uint32_t index)
+{
+	struct table_slot *slot = table_slot(s->table, index);
+	struct child_report report;
+	ssize_t n;
+
+	if (slot->exec_fd < 0)
+		return;
+	while ((n = read(slot->exec_fd, &report, sizeof(report))) == sizeof(report) &&
+	       report.step == STEP_NONE)
+		stage_clear(&slot->stage);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n == sizeof(report)) {
+		stage_clear(&slot->stage); /* it may not have come that far */
+		slot->child.step = report.step;
+		slot->child.error = report.error;
+	} else if (slot->child.state == CHILD_FORKED) {
+		slot->child.state = CHILD_RUNNING;
+	}
+	close_exec_pipe(s, slot);
+	table_tell_slot(s->table, index, TELL_STARTED);
+}
+
+void spawn_end_exec_pipe(struct supervisor *s, uint32_t index)
+{
+	struct table_slot *slot = table_slot(s->table, index);
+
+	stage_clear(&slot->stage); /* a dead child needs nothing any more */
+	spawn_read_exec_pipe(s, index);
+	if (slot->exec_fd >= 0)
+		close_exec_pipe(s, slot);
+}
+
+void spawn_watch_starting(struct supervisor *s)
+{
+	for (int64_t i; (i = table_first_starting(s->table)) >= 0; table_pop_starting(s->table)) {
+		struct table_slot *slot = table_slot(s->table, i);
+
+		spawn_read_exec_pipe(s, i);
+		if (slot->exec_fd < 0 || slot->exec_watched)
+			continue;
+		if (supervisor_watch(s, slot->exec_fd, EPOLLIN, WATCH_EXEC, i) == 0)
+			slot->exec_watched = true;
+		else
+			log_error_errno(-errno,
+					"%s[%d]: its exec cannot be watched; its end will "
+					"tell",
+					slot->child.name, slot->child.pid);
+	}
+}
+
+/* Those that were forked first have mostly exec'd by now: gives their low numbers back. */
+static void read_first_started(struct supervisor *s)
+{
+	for (int64_t i; (i = table_first_starting(s->table)) >= 0; table_pop_starting(s->table)) {
+		spawn_read_exec_pipe(s, i);
+		if (table_slot(s->table, i)->exec_fd >= 0)
+			return;
+	}
+}
+
+/* --- the fork ------------------------------------------------------------------------- */
 
 static void record_child(struct supervisor *s, const struct spawn_request *r, pid_t pid, int pipe)
 {
@@ -74,10 +178,10 @@ static void record_child(struct supervisor *s, const struct spawn_request *r, pi
 	table_set_pid(s->table, r->slot, pid);
 	slot->child.state = CHILD_FORKED;
 	slot->exec_fd = pipe;
+	slot->exec_watched = false;
 	/* It cannot be gone: we have not reaped it. */
 	identity_take(pid, &slot->pidfs_inode, &slot->start_ticks);
-	if (supervisor_watch(s, pipe, EPOLLIN, WATCH_EXEC, r->slot) < 0)
-		slot->exec_fd = fd_close(pipe); /* its end will tell what is to be told */
+	table_push_starting(s->table, r->slot);
 	table_tell_slot(s->table, r->slot, TELL_SPAWNED);
 }
 
@@ -86,9 +190,28 @@ static void record_child(struct supervisor *s, const struct spawn_request *r, pi
  * killed at this moment, the next supervisor would still find it. (clone(2), raw: glibc's fork
  * has no such option, and nothing of ours listens to pthread_atfork.)
  */
-static pid_t fork_into(int32_t *pid)
+static pid_t fork_into(int32_t *pid, unsigned long flags)
 {
-	return syscall(SYS_clone, CLONE_PARENT_SETTID | SIGCHLD, NULL, pid, NULL, NULL);
+	return syscall(SYS_clone, flags | CLONE_PARENT_SETTID | SIGCHLD, NULL, pid, NULL, NULL);
+}
+
+/* The child's pid, or -errno. The exec pipe's write end is no longer ours to close. */
+static pid_t fork_child(struct supervisor *s, struct table_slot *slot,
+			const struct spawn_request *r, struct child_plan *plan)
+{
+	pid_t pid;
+
+	plan->staged = s->may_stage && stage_plan(&slot->stage, r, plan);
+	pid = fork_into(&slot->child.pid, plan->staged ? CLONE_FILES : 0);
+	if (pid == 0)
+		child_run(s, r, plan);
+	if (pid < 0)
+		pid = -errno;
+	if (!plan->staged)
+		fd_close(plan->exec_pipe);
+	else if (pid < 0)
+		stage_clear(&slot->stage);
+	return pid;
 }
 
 void spawn_child(struct supervisor *s, const struct spawn_request *r)
@@ -103,6 +226,7 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 			  slot->child.pid);
 		return;
 	}
+	read_first_started(s);
 	prepare_slot(s, r);
 	error = make_exec_pipe(pipe, 3 + r->n_fds);
 	if (error < 0) {
@@ -110,40 +234,16 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 		return;
 	}
 	child_prepare(s, r, slot->child.instance, &plan);
+	plan.exec_pipe = pipe[1];
 	slot->pidfs_inode = slot->start_ticks = 0;
 	slot->child.state = CHILD_FORKED;
-	pid = fork_into(&slot->child.pid);
-	if (pid == 0)
-		child_run(s, r, &plan, pipe[1]);
-	error = -errno;
-	fd_close(pipe[1]);
+	pid = fork_child(s, slot, r, &plan);
 	if (pid < 0) {
 		fd_close(pipe[0]);
-		refuse(s, r->slot, error);
+		refuse(s, r->slot, pid);
 		return;
 	}
 	record_child(s, r, pid, pipe[0]);
-}
-
-void spawn_read_exec_pipe(struct supervisor *s, uint32_t index)
-{
-	struct table_slot *slot = table_slot(s->table, index);
-	struct child_failure failure;
-	ssize_t n;
-
-	if (slot->exec_fd < 0)
-		return;
-	n = read(slot->exec_fd, &failure, sizeof(failure));
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	slot->exec_fd = fd_close(slot->exec_fd);
-	if (n == sizeof(failure)) {
-		slot->child.step = failure.step;
-		slot->child.error = failure.error;
-	} else if (slot->child.state == CHILD_FORKED) {
-		slot->child.state = CHILD_RUNNING;
-	}
-	table_tell_slot(s->table, index, TELL_STARTED);
 }
 
 pid_t spawn_own(struct supervisor *s, const char *path, char **argv, int fd)

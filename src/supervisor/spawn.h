@@ -12,8 +12,17 @@
  */
 void spawn_child(struct supervisor *, const struct spawn_request *);
 
-/* The exec pipe of a slot has something: the step that failed, or its end after exec. */
+/* The exec pipe of a slot may have something: the step that failed, or its end after exec. */
 void spawn_read_exec_pipe(struct supervisor *, uint32_t slot);
+
+/* The same for a child that has ended: there will be nothing more. */
+void spawn_end_exec_pipe(struct supervisor *, uint32_t slot);
+
+/*
+ * Before the loop sleeps: lets it know the exec pipes of the children on their way. Most have
+ * exec'd by then, and need no watch.
+ */
+void spawn_watch_starting(struct supervisor *);
 
 /*
  * A process of foster's own (the manager): no slot, stdio kept, fd becomes descriptor 3. The

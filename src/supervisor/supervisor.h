@@ -9,7 +9,9 @@
  *	table.c	   the table of children and stored descriptors
  *	identity.c who a pid really is; pidfds
  *	adopt.c	   what an earlier supervisor left behind
- *	spawn.c	   fork, and what the child does until it execs
+ *	spawn.c	   the parent's half of a fork
+ *	child.c	   the child's half, until it execs
+ *	stage.c	   the descriptors of children on their way
  *	reap.c	   SIGCHLD, and the end of adopted processes
  *	keeper.c   starts the manager, and the next one when it ends
  *	manager-link.c	the link's two directions
@@ -47,7 +49,9 @@ struct keeper {
 struct supervisor {
 	struct table *table;
 	pid_t pid;
-	int epoll_fd, signal_fd, null_fd, lock_fd;
+	int epoll_fd, signal_fd, lock_fd;
+	int null_fd;       /* the one that lies below FD_BASE: every child takes it along */
+	bool may_stage;    /* children may share our table of descriptors at first */
 	int link_fd;       /* our end; -1: no manager */
 	bool link_blocked; /* its buffer is full: EPOLLOUT is awaited */
 
@@ -56,6 +60,7 @@ struct supervisor {
 	struct keeper keeper;
 
 	struct rlimit nofile; /* as inherited: children get it back */
+	char mark[40];        /* "FOSTER_INSTANCE=RUN.", RUN being the table's run id */
 	int signalled[65];    /* sender + 1 of each signal the manager has not been told yet */
 	int end_signal;       /* SIGTERM, SIGINT or SIGPWR, told to every manager; 0: none */
 	struct link_orphans orphans;
@@ -68,7 +73,11 @@ struct supervisor {
 	bool keep;     /* leave children that are no daemons alone */
 };
 
-#define FD_BASE 100 /* our own descriptors lie above what a child's stdio and sockets use */
+/*
+ * Our own descriptors lie at FD_BASE and above. Below are those that a child is given, and, while
+ * it is on its way, those that it takes along (stage.h). A multiple of 64.
+ */
+#define FD_BASE 128
 
 /* Moves fd to a number of FD_BASE or more, CLOEXEC. fd is closed. The new one, or -errno. */
 int supervisor_raise_fd(int fd);

@@ -20,8 +20,12 @@
 
 #define TABLE_FILE    "children"
 #define TABLE_MAGIC   0x666f73746572U
-#define TABLE_VERSION 1
+#define TABLE_VERSION 2
 #define PID_BUCKETS   8192
+
+struct queue {
+	uint32_t first, last; /* + 1; 0: empty */
+};
 
 struct table {
 	uint64_t magic;
@@ -30,16 +34,14 @@ struct table {
 	uint64_t run_id;
 	uint64_t last_instance;
 	uint32_t used_slots, used_places; /* high-water marks */
+	/* The running supervisor's. Here and not in .bss: there each fork would have the next
+	 * write copy a page. */
+	struct queue untold_slots, untold_places, starting;
 	struct table_slot slots[LINK_SLOTS];
 	struct table_place places[LINK_PLACES];
 };
 
-struct queue {
-	uint32_t first, last; /* + 1; 0: empty */
-};
-
 static uint32_t *by_pid; /* PID_BUCKETS of slot + 1 */
-static struct queue untold_slots, untold_places;
 
 static void read_boot_id(char *buf, size_t size)
 {
@@ -82,7 +84,6 @@ struct table *table_open(int dir_fd)
 	if (st.st_size != sizeof(struct table) &&
 	    (ftruncate(fd, 0) < 0 || ftruncate(fd, sizeof(struct table)) < 0))
 		return NULL;
-	/* Not in .bss: there each fork would have the next write copy a page. */
 	by_pid = mmap(NULL, PID_BUCKETS * sizeof(*by_pid), PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (by_pid == MAP_FAILED)
@@ -101,6 +102,7 @@ struct table *table_open(int dir_fd)
 		}
 		make_new(t, boot_id);
 	}
+	t->starting = (struct queue){ 0 };
 	return t;
 }
 
@@ -218,23 +220,24 @@ void table_tell_slot(struct table *t, uint32_t slot, uint32_t what)
 
 	s->tell |= what;
 	if (!queued)
-		append(&untold_slots,
-		       untold_slots.last ? &t->slots[untold_slots.last - 1].next_untold : NULL,
+		append(&t->untold_slots,
+		       t->untold_slots.last ? &t->slots[t->untold_slots.last - 1].next_untold
+					    : NULL,
 		       &s->next_untold, slot);
 }
 
 int64_t table_pop_slot(struct table *t)
 {
-	int64_t slot = (int64_t)untold_slots.first - 1;
+	int64_t slot = (int64_t)t->untold_slots.first - 1;
 
 	if (slot >= 0)
-		remove_first(&untold_slots, t->slots[slot].next_untold);
+		remove_first(&t->untold_slots, t->slots[slot].next_untold);
 	return slot;
 }
 
 void table_unpop_slot(struct table *t, uint32_t slot)
 {
-	prepend(&untold_slots, &t->slots[slot].next_untold, slot);
+	prepend(&t->untold_slots, &t->slots[slot].next_untold, slot);
 }
 
 void table_tell_place(struct table *t, uint32_t place, uint32_t what)
@@ -244,28 +247,54 @@ void table_tell_place(struct table *t, uint32_t place, uint32_t what)
 
 	p->tell |= what;
 	if (!queued)
-		append(&untold_places,
-		       untold_places.last ? &t->places[untold_places.last - 1].next_untold : NULL,
+		append(&t->untold_places,
+		       t->untold_places.last ? &t->places[t->untold_places.last - 1].next_untold
+					     : NULL,
 		       &p->next_untold, place);
 }
 
 int64_t table_pop_place(struct table *t)
 {
-	int64_t place = (int64_t)untold_places.first - 1;
+	int64_t place = (int64_t)t->untold_places.first - 1;
 
 	if (place >= 0)
-		remove_first(&untold_places, t->places[place].next_untold);
+		remove_first(&t->untold_places, t->places[place].next_untold);
 	return place;
 }
 
 void table_unpop_place(struct table *t, uint32_t place)
 {
-	prepend(&untold_places, &t->places[place].next_untold, place);
+	prepend(&t->untold_places, &t->places[place].next_untold, place);
+}
+
+void table_push_starting(struct table *t, uint32_t slot)
+{
+	struct table_slot *s = &t->slots[slot];
+
+	if (s->starting)
+		return;
+	s->starting = true;
+	append(&t->starting,
+	       t->starting.last ? &t->slots[t->starting.last - 1].next_starting : NULL,
+	       &s->next_starting, slot);
+}
+
+int64_t table_first_starting(const struct table *t)
+{
+	return (int64_t)t->starting.first - 1;
+}
+
+void table_pop_starting(struct table *t)
+{
+	struct table_slot *s = &t->slots[t->starting.first - 1];
+
+	s->starting = false;
+	remove_first(&t->starting, s->next_starting);
 }
 
 void table_tell_all(struct table *t)
 {
-	untold_slots = untold_places = (struct queue){ 0 };
+	t->untold_slots = t->untold_places = (struct queue){ 0 };
 	for (uint32_t i = 0; i < t->used_slots; i++) {
 		t->slots[i].tell = 0;
 		if (t->slots[i].child.name[0])

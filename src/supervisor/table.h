@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/link.h"
+#include "supervisor/stage.h"
 
 /* What the manager has not been told of a slot, in the order in which it will be. */
 #define TELL_CHILD       (1U << 0)
@@ -26,12 +27,16 @@ struct table_slot {
 	uint64_t pidfs_inode;    /* 0: this kernel's pidfds have none */
 	uint64_t start_ticks;    /* of /proc/PID/stat; 0: not known */
 	/* These hold for the running supervisor only. */
-	int32_t pidfd;   /* of an adopted process; else -1 */
-	int32_t exec_fd; /* read end of the exec pipe while it is FORKED; else -1 */
-	uint32_t tell;   /* TELL_* */
+	int32_t pidfd;     /* of an adopted process; else -1 */
+	int32_t exec_fd;   /* read end of the exec pipe while it is FORKED; else -1 */
+	bool exec_watched; /* the loop knows it */
+	bool starting;     /* in the queue */
+	struct stage stage;
+	uint32_t tell; /* TELL_* */
 	int32_t signal_number, signal_error;
 	uint32_t next_untold; /* queue links: slot + 1, 0: none */
 	uint32_t next_by_pid;
+	uint32_t next_starting;
 };
 
 struct table_place {
@@ -72,6 +77,14 @@ void table_unpop_slot(struct table *, uint32_t slot);
 void table_tell_place(struct table *, uint32_t place, uint32_t what);
 int64_t table_pop_place(struct table *);
 void table_unpop_place(struct table *, uint32_t place);
+
+/*
+ * The queue of slots whose child is on its way to exec and not watched yet, in the order of
+ * their forks. A slot is in it once at most. first returns -1 when there is none.
+ */
+void table_push_starting(struct table *, uint32_t slot);
+int64_t table_first_starting(const struct table *);
+void table_pop_starting(struct table *);
 
 /* Everything in use is to be told, and nothing else: for a new manager. */
 void table_tell_all(struct table *);

@@ -398,7 +398,7 @@ def test_too_few_descriptors_start_no_second_copy(foster):
     pids = sorted(s["pid"] for s in f.services().values())
     f.kill_supervisor()
     limited = resource.getrlimit(resource.RLIMIT_NOFILE)
-    f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (115, 115))
+    f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (140, 140))
     f.start()
     assert f.wait_end() == 1 and "cannot be adopted" in f.output()
     f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limited)

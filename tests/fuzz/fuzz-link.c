@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What supervisor and manager read of one another, decoded from any bytes: the SPAWN message
- * (base/link.h) and a manager's note. The first byte chooses. What is taken must lie within the
+ * What supervisor and manager read of one another, decoded from any bytes: packets, the SPAWN
+ * message (base/link.h) and a manager's note. The first byte chooses. What is taken must lie within the
  * input and come out the same when it is encoded and decoded again.
  */
 #include <stdlib.h>
@@ -79,12 +79,30 @@ static void decode_spawn(const uint8_t *data, size_t size)
 		return;
 	check_parts(&r, copy, size);
 	n = link_encode_spawn(&r, encoded, sizeof(encoded));
-	MUST(n > 0 ? (size_t)n <= size : size > sizeof(encoded));
+	MUST(n > 0 ? (size_t)n <= (size + 7) / 8 * 8 : size > sizeof(encoded) - 8);
 	if (n < 0)
 		return;
 	MUST(link_decode_spawn(encoded, n, &again, pointers_again, ELEMENTSOF(pointers_again)) ==
 	     0);
 	check_same(&r, &again);
+}
+
+/* Each message lies within the packet, and behind the one before it. */
+static void walk_packet(const uint8_t *data, size_t size)
+{
+	_cleanup_free_ char *copy = malloc(size ? size : 1);
+	const struct link_header *header;
+	size_t offset = 0, before = 0;
+
+	MUST(copy);
+	if (size > 0)
+		memcpy(copy, data, size);
+	while ((header = link_next(copy, size, &offset))) {
+		check_inside(header, header->size, copy, size);
+		MUST((const char *)header == copy + before && offset == before + header->size);
+		before = offset;
+	}
+	MUST(offset == before && offset <= size);
 }
 
 static void decode_note(const uint8_t *data, size_t size)
@@ -112,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (data[0] & 1)
 		decode_note(data + 1, size - 1);
+	else if (data[0] & 2)
+		walk_packet(data + 1, size - 1);
 	else
 		decode_spawn(data + 1, size - 1);
 	return 0;
@@ -151,6 +171,15 @@ static void sweep_spawn(const char *name)
 	sweep(seed, 1 + n, 100000);
 }
 
+static void sweep_packet(void)
+{
+	uint8_t seed[1 + 64] = { 2 };
+
+	for (uint32_t at = 0, size = 8; at < 64; at += size, size = 24)
+		memcpy(seed + 1 + at, &(struct link_header){ LINK_RUNNING, size }, 8);
+	sweep(seed, sizeof(seed), 100000);
+}
+
 static void sweep_note(void)
 {
 	uint8_t seed[1 + LINK_NOTE_MAX] = { 1 };
@@ -172,6 +201,7 @@ int main(void)
 	longest[sizeof(longest) - 1] = '\0';
 	sweep_spawn("web");
 	sweep_spawn(longest);
+	sweep_packet();
 	sweep_note();
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The SPAWN message: base/link.h. */
+/* Packets and the SPAWN message: base/link.h. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -305,6 +305,51 @@ static void test_steps_have_names(void **state)
 	assert_string_equal(spawn_step_to_string(STEP_DIRECTORY), "chdir");
 }
 
+/* --- packets ---------------------------------------------------------------------------- */
+
+static size_t put_header(size_t offset, uint32_t type, uint32_t size)
+{
+	struct link_header header = { type, size };
+
+	memcpy(message + offset, &header, sizeof(header));
+	return offset + size;
+}
+
+static void test_messages_of_a_packet(void **state)
+{
+	struct spawn_request r = full();
+	size_t offset = 0, size = put_header(0, LINK_RUNNING, sizeof(struct link_header));
+
+	size = put_header(size, LINK_DROP, sizeof(struct link_place));
+	size += link_encode_spawn(&r, message + size, sizeof(message) - size);
+	assert_int_equal(link_next(message, size, &offset)->type, LINK_RUNNING);
+	assert_int_equal(link_next(message, size, &offset)->type, LINK_DROP);
+	assert_int_equal(link_next(message, size, &offset)->type, LINK_SPAWN);
+	assert_int_equal(offset, size);
+	assert_null(link_next(message, size, &offset));
+	assert_int_equal(offset, size);
+}
+
+static void test_what_is_no_message(void **state)
+{
+	static const uint32_t sizes[] = { 0, 4, 7, 12, 40, UINT32_MAX, UINT32_MAX - 7 };
+
+	for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+		size_t offset = put_header(0, LINK_RUNNING, 16);
+
+		put_header(offset, LINK_RUNNING, sizes[i]);
+		assert_null(link_next(message, 48, &offset));
+		assert_int_equal(offset, 16);
+	}
+	for (size_t size = 0; size < 8; size++) {
+		size_t offset = 0;
+
+		put_header(0, LINK_RUNNING, 8);
+		assert_null(link_next(message, size, &offset));
+		assert_int_equal(offset, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +363,8 @@ int main(void)
 		cmocka_unit_test(test_the_largest_request),
 		cmocka_unit_test(test_room_for_pointers),
 		cmocka_unit_test(test_steps_have_names),
+		cmocka_unit_test(test_messages_of_a_packet),
+		cmocka_unit_test(test_what_is_no_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

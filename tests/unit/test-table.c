@@ -291,6 +291,27 @@ static void fill(struct table *t)
 	slot->start_ticks = 12345;
 }
 
+static void test_starting_is_a_queue(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < 3; i++)
+		table_slot(f->table, i);
+	assert_int_equal(table_first_starting(f->table), -1);
+	table_push_starting(f->table, 2);
+	table_push_starting(f->table, 0);
+	table_push_starting(f->table, 2); /* it is in it already */
+	assert_int_equal(table_first_starting(f->table), 2);
+	table_pop_starting(f->table);
+	table_push_starting(f->table, 2);
+	assert_int_equal(table_first_starting(f->table), 0);
+	table_pop_starting(f->table);
+	assert_int_equal(table_first_starting(f->table), 2);
+	/* It is the running supervisor's: the next one has forked nobody. */
+	f->table = table_open(f->dir_fd);
+	assert_int_equal(table_first_starting(f->table), -1);
+}
+
 static void test_slots_survive_reopening(void **state)
 {
 	struct fixture *f = *state;
@@ -347,7 +368,8 @@ static void test_a_strange_table_is_not_believed(void **state)
 	} strange[] = {
 		{ AT_MAGIC, 0 },
 		{ AT_VERSION, 0 },
-		{ AT_VERSION, 2 },
+		{ AT_VERSION, 1 },
+		{ AT_VERSION, 99 },
 		{ AT_SLOT_SIZE, 8 },
 		{ AT_BOOT_ID, 0x30303030 },
 		{ AT_BOOT_ID + 32, 0x7a7a7a7a },
@@ -413,6 +435,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_places_are_told_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tell_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_starting_is_a_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slots_survive_reopening, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_strange_table_is_not_believed, setup,
 						teardown),
