@@ -156,7 +156,8 @@ class Run:
 
     def burst(self):
         """ms from the first of many SIGKILLs until all successors have exec'd."""
-        victims = self.living()[-self.count // 5:]
+        # The oldest: those of the last row have just been restarted, and may have to wait.
+        victims = self.living()[:self.count // 5]
         before = self.started()
         begin = now()
         for pid in victims:

@@ -29,7 +29,7 @@
 #define CHANNEL_EVENT UINT32_MAX
 
 struct stream {
-	int pipe;     /* read end; -1: none */
+	int pipe;     /* read end; 0: none. So those that were never used cost no memory */
 	bool closing; /* write what is there, then forget */
 	struct log_file file;
 };
@@ -45,9 +45,10 @@ static char packet[PACKET] __attribute__((aligned(8)));
 
 static void close_stream(struct stream *s)
 {
-	if (s->pipe < 0)
+	if (!s->pipe)
 		return;
-	s->pipe = fd_close(s->pipe);
+	fd_close(s->pipe);
+	s->pipe = 0;
 	log_file_clear(&s->file);
 	n_open--;
 }
@@ -94,7 +95,7 @@ static void open_stream(const struct logger_message *m, int pipe)
 		return;
 	}
 	s = &streams[m->number];
-	if (s->pipe >= 0) {
+	if (s->pipe) {
 		drain(s);
 		close_stream(s);
 	}
@@ -114,7 +115,7 @@ static void handle(const struct logger_message *m, int fd)
 	switch (m->type) {
 	case LOGGER_OPEN: open_stream(m, TAKE_FD(fd)); break;
 	case LOGGER_CLOSE:
-		if (m->number < LINK_SLOTS && streams[m->number].pipe >= 0) {
+		if (m->number < LINK_SLOTS && streams[m->number].pipe) {
 			drain(&streams[m->number]);
 			close_stream(&streams[m->number]);
 		}
@@ -177,7 +178,7 @@ static void handle_event(const struct epoll_event *event)
 		return;
 	}
 	s = &streams[event->data.u32];
-	if (s->pipe >= 0 && !move(s, 4))
+	if (s->pipe && !move(s, 4))
 		close_stream(s);
 }
 
@@ -195,7 +196,7 @@ static void run(void)
 			handle_event(&events[i]);
 	}
 	for (size_t i = 0; i < LINK_SLOTS; i++) {
-		if (streams[i].pipe >= 0) {
+		if (streams[i].pipe) {
 			drain(&streams[i]);
 			close_stream(&streams[i]);
 		}
@@ -235,8 +236,6 @@ static int init(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	for (size_t i = 0; i < LINK_SLOTS; i++)
-		streams[i].pipe = -1;
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, CHANNEL, &event) < 0)
 		return -errno;

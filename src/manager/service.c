@@ -49,7 +49,6 @@ struct service *service_new(struct manager *m, const struct service_config *conf
 	s->config = config;
 	s->slot = NO_SLOT;
 	machine_init(&s->machine, now_monotonic());
-	evtimer_assign(&s->timer, m->base, on_timer, s);
 	return s;
 }
 
@@ -60,7 +59,8 @@ struct service *service_free(struct service *s)
 	spawn_cancel(s);
 	spawn_done(s);
 	trees_forget(s);
-	evtimer_del(&s->timer);
+	if (s->timer)
+		event_free(s->timer);
 	if (s->watchdog)
 		event_free(s->watchdog);
 	depend_unlink(s);
@@ -100,19 +100,27 @@ void service_send_note(struct service *s, bool exit_seen)
 
 /* --- what the machine wants done -------------------------------------------------------- */
 
+/* At rest a service needs no timer, and most are at rest: it is made when there is a deadline. */
+static void set_timer(struct service *s, uint64_t usec)
+{
+	struct timeval tv = { usec / USEC_PER_SEC, usec % USEC_PER_SEC };
+
+	if (!s->timer)
+		s->timer = evtimer_new(s->manager->base, on_timer, s);
+	if (!s->timer || evtimer_add(s->timer, &tv) < 0)
+		log_error("%s: out of memory: no timer", service_label(s));
+}
+
 static void arm_timer(struct service *s)
 {
-	uint64_t now = now_monotonic(), left;
-	struct timeval tv;
+	uint64_t now = now_monotonic();
 
-	if (s->machine.deadline == USEC_INFINITY) {
-		evtimer_del(&s->timer);
-		return;
+	if (s->machine.deadline != USEC_INFINITY) {
+		set_timer(s, s->machine.deadline > now ? s->machine.deadline - now : 0);
+	} else if (s->timer) {
+		event_free(s->timer);
+		s->timer = NULL;
 	}
-	left = s->machine.deadline > now ? s->machine.deadline - now : 0;
-	tv.tv_sec = left / USEC_PER_SEC;
-	tv.tv_usec = left % USEC_PER_SEC;
-	evtimer_add(&s->timer, &tv);
 }
 
 static void arm_watchdog(struct service *s)
@@ -292,10 +300,8 @@ void service_event(struct service *s, enum machine_event event, struct machine_f
 
 void service_removed(struct service *s)
 {
-	static const struct timeval now = { 0, 0 };
-
 	s->to_be_removed = true;
-	evtimer_add(&s->timer, &now);
+	set_timer(s, 0);
 }
 
 void service_start(struct service *s, enum reason reason)

@@ -43,7 +43,7 @@ struct service {
 	bool queued; /* in depend.c's queue */
 	struct service *next_queued;
 
-	struct event timer;
+	struct event *timer; /* NULL while there is no deadline */
 	bool to_be_removed;
 	struct event *watchdog; /* NULL unless it is used */
 	char *status;           /* sd_notify STATUS; may be NULL */

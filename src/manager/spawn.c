@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +20,16 @@
 #include "manager/sockets.h"
 #include "manager/supervisor-link.h"
 
-#define WINDOW     64 /* starts under way: enough to keep every core busy */
-#define SLOW_START 1  /* seconds; then a start no longer holds a place in the window */
+#define WINDOW     64  /* starts under way: enough to keep every core busy */
+#define SLOW_START 1   /* seconds; then a start no longer holds a place in the window */
+#define MANY       100 /* starts: what they needed in passing is worth giving back */
 
 extern char **environ;
 
 static struct {
 	struct service *first, *last; /* queued, not sent */
 	unsigned under_way;
+	unsigned in_a_row;  /* starts since none was under way */
 	struct event *slow; /* while the window is full */
 	char **environment; /* ours, as services get it */
 	char search[PATH_MAX * 2];
@@ -283,6 +286,7 @@ static void send_now(struct service *s)
 	s->spawn_sent = true;
 	s->counted = true;
 	state.under_way++;
+	state.in_a_row++;
 }
 
 static void pump(struct manager *m)
@@ -345,4 +349,9 @@ void spawn_done(struct service *s)
 	s->counted = false;
 	state.under_way--;
 	pump(s->manager);
+	if (state.under_way > 0)
+		return;
+	if (state.in_a_row >= MANY)
+		malloc_trim(0);
+	state.in_a_row = 0;
 }

@@ -82,14 +82,11 @@ static int adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
 
 int adopt_left_behind(struct supervisor *s)
 {
-	uint32_t n, n_places;
+	uint32_t n;
 	struct table_slot *slots = table_slots(s->table, &n);
-	struct table_place *places = table_places(s->table, &n_places);
 
-	for (uint32_t i = 0; i < n_places; i++) {
-		memset(&places[i], 0, sizeof(places[i]));
-		places[i].fd = -1;
-	}
+	for (int64_t i = -1; (i = table_next_place(s->table, i)) >= 0;)
+		*table_place(s->table, i) = (struct table_place){ .fd = -1 };
 	for (uint32_t i = 0; i < n; i++) {
 		struct table_slot *slot = &slots[i];
 		bool alive =

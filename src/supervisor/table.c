@@ -33,10 +33,11 @@ struct table {
 	char boot_id[40];
 	uint64_t run_id;
 	uint64_t last_instance;
-	uint32_t used_slots, used_places; /* high-water marks */
+	uint32_t used_slots, reserved; /* a high-water mark */
 	/* The running supervisor's. Here and not in .bss: there each fork would have the next
 	 * write copy a page. */
 	struct queue untold_slots, untold_places, starting;
+	uint64_t used_places[LINK_PLACES / 64]; /* a bit each: holes stay holes of the file */
 	struct table_slot slots[LINK_SLOTS];
 	struct table_place places[LINK_PLACES];
 };
@@ -55,8 +56,7 @@ static bool believable(const struct table *t, const char *boot_id)
 {
 	return t->magic == TABLE_MAGIC && t->version == TABLE_VERSION &&
 	       t->size_of_slot == sizeof(struct table_slot) &&
-	       strncmp(t->boot_id, boot_id, sizeof(t->boot_id)) == 0 &&
-	       t->used_slots <= LINK_SLOTS && t->used_places <= LINK_PLACES;
+	       strncmp(t->boot_id, boot_id, sizeof(t->boot_id)) == 0 && t->used_slots <= LINK_SLOTS;
 }
 
 static void make_new(struct table *t, const char *boot_id)
@@ -140,17 +140,26 @@ struct table_slot *table_slot(struct table *t, uint32_t slot)
 
 struct table_place *table_place(struct table *t, uint32_t place)
 {
+	uint64_t bit = UINT64_C(1) << place % 64;
+
 	if (place >= LINK_PLACES)
 		return NULL;
-	for (; t->used_places <= place; t->used_places++)
-		t->places[t->used_places].fd = -1;
+	if (!(t->used_places[place / 64] & bit)) {
+		t->used_places[place / 64] |= bit;
+		t->places[place].fd = -1;
+	}
 	return &t->places[place];
 }
 
-struct table_place *table_places(struct table *t, uint32_t *n)
+int64_t table_next_place(const struct table *t, int64_t after)
 {
-	*n = t->used_places;
-	return t->places;
+	for (uint32_t place = after + 1; place < LINK_PLACES; place = (place / 64 + 1) * 64) {
+		uint64_t bits = t->used_places[place / 64] >> place % 64;
+
+		if (bits)
+			return place + __builtin_ctzll(bits);
+	}
+	return -1;
 }
 
 static void unlink_pid(struct table *t, uint32_t slot, pid_t pid)
@@ -300,7 +309,7 @@ void table_tell_all(struct table *t)
 		if (t->slots[i].child.name[0])
 			table_tell_slot(t, i, TELL_CHILD);
 	}
-	for (uint32_t i = 0; i < t->used_places; i++) {
+	for (int64_t i = -1; (i = table_next_place(t, i)) >= 0;) {
 		t->places[i].tell = 0;
 		if (t->places[i].name[0])
 			table_tell_place(t, i, 1);

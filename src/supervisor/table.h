@@ -40,7 +40,7 @@ struct table_slot {
 };
 
 struct table_place {
-	char name[LINK_NAME_MAX + 8]; /* empty: the place is free */
+	char name[LINK_NAME_MAX + 8]; /* empty: the place is free, and fd is -1 */
 	int32_t fd;
 	uint32_t next_untold;
 	uint32_t tell; /* 1: STORED, 2: the descriptor itself (FETCH) */
@@ -64,7 +64,8 @@ uint64_t table_next_instance(struct table *);
 struct table_slot *table_slots(struct table *, uint32_t *n);
 struct table_slot *table_slot(struct table *, uint32_t slot);    /* NULL: no such slot */
 struct table_place *table_place(struct table *, uint32_t place); /* NULL: no such place */
-struct table_place *table_places(struct table *, uint32_t *n);
+/* The first place after that one which has been used; from -1 on, -1 at the end. */
+int64_t table_next_place(const struct table *, int64_t after);
 
 /* Sets and unsets the slot's pid; table_find finds it. pid 0: no child. */
 void table_set_pid(struct table *, uint32_t slot, pid_t pid);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "base/macro.h"
 #include "supervisor/table.h"
 
 #define FILE_NAME "children"
@@ -69,8 +70,7 @@ static void test_new_table_is_empty(void **state)
 
 	table_slots(f->table, &n);
 	assert_int_equal(n, 0);
-	table_places(f->table, &n);
-	assert_int_equal(n, 0);
+	assert_int_equal(table_next_place(f->table, -1), -1);
 	assert_int_equal(table_pop_slot(f->table), -1);
 	assert_int_equal(table_pop_place(f->table), -1);
 	assert_true(table_run_id(f->table) != 0);
@@ -95,10 +95,24 @@ static void test_first_use(void **state)
 		assert_int_equal(table_slot(f->table, i)->pidfd, -1);
 		assert_int_equal(table_slot(f->table, i)->exec_fd, -1);
 	}
-	table_places(f->table, &n);
-	assert_int_equal(n, LINK_PLACES);
-	for (uint32_t i = 0; i < n; i++)
+	assert_int_equal(table_next_place(f->table, -1), LINK_PLACES - 1);
+	for (uint32_t i = 0; i < LINK_PLACES; i++)
 		assert_int_equal(table_place(f->table, i)->fd, -1);
+}
+
+static void test_used_places(void **state)
+{
+	static const int64_t used[] = { 0, 1, 63, 64, 127, 200, LINK_PLACES - 1 };
+	struct fixture *f = *state;
+	int64_t place = -1;
+
+	for (size_t i = ELEMENTSOF(used); i > 0; i--)
+		table_place(f->table, used[i - 1]);
+	for (size_t i = 0; i < ELEMENTSOF(used); i++) {
+		place = table_next_place(f->table, place);
+		assert_int_equal(place, used[i]);
+	}
+	assert_int_equal(table_next_place(f->table, place), -1);
 }
 
 static void test_instances_are_never_given_twice(void **state)
@@ -357,7 +371,6 @@ enum {
 	AT_BOOT_ID = 16,
 	AT_RUN_ID = 56,
 	AT_USED_SLOTS = 72,
-	AT_USED_PLACES = 76,
 };
 
 static void test_a_strange_table_is_not_believed(void **state)
@@ -375,7 +388,6 @@ static void test_a_strange_table_is_not_believed(void **state)
 		{ AT_BOOT_ID + 32, 0x7a7a7a7a },
 		{ AT_USED_SLOTS, LINK_SLOTS + 1 },
 		{ AT_USED_SLOTS, UINT32_MAX },
-		{ AT_USED_PLACES, LINK_PLACES + 1 },
 	};
 	struct fixture *f = *state;
 
@@ -423,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_new_table_is_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_first_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_used_places, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_instances_are_never_given_twice, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_pids_that_collide, setup, teardown),
