@@ -51,9 +51,10 @@ struct spawn_head {
 	int32_t death_signal;
 	uint32_t uid, gid, umask;
 	int32_t nice;
-	uint32_t stdio[3];
-	uint32_t n_limits, n_groups, n_fds, n_args, n_env, note_size;
+	uint32_t stdio[3], cgroup_place;
+	uint32_t n_limits, n_groups, n_fds, n_args, n_env, note_size, reserved;
 };
+static_assert(sizeof(struct spawn_head) % 8 == 0, "the arrays behind it are aligned");
 
 /* Where the next part goes or comes from. */
 struct cursor {
@@ -97,6 +98,7 @@ ssize_t link_encode_spawn(const struct spawn_request *r, void *buf, size_t size)
 		.gid = r->gid,
 		.umask = r->umask,
 		.nice = r->nice,
+		.cgroup_place = r->cgroup_place,
 		.n_limits = r->n_limits,
 		.n_groups = r->n_groups,
 		.n_fds = r->n_fds,
@@ -113,7 +115,8 @@ ssize_t link_encode_spawn(const struct spawn_request *r, void *buf, size_t size)
 	       put(&c, r->limits, r->n_limits * sizeof(*r->limits)) &&
 	       put(&c, r->groups, r->n_groups * sizeof(*r->groups)) &&
 	       put(&c, r->fds, r->n_fds * sizeof(*r->fds)) && put(&c, r->note, r->note_size) &&
-	       put_string(&c, r->name) && put_string(&c, r->directory) && put_string(&c, r->search);
+	       put_string(&c, r->name) && put_string(&c, r->directory) &&
+	       put_string(&c, r->search) && put_string(&c, r->cgroup ? r->cgroup : "");
 	for (char **s = r->argv; fits && *s; s++)
 		fits = put_string(&c, *s);
 	for (char **s = r->envp; fits && *s; s++)
@@ -171,6 +174,7 @@ static void decode_head(const struct spawn_head *head, struct spawn_request *ret
 		.umask = head->umask,
 		.has_nice = head->flags & SPAWN_NICE,
 		.nice = head->nice,
+		.cgroup_place = head->cgroup_place,
 		.n_limits = head->n_limits,
 		.n_fds = head->n_fds,
 		.note_size = head->note_size,
@@ -192,7 +196,7 @@ int link_decode_spawn(const void *buf, size_t size, struct spawn_request *ret, c
 	struct cursor c = { (char *)buf, (char *)buf + size };
 	const struct spawn_head *head = take(&c, sizeof(*head));
 
-	if (!head || head->header.type != LINK_SPAWN || head->slot >= LINK_SLOTS)
+	if (!head || head->header.type != LINK_SPAWN || head->slot >= LINK_SLOTS || size % 8 != 0)
 		return -EINVAL;
 	if (head->n_limits > LINK_LIMITS_MAX || head->n_groups > LINK_GROUPS_MAX ||
 	    head->n_fds > LINK_FDS_MAX || head->n_args < 1 || head->n_args > LINK_ARGS_MAX ||
@@ -209,9 +213,10 @@ int link_decode_spawn(const void *buf, size_t size, struct spawn_request *ret, c
 	ret->name = take_string(&c);
 	ret->directory = ret->name ? take_string(&c) : NULL;
 	ret->search = ret->directory ? take_string(&c) : NULL;
+	ret->cgroup = ret->search ? take_string(&c) : NULL;
 	ret->argv = pointers;
 	ret->envp = pointers + head->n_args + 1;
-	if (!ret->search || strlen(ret->name) >= LINK_NAME_MAX ||
+	if (!ret->cgroup || strlen(ret->name) >= LINK_NAME_MAX ||
 	    !take_strings(&c, ret->argv, head->n_args) || !take_strings(&c, ret->envp, head->n_env))
 		return -EINVAL;
 	return 0;

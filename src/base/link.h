@@ -118,6 +118,7 @@ enum child_state {
 #define CHILD_ADOPTED        (1U << 1) /* of an earlier supervisor: not our child by fork */
 #define CHILD_STATUS_UNKNOWN (1U << 2) /* it ended, and nobody can tell how */
 #define CHILD_LEFT_OVER      (1U << 3) /* a daemon of an earlier supervisor: its tree must be swept */
+#define CHILD_IN_CGROUP      (1U << 4) /* it was born into its cgroup, and so is all of its tree */
 
 struct link_child {
 	struct link_header header;
@@ -215,7 +216,9 @@ struct spawn_request {
 	const char *name;
 	const char *directory; /* empty: / */
 	const char *search;    /* as PATH, for a command without a slash */
-	char **argv;           /* NULL-terminated */
+	const char *cgroup;    /* a directory below that of cgroup_place; empty: none */
+	uint32_t cgroup_place;
+	char **argv; /* NULL-terminated */
 	char **envp; /* NULL-terminated; the supervisor adds FOSTER_INSTANCE, LISTEN_PID */
 	const uint8_t *note;
 	size_t note_size;

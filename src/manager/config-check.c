@@ -256,6 +256,17 @@ static void check_addresses(struct check *c)
 	}
 }
 
+static void check_cgroup(struct loader *l)
+{
+	const char *cgroup = l->config->cgroup;
+	int i = option_find(&top_options, "cgroup");
+
+	if (cgroup && cgroup[0] != '/' && strcmp(cgroup, "auto") != 0 && strcmp(cgroup, "no") != 0)
+		loader_complain(l, &l->top_places[i], &top_options, "cgroup",
+				"cgroup cannot be \"%.64s\"; it takes %s", cgroup,
+				top_options.options[i].allowed);
+}
+
 void config_check(struct loader *l)
 {
 	struct check c = { .l = l };
@@ -269,4 +280,5 @@ void config_check(struct loader *l)
 	}
 	check_cycles(&c);
 	check_addresses(&c);
+	check_cgroup(l);
 }

@@ -36,7 +36,7 @@ struct socket_draft {
 };
 
 struct top_draft {
-	char *log_directory, *control_group, *control_read_group;
+	char *log_directory, *control_group, *control_read_group, *cgroup;
 	char **include; /* of the file that is read */
 };
 

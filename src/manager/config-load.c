@@ -232,6 +232,7 @@ struct config *config_load(const char *path, struct config_source *source,
 		l.config->log_directory = TAKE_PTR(l.top.log_directory);
 		l.config->control_group = TAKE_PTR(l.top.control_group);
 		l.config->control_read_group = TAKE_PTR(l.top.control_read_group);
+		l.config->cgroup = TAKE_PTR(l.top.cgroup);
 		config_resolve(&l);
 		config_check(&l);
 	}

@@ -19,6 +19,12 @@ static const char *const restart_names[] = {
 };
 ENUM_TABLE(restart_policy, enum restart_policy, restart_names)
 
+static const char *const kill_mode_names[] = {
+	[KILL_MODE_TREE] = "tree",
+	[KILL_MODE_PROCESS] = "process",
+};
+ENUM_TABLE(kill_mode, enum kill_mode, kill_mode_names)
+
 static const char *const ready_names[] = {
 	[READY_EXEC] = "exec",
 	[READY_NOTIFY] = "notify",
@@ -89,6 +95,7 @@ struct config *config_free(struct config *c)
 	free(c->log_directory);
 	free(c->control_group);
 	free(c->control_read_group);
+	free(c->cgroup);
 	free(c);
 	return NULL;
 }
@@ -239,6 +246,8 @@ void config_print(const struct config *config, FILE *f)
 		fprintf(f, "log-directory = \"%s\"\n", config->log_directory);
 	if (config->control_group)
 		fprintf(f, "control-group = \"%s\"\n", config->control_group);
+	if (config->cgroup)
+		fprintf(f, "cgroup = \"%s\"\n", config->cgroup);
 	if (config->control_read_group)
 		fprintf(f, "control-read-group = \"%s\"\n", config->control_read_group);
 	for (size_t i = 0; i < config->n_sockets; i++)

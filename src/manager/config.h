@@ -41,6 +41,13 @@ enum ready_type {
 const char *ready_type_to_string(enum ready_type);
 int ready_type_from_string(const char *);
 
+enum kill_mode {
+	KILL_MODE_TREE,
+	KILL_MODE_PROCESS,
+};
+const char *kill_mode_to_string(enum kill_mode);
+int kill_mode_from_string(const char *);
+
 enum log_type {
 	LOG_TYPE_FILE,
 	LOG_TYPE_INHERIT,
@@ -109,6 +116,7 @@ struct service_config {
 	int stop_signal;
 	uint64_t stop_timeout; /* us; USEC_INFINITY: wait for ever */
 
+	enum kill_mode kill_mode;
 	enum ready_type ready;
 	uint64_t start_timeout; /* us */
 	uint64_t watchdog;      /* us; 0: off */
@@ -127,6 +135,7 @@ struct config {
 	gid_t control_gid;
 	char *control_read_group; /* whose members may only ask; NULL: none */
 	gid_t control_read_gid;
+	char *cgroup; /* "auto", "no", or an absolute path; NULL: as auto */
 
 	struct service_config **services; /* in the order of the file; instances expanded */
 	size_t n_services;

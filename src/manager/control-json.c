@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "manager/cgroup.h"
 #include "manager/logs.h"
 #include "manager/service.h"
 
@@ -98,7 +99,7 @@ static json_t *text_or_null(const char *text)
 
 static void add_details(json_t *object, const struct service *s)
 {
-	char path[4096], *log = logs_path(s, path, sizeof(path));
+	char path[4096], group[4096], *log = logs_path(s, path, sizeof(path));
 	const struct service_config *c = s->config;
 
 	json_object_set_new(object, "requires", strings(c->requires));
@@ -110,6 +111,7 @@ static void add_details(json_t *object, const struct service *s)
 	json_object_set_new(object, "orphaned", json_boolean(s->orphaned));
 	json_object_set_new(object, "cpu_us", json_integer(s->user_usec + s->system_usec));
 	json_object_set_new(object, "max_rss", json_integer(s->max_rss));
+	json_object_set_new(object, "cgroup", text_or_null(cgroup_path(s, group, sizeof(group))));
 	json_object_set_new(object, "log_file", text_or_null(log));
 	json_object_set_new(object, "log", log ? tail(log) : json_array());
 }

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/cgroup.h"
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
@@ -292,7 +293,8 @@ static int init(struct manager *m)
 		return error;
 	if ((error = make_log_directory(m)) < 0 || (error = events_init(m)) < 0 ||
 	    (error = shutdown_init(m)) < 0 || (error = trees_init(m)) < 0 ||
-	    (error = spawn_init(m)) < 0 || (error = sockets_init(m)) < 0)
+	    (error = cgroups_init(m)) < 0 || (error = spawn_init(m)) < 0 ||
+	    (error = sockets_init(m)) < 0)
 		return error;
 	error = take_over(m);
 	if (error < 0)
@@ -325,6 +327,7 @@ static void close_all(struct manager *m)
 		service_free(m->services[i]);
 	free(m->services);
 	logs_shutdown(m);
+	cgroups_shutdown(m);
 	trees_shutdown(m);
 	shutdown_free(m);
 	events_shutdown(m);

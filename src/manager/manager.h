@@ -14,6 +14,7 @@
  *	spawn.c	       from configuration to the message that starts a child; the queue of starts
  *	supervisor-link.c  this end of the link
  *	tree.c	       the processes of a service beyond its main one
+ *	cgroup.c       the same as the kernel knows them; cgroup-path.c: where
  *	proc.c	       /proc
  *	packet-queue.c packets to a socket that may be full
  *	notify-socket.c	   sd_notify's receiving side
@@ -45,6 +46,7 @@ struct sockets;
 struct events;
 struct shutdown;
 struct trees;
+struct cgroups;
 
 /* Places in the supervisor's store: a service's log pipe has the number of its slot. */
 enum {
@@ -53,6 +55,7 @@ enum {
 	PLACE_CONFIG,
 	PLACE_LOGGER,         /* the logger's standard input */
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
+	PLACE_CGROUP,         /* the directory of the services' cgroups */
 	PLACE_SOCKETS = LINK_SLOTS + 16,
 };
 
@@ -91,6 +94,7 @@ struct manager {
 	struct events *events;
 	struct shutdown *shutdown;
 	struct trees *trees;
+	struct cgroups *cgroups;
 
 	pid_t supervisor_pid;
 	uint64_t run_id;

@@ -31,6 +31,11 @@ static const char *ready_text(int value)
 	return ready_type_to_string(value);
 }
 
+static const char *kill_mode_text(int value)
+{
+	return kill_mode_to_string(value);
+}
+
 static const char *log_text(int value)
 {
 	return log_type_to_string(value);
@@ -110,6 +115,9 @@ static const struct option service_table[] = {
 	  .help = "What asks it to end" },
 	{ "stop-timeout",      OPTION_DURATION, EVERY, FIELD(stop_timeout),      .allowed = OR_INFINITY, .fallback = "10s",
 	  .help = "After so long what is left of its tree gets SIGKILL" },
+	{ "kill-mode",         OPTION_ENUM,     EVERY, FIELD(kill_mode),         .allowed = "tree or process", .fallback = "tree",
+	  .help = "What a stop ends: all that descends from it, or its main process alone",
+	  .from_string = kill_mode_from_string, .to_string = kill_mode_text },
 	{ "ready",             OPTION_ENUM,     START, FIELD(ready),             .allowed = "exec or notify", .fallback = "exec",
 	  .help = "When it is ready: once its program runs, or when it says so itself (READY=1 of sd_notify(3))",
 	  .from_string = ready_type_from_string, .to_string = ready_text },
@@ -150,6 +158,8 @@ static const struct option top_table[] = {
 	  .help = "Whose members may ask and command through fosterctl(1)" },
 	{ "control-read-group", OPTION_TEXT, 0, FIELD(control_read_group), .allowed = "the name or number of a group",
 	  .help = "Whose members may only ask" },
+	{ "cgroup",             OPTION_TEXT, 0, FIELD(cgroup),             .allowed = "auto, no, or an absolute path below the mount of cgroup v2",
+	  .help = "Where the services' cgroups are made: below fosterd's own where that may be written to, nowhere, or below that one; read when fosterd starts" },
 	{ "include",            OPTION_LIST, OPTION_BARE_LIST, FIELD(include), .allowed = "a path or pattern, or a list of them in braces: \"conf.d/*.conf\"",
 	  .help = "Further files, relative to the one that names them" },
 };

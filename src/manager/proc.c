@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -109,6 +111,18 @@ int proc_children(pid_t pid, struct pid_list *l)
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	return each_number(path, add_children, &c);
+}
+
+int proc_pidfd(pid_t pid)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int proc_pidfd_signal(int pidfd, int signo)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0 ? -errno : 0;
 }
 
 static int add_pid(pid_t pid, void *arg)

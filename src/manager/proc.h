@@ -37,6 +37,10 @@ int proc_stat(pid_t, struct proc_stat *ret);
  */
 int proc_children(pid_t, struct pid_list *);
 
+/* pidfd_open(2) and pidfd_send_signal(2): the fd (CLOEXEC) or 0, else -errno. */
+int proc_pidfd(pid_t);
+int proc_pidfd_signal(int pidfd, int signo);
+
 /* Adds every process there is. 0 or -errno. */
 int proc_all(struct pid_list *);
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/cgroup.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/service.h"
@@ -95,6 +96,8 @@ static void take_process(struct service *s, const struct link_child *child)
 	s->tree_pid = child->pid;
 	s->adopted = child->flags & CHILD_ADOPTED;
 	s->daemon = child->flags & CHILD_DAEMON;
+	s->cgroup_spent = true; /* nobody knows */
+	s->in_cgroup = (child->flags & CHILD_IN_CGROUP) && cgroups_path(s->manager);
 	if (!is_alive(child))
 		return;
 	s->pid = child->pid;
@@ -157,10 +160,13 @@ static void end_left_over(struct manager *m)
 	size_t n = 0;
 
 	for (size_t i = 0; marks && i < n_children; i++) {
-		if (children[i].flags & CHILD_LEFT_OVER)
-			/* By the mark alone: the old pid, and so the session's number, may
-			 * have gone to somebody else since. */
-			marks[n++] = (struct tree_mark){ .instance = children[i].instance };
+		if (!(children[i].flags & CHILD_LEFT_OVER))
+			continue;
+		if ((children[i].flags & CHILD_IN_CGROUP) && cgroup_kill(m, children[i].name) == 0)
+			continue;
+		/* By the mark alone: the old pid, and so the session's number, may have gone to
+		 * somebody else since. */
+		marks[n++] = (struct tree_mark){ .instance = children[i].instance };
 	}
 	if (n > 0)
 		trees_end_marked(m, marks, n);

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/cgroup.h"
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
@@ -59,6 +60,7 @@ struct service *service_free(struct service *s)
 	spawn_cancel(s);
 	spawn_done(s);
 	trees_forget(s);
+	cgroup_remove(s);
 	if (s->timer)
 		event_free(s->timer);
 	if (s->watchdog)
@@ -161,16 +163,22 @@ static void spawn(struct service *s)
 	spawn_request_start(s);
 }
 
-/* The signal to the whole tree; a process that is only being forked gets it when it is there. */
+/*
+ * The signal to the whole tree, or as kill-mode says; a process that is only being forked gets
+ * it when it is there.
+ */
 static void signal_tree(struct service *s, int signo)
 {
+	bool whole = s->config->kill_mode == KILL_MODE_TREE;
+
 	if (s->spawn_sent && s->pid == 0) {
 		s->signal_at_spawn = signo;
 		return;
 	}
 	if (s->pid > 0)
-		supervisor_link_signal(s->manager, s->slot, s->instance, signo, true);
-	trees_signal(s, signo);
+		supervisor_link_signal(s->manager, s->slot, s->instance, signo, whole);
+	if (whole)
+		trees_signal(s, signo);
 }
 
 /* True when it turned out at once that nothing is left of the tree. */
@@ -178,7 +186,7 @@ static bool carry_out(struct service *s, unsigned actions)
 {
 	bool empty = false;
 
-	if (actions & ACTION_SWEEP)
+	if ((actions & ACTION_SWEEP) && s->config->kill_mode == KILL_MODE_TREE)
 		trees_sweep(s);
 	if (actions & ACTION_SPAWN)
 		spawn(s);
@@ -189,7 +197,7 @@ static bool carry_out(struct service *s, unsigned actions)
 			signal_tree(s, actions & ACTION_KILL ? SIGKILL : s->config->stop_signal);
 	}
 	if (actions & ACTION_WATCH_TREE)
-		empty = trees_watch(s);
+		empty = s->config->kill_mode == KILL_MODE_PROCESS || trees_watch(s);
 	if (actions & ACTION_TIMER)
 		arm_timer(s);
 	return empty;
@@ -344,6 +352,7 @@ void service_spawned(struct service *s, const struct link_child *child)
 	manager_index_pid(s->manager, s, s->pid, child->pid);
 	s->pid = s->tree_pid = child->pid;
 	s->instance = child->instance;
+	s->in_cgroup = child->flags & CHILD_IN_CGROUP;
 	s->machine.started = child->started;
 	if (signo)
 		signal_tree(s, signo);
@@ -352,6 +361,7 @@ void service_spawned(struct service *s, const struct link_child *child)
 void service_started(struct service *s, const struct link_child *child)
 {
 	spawn_done(s);
+	s->in_cgroup = child->flags & CHILD_IN_CGROUP;
 	if (child->step != STEP_NONE)
 		service_event(s, EVENT_STEP_FAILED,
 			      (struct machine_facts){ .step = child->step, .error = child->error });
@@ -364,7 +374,7 @@ void service_exited(struct service *s, const struct link_child *child)
 	struct machine_facts f = {
 		.status = child->status,
 		.status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
-		.tree_empty = trees_group_is_empty(s->pid),
+		.tree_empty = s->config->kill_mode == KILL_MODE_PROCESS || trees_seem_empty(s),
 	};
 
 	spawn_done(s);

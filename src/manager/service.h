@@ -31,6 +31,10 @@ struct service {
 	bool let_end; /* wanted down, but without a signal: its end is its own */
 	bool daemon;  /* as its running process was started; see service_is_daemon() */
 	bool adopted; /* its process is of an earlier supervisor */
+	/* It was killed as a whole once. Linux (6.18) then kills who is born into it by clone3(2),
+	 * for ever: it is made anew for the next start. */
+	bool cgroup_spent;
+	bool in_cgroup; /* its process was born into its cgroup, and so is all of its tree */
 
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/units.h"
+#include "manager/cgroup.h"
 #include "manager/control.h"
 #include "manager/logs.h"
 #include "manager/proc.h"
@@ -29,6 +30,7 @@
 
 #define PROGRESS_EVERY 1 /* seconds */
 #define GENTLE_END     (70 * USEC_PER_MSEC)
+#define LAST_LOOKS     50 /* a millisecond apart */
 
 #define EXIT_NOT_FOUND   127 /* the joined command could not be run, as a shell says it */
 #define EXIT_NOT_STARTED 126
@@ -265,6 +267,7 @@ static void finish(struct manager *m)
 		sd->how.code = exit_code_of_interrupted(m);
 	if (!keep)
 		sockets_remove_files(m);
+	cgroups_remove(m);
 	supervisor_link_exit(m, sd->how.code, keep);
 	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
 	/* Those who follow are told, and have a moment to hear it. */
@@ -386,9 +389,12 @@ static size_t collect_marks(const struct manager *m, bool gentle, struct tree_ma
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
-		if (service_is_daemon(s) && s->instance &&
-		    gentle == (s->config->death_signal != SIGKILL))
-			marks[n++] = (struct tree_mark){ s->instance, s->pid };
+		if (!service_is_daemon(s) || !s->instance ||
+		    gentle != (s->config->death_signal != SIGKILL))
+			continue;
+		if (!gentle && s->in_cgroup && cgroup_kill(m, s->config->name) == 0)
+			continue;
+		marks[n++] = (struct tree_mark){ s->instance, s->pid };
 	}
 	return n;
 }
@@ -402,6 +408,16 @@ static bool any_main_lives(const struct tree_mark *marks, size_t n)
 			return true;
 	}
 	return false;
+}
+
+static size_t n_that_stay(const struct manager *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_services; i++)
+		n += m->services[i]->in_cgroup && m->services[i]->pid > 0 &&
+		     !service_is_daemon(m->services[i]);
+	return n;
 }
 
 /*
@@ -425,5 +441,8 @@ void shutdown_without_supervisor(struct manager *m)
 		poll(NULL, 0, 1);
 	if (n > 0)
 		trees_end_marked(m, marks, n);
+	/* Those that were killed take a moment to be gone. */
+	for (int i = 0; i < LAST_LOOKS && cgroups_remove(m) > n_that_stay(m); i++)
+		poll(NULL, 0, 1);
 	_exit(EXIT_FAILURE);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "base/units.h"
+#include "manager/cgroup.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/service.h"
@@ -214,6 +215,7 @@ static int send_start(struct service *s)
 	struct spawn_limit limits[LINK_LIMITS_MAX];
 	uint32_t fds[LINK_FDS_MAX], out = logs_place(s);
 	uint8_t note[LINK_NOTE_MAX];
+	char cgroup[CGROUP_NAME_MAX];
 	char search[PATH_MAX * 2];
 	struct spawn_request r = {
 		.slot = s->slot,
@@ -236,6 +238,8 @@ static int send_start(struct service *s)
 		.n_fds = sockets_places(s->manager, c, fds, LINK_FDS_MAX),
 		.directory = c->directory ? c->directory : "",
 		.search = search_path(s, search, sizeof(search)),
+		.cgroup = logs_is_logger(s) ? "" : cgroup_prepare(s, cgroup),
+		.cgroup_place = PLACE_CGROUP,
 		.argv = c->command,
 		.envp = make_environment(s, &environment),
 		.note = note,

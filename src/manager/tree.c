@@ -7,12 +7,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/cgroup.h"
 #include "manager/proc.h"
 #include "manager/service.h"
 
@@ -52,16 +52,11 @@ static pid_t own_pid(void)
 	return pid;
 }
 
-static int pidfd_open(pid_t pid)
+bool trees_seem_empty(struct service *s)
 {
-	int fd = syscall(SYS_pidfd_open, pid, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
-bool trees_group_is_empty(pid_t leader)
-{
-	return leader <= 0 || (kill(-leader, 0) < 0 && errno == ESRCH);
+	if (s->in_cgroup)
+		return cgroup_is_empty(s);
+	return s->pid <= 0 || (kill(-s->pid, 0) < 0 && errno == ESRCH);
 }
 
 /* --- who belongs to a tree -------------------------------------------------------------- */
@@ -134,7 +129,7 @@ static void collect(const struct service *s, struct pid_list *l)
  */
 static int open_member(pid_t pid)
 {
-	_cleanup_close_ int fd = pidfd_open(pid);
+	_cleanup_close_ int fd = proc_pidfd(pid);
 	struct proc_stat st;
 
 	if (fd < 0 || proc_stat(pid, &st) < 0 || st.state == 'Z' || st.state == 'X')
@@ -144,21 +139,32 @@ static int open_member(pid_t pid)
 
 /* --- signals ---------------------------------------------------------------------------- */
 
+static int signal_cgroup(struct service *s, int signo)
+{
+	if (signo == SIGKILL)
+		return cgroup_kill(s->manager, s->config->name);
+	return cgroup_signal(s, signo, s->pid);
+}
+
 void trees_signal(struct service *s, int signo)
 {
 	_cleanup_pids_ struct pid_list members = { 0 };
 
+	if (s->in_cgroup && signal_cgroup(s, signo) == 0)
+		return;
 	collect(s, &members);
 	for (size_t i = 0; i < members.n; i++) {
 		_cleanup_close_ int fd = open_member(members.pids[i]);
 		struct proc_stat st;
+		int error;
 
 		/* The group of the main process has been signalled as a whole. */
 		if (fd < 0 ||
 		    (s->pid > 0 && proc_stat(members.pids[i], &st) == 0 && st.pgrp == s->pid))
 			continue;
-		if (syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 && errno != ESRCH)
-			log_warning_errno(-errno, "%s: process %d of its tree: signal %d",
+		error = proc_pidfd_signal(fd, signo);
+		if (error < 0 && error != -ESRCH)
+			log_warning_errno(error, "%s: process %d of its tree: signal %d",
 					  service_label(s), members.pids[i], signo);
 	}
 }
@@ -239,6 +245,8 @@ bool trees_watch(struct service *s)
 	struct trees *t = s->manager->trees;
 	struct watch *w;
 
+	if (s->in_cgroup)
+		return cgroup_watch(s);
 	trees_forget(s);
 	w = calloc(1, sizeof(*w));
 	if (!w) {
@@ -259,6 +267,7 @@ void trees_forget(struct service *s)
 {
 	struct trees *t = s->manager->trees;
 
+	cgroup_unwatch(s);
 	for (struct watch *w = t ? t->watches : NULL, *next; w; w = next) {
 		next = w->next;
 		if (w->service == s)
@@ -302,7 +311,7 @@ static size_t kill_all(const struct pid_list *l)
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_close_ int fd = open_member(l->pids[i]);
 
-		if (fd >= 0 && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0)
+		if (fd >= 0 && proc_pidfd_signal(fd, SIGKILL) == 0)
 			killed++;
 	}
 	return killed;
@@ -352,7 +361,7 @@ void trees_sweep(struct service *s)
 	struct trees *t = s->manager->trees;
 	struct tree_mark *bigger;
 
-	if (s->tree_pid <= 0)
+	if (s->tree_pid <= 0 || s->in_cgroup) /* it was seen to be empty, and all were in it */
 		return;
 	bigger = realloc(t->sweeps, (t->n_sweeps + 1) * sizeof(*bigger));
 	if (!bigger)

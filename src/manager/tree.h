@@ -18,8 +18,11 @@ struct service;
 int trees_init(struct manager *); /* 0 or -ENOMEM */
 void trees_shutdown(struct manager *);
 
-/* A hint that costs one system call: false when somebody is in the process group. */
-bool trees_group_is_empty(pid_t leader);
+/*
+ * At the end of the main process, cheaply: false when somebody is left in the service's cgroup,
+ * or, where it has none, in the process group; outside of that somebody may be left then.
+ */
+bool trees_seem_empty(struct service *);
 
 /* The signal to all of the tree that the main process's group does not have. */
 void trees_signal(struct service *, int signo);

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "supervisor/stage.h"
 #include "supervisor/table.h"
 
@@ -209,15 +210,27 @@ NORETURN static void fail(const struct child_plan *plan, enum spawn_step step, i
 	_exit(127);
 }
 
+static int enter_cgroup(const struct child_plan *plan)
+{
+	int fd = openat(plan->cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	int error = fd < 0 || write(fd, "0", 1) < 0 ? -errno : 0;
+
+	fd_close(fd);
+	return error;
+}
+
 /* First of all: until then each descriptor that we touched would be the supervisor's. */
-static void leave_stage(const struct child_plan *plan)
+static void leave_supervisor(const struct child_plan *plan)
 {
 	int error = plan->staged ? stage_leave() : 0;
 
 	if (error < 0)
 		fail(plan, STEP_DESCRIPTORS, error);
-	if (plan->staged)
-		report(plan, STEP_NONE, 0);
+	/* Early, lest a child of it is born elsewhere; and as who we are still. */
+	if (plan->cgroup >= 0)
+		error = enter_cgroup(plan);
+	if (plan->staged || error < 0)
+		report(plan, STEP_NONE, error);
 }
 
 static int execute(const struct spawn_request *r, const struct child_plan *plan)
@@ -234,7 +247,7 @@ NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
 	enum spawn_step step = STEP_SESSION;
 	int error = 0;
 
-	leave_stage(plan);
+	leave_supervisor(plan);
 	if (r->n_fds > 0)
 		add_own_pid(plan);
 

@@ -11,7 +11,7 @@
 
 /*
  * What the child tells the supervisor through the exec pipe: that it has left the supervisor's
- * table of descriptors (STEP_NONE), or that a step failed.
+ * table of descriptors (STEP_NONE), with the errno of entering its cgroup, or that a step failed.
  */
 struct child_report {
 	int32_t step; /* enum spawn_step */
@@ -27,6 +27,7 @@ struct child_report {
 struct child_plan {
 	int stdio[3], fds[LINK_FDS_MAX];
 	int exec_pipe;  /* write end */
+	int cgroup;     /* directory of the one that the child is to enter by itself; else -1 */
 	bool staged;    /* all of these are below FD_BASE, and the table of descriptors is shared */
 	bool search;    /* the command stands in a directory of the request's search */
 	char **env_end; /* where the request's environment ends */

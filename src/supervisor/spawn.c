@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -116,8 +116,11 @@ void spawn_read_exec_pipe(struct supervisor *s, uint32_t index)
 	if (slot->exec_fd < 0)
 		return;
 	while ((n = read(slot->exec_fd, &report, sizeof(report))) == sizeof(report) &&
-	       report.step == STEP_NONE)
+	       report.step == STEP_NONE) {
 		stage_clear(&slot->stage);
+		if (report.error)
+			slot->child.flags &= ~CHILD_IN_CGROUP;
+	}
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n == sizeof(report)) {
@@ -195,14 +198,64 @@ static pid_t fork_into(int32_t *pid, unsigned long flags)
 	return syscall(SYS_clone, flags | CLONE_PARENT_SETTID | SIGCHLD, NULL, pid, NULL, NULL);
 }
 
+/* The same into a cgroup, by clone3(2): cheaper than moving there, and nothing can slip out. */
+static pid_t fork_into_cgroup(int32_t *pid, unsigned long flags, int cgroup)
+{
+	struct clone_args args = {
+		.flags = flags | CLONE_PARENT_SETTID | CLONE_INTO_CGROUP,
+		.parent_tid = (uintptr_t)pid,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup,
+	};
+
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/*
+ * The cgroup that the fork could not make the child's own, the child may enter by itself: no
+ * clone3 or not this of it (an old kernel, a filter), or a cgroup that nobody is born into. What
+ * speaks of resources is final: EAGAIN also means that the cgroup has as many as it may.
+ */
+static bool may_enter_later(int error)
+{
+	return error != EAGAIN && error != ENOMEM;
+}
+
+/* The cgroup of a start; -1: none, or it is gone, and the child runs without. */
+static int open_cgroup(struct supervisor *s, const struct spawn_request *r)
+{
+	struct table_place *place = *r->cgroup ? table_place(s->table, r->cgroup_place) : NULL;
+
+	if (!place || place->fd < 0)
+		return -1;
+	return openat(place->fd, r->cgroup, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static pid_t fork_in_plain_way(struct table_slot *slot, const struct spawn_request *r,
+			       struct child_plan *plan, unsigned long flags, int cgroup)
+{
+	plan->cgroup = plan->staged && cgroup >= 0 ? stage_copy(&slot->stage, cgroup, 3 + r->n_fds)
+						   : cgroup;
+	if (plan->cgroup < 0)
+		slot->child.flags &= ~CHILD_IN_CGROUP;
+	return fork_into(&slot->child.pid, flags);
+}
+
 /* The child's pid, or -errno. The exec pipe's write end is no longer ours to close. */
 static pid_t fork_child(struct supervisor *s, struct table_slot *slot,
 			const struct spawn_request *r, struct child_plan *plan)
 {
-	pid_t pid;
+	_cleanup_close_ int cgroup = open_cgroup(s, r);
+	unsigned long flags;
+	pid_t pid = -1;
 
 	plan->staged = s->may_stage && stage_plan(&slot->stage, r, plan);
-	pid = fork_into(&slot->child.pid, plan->staged ? CLONE_FILES : 0);
+	flags = plan->staged ? CLONE_FILES : 0;
+	slot->child.flags |= cgroup >= 0 ? CHILD_IN_CGROUP : 0;
+	if (cgroup >= 0)
+		pid = fork_into_cgroup(&slot->child.pid, flags, cgroup);
+	if (pid < 0 && (cgroup < 0 || may_enter_later(errno)))
+		pid = fork_in_plain_way(slot, r, plan, flags, cgroup);
 	if (pid == 0)
 		child_run(s, r, plan);
 	if (pid < 0)
@@ -235,6 +288,7 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 	}
 	child_prepare(s, r, slot->child.instance, &plan);
 	plan.exec_pipe = pipe[1];
+	plan.cgroup = -1;
 	slot->pidfs_inode = slot->start_ticks = 0;
 	slot->child.state = CHILD_FORKED;
 	pid = fork_child(s, slot, r, &plan);

@@ -21,7 +21,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from foster import Foster  # noqa: E402
+from foster import Foster, cgroup_of_ours  # noqa: E402
 
 PR_SET_CHILD_SUBREAPER = 36
 SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "UndefinedBehavior")
@@ -72,6 +72,11 @@ def reap_orphans():
             return []
 
 
+def cgroups():
+    """The directories of cgroups that supervisors have made beside the tests."""
+    return set(cgroup_of_ours().glob("foster-*[0-9a-f]")) if cgroup_of_ours() else set()
+
+
 def open_descriptors():
     return {fd: os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
             if os.path.islink(f"/proc/self/fd/{fd}")}
@@ -84,6 +89,7 @@ def nothing_is_left(request, monkeypatch):
     for name in ("FOSTER_RUN_DIRECTORY", "NOTIFY_SOCKET", "FOSTER_INSTANCE"):
         monkeypatch.delenv(name, raising=False)
     before = set(open_descriptors().values())
+    cgroups_before = cgroups()
     yield
     deadline = time.monotonic() + 5
     while True:
@@ -99,6 +105,12 @@ def nothing_is_left(request, monkeypatch):
     more = {target for target in open_descriptors().values()
             if target not in before and target.startswith(("socket:", "pipe:", "/tmp"))}
     assert not more, f"descriptors are left: {more}"
+    # A supervisor that was killed leaves an empty one to the next; its run directory is gone here.
+    for path in cgroups() - cgroups_before:
+        for below in sorted(path.rglob("*/"), reverse=True):
+            if below.is_dir():
+                below.rmdir()
+        path.rmdir()
 
 
 @pytest.fixture

@@ -56,6 +56,15 @@ def start_time(pid):
         return int(f.read().rsplit(")", 1)[1].split()[19])
 
 
+def cgroup_of_ours():
+    """The cgroup v2 that the tests run in, as a directory; None: there is none."""
+    own = [line[3:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+           if line.startswith("0::")]
+    points = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text()
+              .splitlines() if " - cgroup2 " in line]
+    return pathlib.Path(points[0] + own[0]) if own and points else None
+
+
 class Connection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 

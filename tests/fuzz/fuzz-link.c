@@ -47,6 +47,7 @@ static void check_parts(const struct spawn_request *r, const char *data, size_t 
 	check_inside(r->name, strlen(r->name) + 1, data, size);
 	check_inside(r->directory, strlen(r->directory) + 1, data, size);
 	check_inside(r->search, strlen(r->search) + 1, data, size);
+	check_inside(r->cgroup, strlen(r->cgroup) + 1, data, size);
 	check_strings(r->argv, data, size);
 	check_strings(r->envp, data, size);
 }
@@ -57,6 +58,7 @@ static void check_same(const struct spawn_request *a, const struct spawn_request
 	MUST(a->has_umask == b->has_umask && a->has_nice == b->has_nice && a->nice == b->nice);
 	MUST(a->uid == b->uid && a->gid == b->gid && a->death_signal == b->death_signal);
 	MUST(strcmp(a->name, b->name) == 0 && strcmp(a->search, b->search) == 0);
+	MUST(strcmp(a->cgroup, b->cgroup) == 0 && a->cgroup_place == b->cgroup_place);
 	MUST(strcmp(a->directory, b->directory) == 0 && a->note_size == b->note_size);
 	MUST(memcmp(a->note, b->note, a->note_size) == 0);
 	for (size_t i = 0; a->argv[i] || b->argv[i]; i++)
@@ -79,7 +81,7 @@ static void decode_spawn(const uint8_t *data, size_t size)
 		return;
 	check_parts(&r, copy, size);
 	n = link_encode_spawn(&r, encoded, sizeof(encoded));
-	MUST(n > 0 ? (size_t)n <= (size + 7) / 8 * 8 : size > sizeof(encoded) - 8);
+	MUST(n > 0 ? (size_t)n <= size : size > sizeof(encoded));
 	if (n < 0)
 		return;
 	MUST(link_decode_spawn(encoded, n, &again, pointers_again, ELEMENTSOF(pointers_again)) ==
@@ -158,6 +160,7 @@ static void sweep_spawn(const char *name)
 		.name = name,
 		.directory = "/srv",
 		.search = "/bin",
+		.cgroup = "web.service",
 		.argv = argv,
 		.envp = envp,
 		.note = note,

@@ -18,13 +18,13 @@ static char *pointers[LINK_ARGS_MAX + 2];
 enum {
 	AT_TYPE = 0,
 	AT_SLOT = 8,
-	AT_N_LIMITS = 48,
-	AT_N_GROUPS = 52,
-	AT_N_FDS = 56,
-	AT_N_ARGS = 60,
-	AT_N_ENV = 64,
-	AT_NOTE_SIZE = 68,
-	HEAD_SIZE = 72,
+	AT_N_LIMITS = 52,
+	AT_N_GROUPS = 56,
+	AT_N_FDS = 60,
+	AT_N_ARGS = 64,
+	AT_N_ENV = 68,
+	AT_NOTE_SIZE = 72,
+	HEAD_SIZE = 80,
 };
 
 static char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"", (char *)"a b", NULL };
@@ -58,6 +58,8 @@ static struct spawn_request full(void)
 		.name = "web",
 		.directory = "/srv/web",
 		.search = "/usr/bin:/bin",
+		.cgroup = "web.service",
+		.cgroup_place = 77,
 		.argv = argv,
 		.envp = envp,
 		.note = note,
@@ -67,9 +69,12 @@ static struct spawn_request full(void)
 
 static struct spawn_request least(void)
 {
-	return (struct spawn_request){
-		.name = "", .directory = "", .search = "", .argv = argv + 3, .envp = no_strings
-	};
+	return (struct spawn_request){ .name = "",
+				       .directory = "",
+				       .search = "",
+				       .cgroup = "",
+				       .argv = argv + 3,
+				       .envp = no_strings };
 }
 
 static size_t encode(const struct spawn_request *r)
@@ -121,6 +126,8 @@ static void assert_request_equal(const struct spawn_request *a, const struct spa
 	assert_string_equal(a->name, b->name);
 	assert_string_equal(a->directory, b->directory);
 	assert_string_equal(a->search, b->search);
+	assert_string_equal(a->cgroup, b->cgroup);
+	assert_int_equal(a->cgroup_place, b->cgroup_place);
 	assert_strings_equal(a->argv, b->argv);
 	assert_strings_equal(a->envp, b->envp);
 }
