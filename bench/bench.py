@@ -51,6 +51,8 @@ class Run:
 
     def __exit__(self, *_):
         ended = processes.end_all()
+        if ended:
+            self.supervisor.clean_up()
         shutil.rmtree(self.directory, ignore_errors=True)
         if not ended:
             sys.exit(f"{self.supervisor.name}: processes are left that do not end")
@@ -168,6 +170,7 @@ class Run:
 
 ROWS = ("cold start", "restart", "burst", "memory", "memory/service", "status", "idle switches",
         "idle CPU")
+BASELINES = {kind.name: kind.baseline for kind in supervisors.ALL}
 UNITS = {"memory": "kB", "memory/service": "kB", "idle switches": "", "idle CPU": "ms"}
 
 
@@ -184,12 +187,12 @@ class Results:
         return statistics.median(values) if values else None
 
     def cell(self, row, name):
-        value, limit = self.median(row, name), self.median(row, "limit")
+        value, limit = self.median(row, name), self.median(row, BASELINES[name])
         if value is None:
             return "not done" if self.values.get(row, {}).get(name) else "-"
         text = f"{value:.{0 if value >= 1000 else 1 if value >= 100 else 2}f}"
         with_ratio = limit and not row.startswith(("memory", "idle", "status"))
-        return f"{text} ({value / limit:.2f})" if with_ratio and name != "limit" else text
+        return f"{text} ({value / limit:.2f})" if with_ratio and name not in BASELINES.values() else text
 
     def table(self, names):
         lines = ["| what | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
@@ -294,7 +297,7 @@ def choose(options):
     kinds = []
     for kind in supervisors.ALL:
         missing = kind.missing(options.builddir)
-        if kind is not supervisors.Limit and kind.name not in wanted:
+        if kind.name not in wanted and kind.name not in {BASELINES.get(name) for name in wanted}:
             continue
         if missing or (kind.maximum and options.services > kind.maximum):
             say(f"{kind.name} is left out: "

@@ -14,6 +14,7 @@ class Supervisor:
     needs = ()  # programs that must be there
     restarts_late = False  # waits a second before it restarts: measured fewer times
     maximum = None  # services it can have
+    baseline = "limit"  # what it is compared with
 
     def __init__(self, builddir, directory, count):
         self.builddir = builddir
@@ -43,8 +44,18 @@ class Supervisor:
         path.write_text(text)
         path.chmod(0o755)
 
+    def clean_up(self):
+        """All of its processes are gone."""
+
     def is_service(self, executable):
         return executable == self.service
+
+
+def cgroup_of_ours():
+    """The cgroup v2 that we run in, as a directory; None: there is none."""
+    own = [line[3:].rstrip("\n") for line in open("/proc/self/cgroup") if line.startswith("0::")]
+    points = [line.split()[4] for line in open("/proc/self/mountinfo") if " - cgroup2 " in line]
+    return pathlib.Path(points[0] + own[0]) if own and points else None
 
 
 class Limit(Supervisor):
@@ -57,14 +68,35 @@ class Limit(Supervisor):
         return [str(self.builddir / "bench-limit"), "0"]
 
 
+class LimitWithCgroups(Limit):
+    name = "limit+cgroups"
+
+    @classmethod
+    def missing(cls, builddir):
+        group = cgroup_of_ours()
+        return [] if group and os.access(group, os.W_OK) else ["cgroup v2 that we may write to"]
+
+    def configure(self):
+        self.cgroup = cgroup_of_ours() / f"bench-{os.getpid()}"
+        self.cgroup.mkdir()
+
+    def command(self):
+        return [*super().command(), str(self.cgroup)]
+
+    def clean_up(self):
+        for path in [*self.cgroup.glob("*/"), self.cgroup]:
+            path.rmdir()
+
+
 class Foster(Supervisor):
     name = "foster"
+    cgroup = "no"
 
     def configure(self):
         services = "".join(f'service s{i} {{ command = {{"{self.service}", "{self.record}"}} }}\n'
                            for i in range(self.count))
         (self.directory / "foster.conf").write_text(
-            "defaults { daemon = true restart = always }\n" + services)
+            f"cgroup = {self.cgroup}\ndefaults {{ daemon = true restart = always }}\n" + services)
 
     def command(self):
         return [str(self.builddir / "fosterd"), "-c", str(self.directory / "foster.conf"),
@@ -73,6 +105,20 @@ class Foster(Supervisor):
     def status(self):
         return [str(self.builddir / "fosterctl"), "--run-directory",
                 str(self.directory / "run"), "status"]
+
+
+class FosterWithCgroups(Foster):
+    name = "foster+cgroups"
+    baseline = "limit+cgroups"
+    cgroup = "auto"
+    missing = LimitWithCgroups.missing
+
+    def clean_up(self):
+        # It was killed, not ended: they are the next one's.
+        for path in cgroup_of_ours().glob("foster-*[0-9a-f]"):
+            if (self.directory / "run" / "cgroup").read_text() == str(path):
+                for below in [*path.glob("*/"), path]:
+                    below.rmdir()
 
 
 class S6(Supervisor):
@@ -140,7 +186,7 @@ class Supervisord(Supervisor):
         return ["supervisorctl", "-c", str(self.directory / "supervisord.conf"), "status"]
 
 
-ALL = (Limit, Foster, S6, Runit, Supervisord)
+ALL = (Limit, LimitWithCgroups, Foster, FosterWithCgroups, S6, Runit, Supervisord)
 
 
 def environment(builddir):

@@ -53,6 +53,7 @@ enum link_type {
 	LINK_DROP,      /* struct link_place: the fd is closed, the place free */
 	LINK_RUNNING,   /* struct link_header: the manager is up; from now on it is replaced */
 	LINK_EXIT,      /* struct link_exit: the supervisor ends with that code */
+	LINK_PONG,      /* struct link_header: the answer to PING */
 
 	/* supervisor to manager */
 	LINK_HELLO = 64,  /* struct link_hello */
@@ -66,6 +67,7 @@ enum link_type {
 	LINK_ORPHANS,     /* struct link_orphans: adopted orphans were reaped */
 	LINK_FD_REPLY,    /* struct link_place with its fd, or none when the place is empty */
 	LINK_GOT_SIGNAL,  /* struct link_got: somebody sent the supervisor a signal */
+	LINK_PING,        /* struct link_header: a manager that does not answer is replaced */
 };
 
 /* The steps between fork and the running program, in their order. */
@@ -165,7 +167,8 @@ struct link_signal {
 struct link_place {
 	struct link_header header;
 	uint32_t place;
-	uint32_t has_fd; /* 1: a descriptor comes with it */
+	uint16_t has_fd;  /* 1: a descriptor comes with it */
+	uint16_t is_door; /* 1, of STORE: when it is readable somebody waits for the manager */
 	char name[LINK_NAME_MAX + 8];
 };
 

@@ -79,7 +79,10 @@ void supervisor_link_signal(struct manager *m, uint32_t slot, uint64_t instance,
 static void send_place(struct manager *m, enum link_type type, uint32_t place, const char *name,
 		       int fd)
 {
-	struct link_place message = { .header.type = type, .place = place, .has_fd = fd >= 0 };
+	struct link_place message = { .header.type = type,
+				      .place = place,
+				      .has_fd = fd >= 0,
+				      .is_door = place == PLACE_CONTROL };
 
 	if (name)
 		strncpy(message.name, name, sizeof(message.name) - 1);
@@ -217,6 +220,13 @@ static void on_stored(struct manager *m, const void *message)
 	}
 }
 
+static void on_ping(struct manager *m, const void *message)
+{
+	struct link_header pong = { .type = LINK_PONG };
+
+	send_message(m, &pong, sizeof(pong), -1);
+}
+
 static void on_synced(struct manager *m, const void *message)
 {
 	m->synced = true;
@@ -235,6 +245,7 @@ static const struct {
 	[LINK_EXITED] = { LINK_NEWS_SIZE, on_exited },
 	[LINK_UNSIGNALLED] = { sizeof(struct link_signal), on_unsignalled },
 	[LINK_ORPHANS] = { sizeof(struct link_orphans), on_orphans },
+	[LINK_PING] = { sizeof(struct link_header), on_ping },
 	[LINK_GOT_SIGNAL] = { sizeof(struct link_got), on_got_signal },
 };
 

@@ -3,6 +3,7 @@
 #include "supervisor/keeper.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,7 +20,10 @@
 
 #define RETRY_FIRST (50 * USEC_PER_MSEC)
 #define RETRY_MAX   (10 * USEC_PER_SEC)
-#define HEALTHY     (10 * USEC_PER_SEC) /* a manager that lived so long was no failure */
+#define HEALTHY     (10 * USEC_PER_SEC)   /* a manager that lived so long was no failure */
+#define PING_AFTER  (200 * USEC_PER_MSEC) /* without a word */
+#define HUNG_AFTER  (5 * USEC_PER_SEC)
+#define START_MAX   (60 * USEC_PER_SEC) /* until RUNNING: it may have to look up names */
 
 /* Room for a whole message and then some: a burst of starts need not wait for each read. */
 #define LINK_BUFFER (4 * LINK_MESSAGE_MAX)
@@ -61,8 +65,9 @@ int keeper_start(struct supervisor *s)
 	s->link_fd = ours;
 	s->keeper.pid = pid;
 	s->keeper.ready = false;
+	s->keeper.unanswered = s->keeper.started = now_monotonic();
+	s->keeper.pinged = s->keeper.ping_due = false;
 	s->keeper.generation++;
-	s->keeper.started = now_monotonic();
 	manager_link_open(s);
 	return error;
 }
@@ -109,31 +114,76 @@ void keeper_ended(struct supervisor *s, int status)
 		plan_next(s);
 	}
 	s->keeper.pid = 0;
+	s->keeper.unanswered = 0;
 }
 
 void keeper_ready(struct supervisor *s)
 {
 	s->keeper.ready = s->keeper.ever_ready = true;
+	s->keeper.unanswered = 0;
+}
+
+void keeper_expect_answer(struct supervisor *s)
+{
+	if (s->keeper.pid && !s->keeper.unanswered)
+		s->keeper.unanswered = now_monotonic();
+}
+
+void keeper_heard(struct supervisor *s)
+{
+	/* Until it is up what it says is its start: that has a time of its own. */
+	if (!s->keeper.ready)
+		return;
+	s->keeper.unanswered = 0;
+	s->keeper.pinged = s->keeper.ping_due = false;
+}
+
+/* When something is to be done; 0: never. */
+static uint64_t next_deadline(const struct keeper *k, bool ending)
+{
+	if (!k->pid)
+		return ending ? 0 : k->next_start;
+	if (!k->unanswered)
+		return 0;
+	if (!k->ready)
+		return k->unanswered + START_MAX;
+	return k->unanswered + (k->pinged ? HUNG_AFTER : PING_AFTER);
 }
 
 int keeper_timeout(const struct supervisor *s)
 {
-	uint64_t now;
+	uint64_t now, deadline = next_deadline(&s->keeper, s->ending);
 
-	if (!s->keeper.next_start || s->ending)
+	if (!deadline)
 		return -1;
 	now = now_monotonic();
 	/* Rounded up: waking too early would only spin. */
-	return s->keeper.next_start <= now
-		       ? 0
-		       : (int)((s->keeper.next_start - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+	return deadline <= now ? 0 : (int)((deadline - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+}
+
+/* It has not answered in time. */
+static void lose_patience(struct supervisor *s)
+{
+	struct keeper *k = &s->keeper;
+
+	if (k->ready && !k->pinged) {
+		k->pinged = k->ping_due = true;
+		return;
+	}
+	log_error("foster-manager[%d]: no sign of life: it is killed", k->pid);
+	kill(k->pid, SIGKILL); /* ours and not reaped: the pid is its own */
+	k->unanswered = 0;
 }
 
 void keeper_run(struct supervisor *s)
 {
+	uint64_t deadline = next_deadline(&s->keeper, s->ending);
 	int error;
 
-	if (s->ending || !s->keeper.next_start || s->keeper.next_start > now_monotonic())
+	if (s->keeper.pid && deadline && deadline <= now_monotonic())
+		lose_patience(s);
+	if (s->keeper.pid || s->ending || !s->keeper.next_start ||
+	    s->keeper.next_start > now_monotonic())
 		return;
 	error = keeper_start(s);
 	if (error < 0) {

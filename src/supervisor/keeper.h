@@ -19,6 +19,14 @@ void keeper_ended(struct supervisor *, int status);
 /* The manager has said RUNNING. */
 void keeper_ready(struct supervisor *);
 
+/*
+ * The manager's heartbeat costs nothing while nothing happens: only when it was told something,
+ * or somebody waits at its door, it owes us a sign of life, which is any message of its own.
+ * If none comes for a moment it is asked for one, and if that is not answered it is killed.
+ */
+void keeper_expect_answer(struct supervisor *);
+void keeper_heard(struct supervisor *);
+
 /* Milliseconds until keeper_run() has something to do, -1: nothing; as epoll_wait(2) takes it. */
 int keeper_timeout(const struct supervisor *);
 void keeper_run(struct supervisor *);

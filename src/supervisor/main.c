@@ -297,8 +297,13 @@ static void raise_nofile(struct supervisor *s)
 /* Every signal as a fresh program has it, whatever we inherited: children get it from us. */
 static void default_signals(void)
 {
+	/* That a child was stopped or goes on is not for us to know. */
+	static const struct sigaction ends_only = { .sa_handler = SIG_DFL,
+						    .sa_flags = SA_NOCLDSTOP };
+
 	for (int signo = 1; signo < NSIG; signo++)
 		signal(signo, SIG_DFL); /* fails for those that cannot be changed */
+	sigaction(SIGCHLD, &ends_only, NULL);
 }
 
 static int open_signal_fd(void)
@@ -396,6 +401,7 @@ static void handle_event(struct supervisor *s, const struct epoll_event *event)
 	case WATCH_SIGNALS: read_signals(s); break;
 	case WATCH_EXEC: spawn_read_exec_pipe(s, slot); break;
 	case WATCH_ADOPTED: reap_adopted(s, slot); break;
+	case WATCH_DOOR: keeper_expect_answer(s); break;
 	case WATCH_LINK:
 		if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 			manager_link_read(s);

@@ -71,6 +71,8 @@ static bool send_packet(struct supervisor *s)
 	/* EPIPE: the manager is gone, and the next one is told everything anew. */
 	if (n < 0 && n != -EPIPE && n != -ECONNRESET)
 		log_error_errno(n, "link to foster-manager");
+	if (out.size > 0)
+		keeper_expect_answer(s);
 	out.size = 0;
 	out.fd = -1;
 	return true;
@@ -229,6 +231,16 @@ static bool tell_synced(struct supervisor *s)
 	return true;
 }
 
+static bool tell_ping(struct supervisor *s)
+{
+	struct link_header ping = { .type = LINK_PING };
+
+	if (s->keeper.ping_due && !send_message(s, &ping, sizeof(ping), -1))
+		return false;
+	s->keeper.ping_due = false;
+	return true;
+}
+
 static bool tell_hello(struct supervisor *s)
 {
 	if (hello_due && !send_hello(s))
@@ -244,7 +256,7 @@ void manager_link_flush(struct supervisor *s)
 	if (s->link_fd < 0)
 		return;
 	all = tell_hello(s) && tell_places(s) && tell_slots(s) && tell_synced(s) &&
-	      tell_orphans(s) && tell_signals(s) && send_packet(s);
+	      tell_orphans(s) && tell_signals(s) && tell_ping(s) && send_packet(s);
 	if (all == s->link_blocked) {
 		struct epoll_event event = { .events = EPOLLIN | (all ? 0 : EPOLLOUT),
 					     .data.u64 = (uint64_t)WATCH_LINK << 32 };
@@ -331,6 +343,15 @@ static void handle_forget(struct supervisor *s, const void *message, size_t size
 	memset(&slot->child, 0, sizeof(slot->child));
 }
 
+static void close_place(struct supervisor *s, struct table_place *place)
+{
+	/* Others have copies of it: closing ours would not end the watch. */
+	if (place->is_door)
+		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, place->fd, NULL);
+	place->is_door = false;
+	place->fd = fd_close(place->fd);
+}
+
 static void handle_store(struct supervisor *s, const void *message, size_t size, int fd)
 {
 	const struct link_place *m = message;
@@ -344,8 +365,12 @@ static void handle_store(struct supervisor *s, const void *message, size_t size,
 		log_error_errno(fd, "%.*s: cannot keep the descriptor", LINK_NAME_MAX, m->name);
 		return;
 	}
-	fd_close(place->fd);
+	close_place(s, place);
 	place->fd = fd;
+	place->is_door = m->is_door;
+	/* Edge-triggered: it is the manager that takes what comes. */
+	if (m->is_door && supervisor_watch(s, fd, EPOLLIN | EPOLLET, WATCH_DOOR, m->place) < 0)
+		log_warning("%s: a manager that hangs is not noticed here", place->name);
 	memcpy(place->name, m->name, sizeof(place->name));
 	place->name[sizeof(place->name) - 1] = '\0';
 }
@@ -365,13 +390,18 @@ static void handle_drop(struct supervisor *s, const void *message, size_t size, 
 
 	if (!place)
 		return;
-	place->fd = fd_close(place->fd);
+	close_place(s, place);
 	place->name[0] = '\0';
 }
 
 static void handle_running(struct supervisor *s, const void *message, size_t size, int fd)
 {
 	keeper_ready(s);
+}
+
+/* That it came is all. */
+static void handle_pong(struct supervisor *s, const void *message, size_t size, int fd)
+{
 }
 
 static void handle_exit(struct supervisor *s, const void *message, size_t size, int fd)
@@ -396,6 +426,7 @@ static const struct {
 	[LINK_DROP] = { sizeof(struct link_place), handle_drop },
 	[LINK_RUNNING] = { sizeof(struct link_header), handle_running },
 	[LINK_EXIT] = { sizeof(struct link_exit), handle_exit },
+	[LINK_PONG] = { sizeof(struct link_header), handle_pong },
 };
 
 static void dispatch(struct supervisor *s, const struct link_header *header, int fd)
@@ -442,6 +473,7 @@ unsigned manager_link_read(struct supervisor *s)
 			close_link(s);
 			break;
 		}
+		keeper_heard(s);
 		handle_packet(s, n, fds, n_fds);
 		handled++;
 	}

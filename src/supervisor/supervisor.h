@@ -34,6 +34,7 @@ enum watch {
 	WATCH_LINK,
 	WATCH_EXEC,    /* a child's exec pipe */
 	WATCH_ADOPTED, /* the pidfd of a process that is not our child */
+	WATCH_DOOR,    /* a stored descriptor at which somebody may wait for the manager */
 };
 
 struct keeper {
@@ -44,6 +45,9 @@ struct keeper {
 	unsigned failures;   /* in a row */
 	uint64_t started;    /* us, monotonic */
 	uint64_t next_start; /* us, monotonic; 0: not planned */
+	uint64_t unanswered; /* since when it owes us a word; us, monotonic; 0: it does not */
+	bool pinged;         /* and was asked for it */
+	bool ping_due;       /* that is to be sent */
 };
 
 struct supervisor {

@@ -43,7 +43,8 @@ struct table_place {
 	char name[LINK_NAME_MAX + 8]; /* empty: the place is free, and fd is -1 */
 	int32_t fd;
 	uint32_t next_untold;
-	uint32_t tell; /* 1: STORED, 2: the descriptor itself (FETCH) */
+	uint16_t tell;    /* 1: STORED, 2: the descriptor itself (FETCH) */
+	uint16_t is_door; /* see base/link.h */
 };
 
 struct table;

@@ -36,6 +36,55 @@ def test_manager_killed_nobody_notices(foster, identity):
         assert after[name]["uptime_us"] >= before[name]["uptime_us"]
 
 
+def test_manager_that_hangs_is_replaced(foster):
+    f = foster(TWO)
+    before = {n: f.wait_state(n, "running")["pid"] for n in ("keeper", "servant")}
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    # Whoever asks meanwhile waits, and is answered by the next one.
+    after = f.services()
+    assert not alive(manager) and f.manager_pid() != manager
+    assert {n: after[n]["pid"] for n in before} == before
+    assert f"foster-manager[{manager}]: no sign of life: it is killed" in f.output()
+
+
+def test_manager_that_hangs_when_a_service_ends(foster):
+    """Nobody asks anything: that a service ended is reason enough."""
+    f = foster(f"service a {{ command = {SLEEP} restart = always }}")
+    pid = f.wait_state("a", "running")["pid"]
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not alive(manager), "it is killed", 10)
+    s = until(lambda: (s := f.service("a"))["state"] == "running" and s["pid"] != pid and s)
+    assert s["restarts"] == 1
+
+
+def test_manager_at_rest_is_left_alone(foster):
+    """No heartbeat while nothing happens: nothing wakes up, and who is stopped is not missed."""
+    f = foster(TWO)
+    for name in ("keeper", "servant"):
+        f.wait_state(name, "running")
+    manager = f.manager_pid()
+    before = until(lambda: at_rest([f.pid, manager]), "both are at rest")
+    os.kill(manager, signal.SIGSTOP)
+    assert at_rest([f.pid]) == before[:1]
+    os.kill(manager, signal.SIGCONT)
+    assert f.manager_pid() == manager
+
+
+def switches(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+
+
+def at_rest(pids):
+    """The context switches of processes that have none for a while, longer than until a ping."""
+    before = [switches(pid) for pid in pids]
+    threading.Event().wait(0.6)
+    return before if [switches(pid) for pid in pids] == before else None
+
+
 def test_manager_killed_remembers_decisions(foster):
     f = foster(f"""
         service stopped {{ command = {SLEEP} }}
