@@ -52,20 +52,39 @@ static void readdress_environment(pid_t from)
 		*to = NULL;
 }
 
-/* A script whose interpreter is missing gives the same errno as a file that is missing. */
-static bool lacks_interpreter(const char *path, int error)
+/* Whether there is such a file, be it in a directory of the search path. */
+static bool exists(const char *name)
 {
-	return error == ENOENT && strchr(path, '/') && access(path, F_OK) == 0;
+	const char *search = getenv("PATH");
+	char path[4096];
+
+	if (strchr(name, '/'))
+		return access(name, F_OK) == 0;
+	for (const char *p = search ? search : "/bin:/usr/bin"; *name && p; p = strchr(p, ':')) {
+		p += *p == ':';
+		snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(p, ":"), p, name);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
 }
 
+/*
+ * execvp(3) has one errno for a script and for its interpreter that is missing, and another one
+ * for a directory of the search path that is closed to us, whatever may be in it.
+ */
 NORETURN static void fail(const char *name, int error)
 {
-	if (lacks_interpreter(name, error)) {
+	bool found = exists(name);
+
+	if (error == ENOENT && found) {
 		log_error("%s: cannot be run: the interpreter that its first line names, or its "
 			  "loader, is not there",
 			  name);
 		_exit(EXIT_NOT_EXECUTABLE);
 	}
+	if (error == EACCES && !found && !strchr(name, '/'))
+		error = ENOENT;
 	log_error_errno(-error, "%s: cannot be run", name);
 	_exit(error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
@@ -75,8 +94,11 @@ NORETURN static void fail(const char *name, int error)
 NORETURN static void run_child(char **argv, pid_t parent, const struct terminal *t, bool foreground,
 			       const sigset_t *mask)
 {
-	if (t->fd >= 0 ? setpgid(0, 0) < 0 : setsid() < 0)
-		fail(argv[0], errno);
+	/* Neither can fail in a process that has just been forked. */
+	if (t->fd >= 0)
+		setpgid(0, 0);
+	else
+		setsid();
 	if (foreground)
 		tcsetpgrp(t->fd, getpid());
 	readdress_environment(parent);
