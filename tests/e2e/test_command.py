@@ -291,6 +291,26 @@ def test_the_command_dies_with_fosterd(start):
 # --- descriptors -----------------------------------------------------------------------------
 
 
+def read_to_end(fd):
+    """All that comes through the pipe until nobody holds its other end any more."""
+    os.set_blocking(fd, False)
+    seen = b""
+
+    def at_end():
+        nonlocal seen
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(fd, 65536)
+            seen += data
+            return not data
+        return False
+
+    try:
+        until(at_end, "the end of the pipe")
+    finally:
+        os.close(fd)
+    return seen.decode()
+
+
 def test_inherited_descriptors_are_the_commands_alone(start_python):
     ours, theirs = os.pipe()
     c = start_python("""
@@ -301,11 +321,10 @@ os.close(fd)
 signal.pause()
 """, theirs, pass_fds=[theirs])
     os.close(theirs)
-    with open(ours) as pipe:
-        # Its end comes though the command, and fosterd, go on: nobody else holds it. The last
-        # number but one is that of the directory that was listed.
-        listed = pipe.read().split()
+    # Its end comes though the command, and fosterd, go on: nobody else holds it.
+    listed = read_to_end(ours).split()
     assert c.process.poll() is None
+    # One number is that of the directory that was listed.
     assert set(listed) - {"0", "1", "2", str(theirs)} == {str(min({3, 4, 5} - {theirs}))}
     c.signal(signal.SIGTERM)
     assert c.wait() == 128 + signal.SIGTERM
@@ -315,8 +334,7 @@ def test_a_reader_sees_the_end_of_the_commands_output(start):
     ours, theirs = os.pipe()
     c = start("sh", "-c", "echo all; exec >&-; exec sleep 1000", stdout=theirs)
     os.close(theirs)
-    with open(ours) as pipe:
-        assert pipe.read() == "all\n"
+    assert read_to_end(ours) == "all\n"
     c.signal(signal.SIGTERM)
     assert c.wait() == 128 + signal.SIGTERM
 
@@ -361,6 +379,21 @@ def test_orphans_are_reaped(start_python):
     command = c.child()
     until(lambda: children_of(c.pid) == [command], "all orphans are reaped", 2)
     assert zombies_of(c.pid) == []
+    c.signal(signal.SIGTERM)
+    assert c.wait() == 128 + signal.SIGTERM
+
+
+def test_orphans_that_have_heaped_up_are_reaped(start_python):
+    """One SIGCHLD stands for all of them."""
+    c = start_python("import signal; signal.sigwait([signal.SIGUSR1])\n" + ORPHANS,
+                     preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]))
+    command = c.child()
+    c.signal(signal.SIGSTOP)
+    os.kill(command, signal.SIGUSR1)
+    c.wait_output("done", seconds=60)
+    assert len(zombies_of(c.pid)) == 3000
+    c.signal(signal.SIGCONT)
+    until(lambda: children_of(c.pid) == [command], "all orphans are reaped", 2)
     c.signal(signal.SIGTERM)
     assert c.wait() == 128 + signal.SIGTERM
 
@@ -448,7 +481,7 @@ def test_a_second_request_cuts_the_grace_period(start_python, directory, signo):
     began = time.monotonic()
     c.signal(signo)
     assert c.process.poll() is None
-    until(lambda: not pending(c.pid, signo))
+    until(lambda: not pending(c.pid, signo) and state(c.pid) == "S")
     assert all(alive(pid) for pid in pids_in(c.output()))
     c.signal(signo)
     assert c.wait() == 9
@@ -526,6 +559,35 @@ def test_what_may_not_be_signalled_is_told_and_left(builddir, directory):
         assert f"process {pid} cannot be ended and is left" in c.errors()
     finally:
         kill_marked()
+
+
+def ticks(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+@needs_root
+def test_a_message_that_nobody_reads_is_no_signal(builddir, directory):
+    """What fosterd says of a signal that it may not send would be the next such signal."""
+    helper = directory / "setpriv"
+    shutil.copy(shutil.which("setpriv"), helper)
+    helper.chmod(0o4755)
+    if os.statvfs(directory).f_flag & os.ST_NOSUID:
+        pytest.skip("the directory's file system knows no set-user-ID programs")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    c = Command(builddir, directory, ordinary_user(), [helper, "--reuid=0", "sleep", "1000"],
+                stderr=theirs)
+    os.close(theirs)
+    command = c.child()
+    until(lambda: os.readlink(f"/proc/{command}/exe").endswith("sleep"))
+    c.signal(signal.SIGUSR1)
+    until(lambda: not pending(c.pid, signal.SIGUSR1))
+    before = ticks(c.pid)
+    time.sleep(0.3)  # this is the measurement
+    assert ticks(c.pid) - before < 5
+    os.kill(command, signal.SIGKILL)
+    assert c.wait() == 137
 
 
 # --- as the first process of a PID namespace ---------------------------------------------------
@@ -739,6 +801,30 @@ def test_the_terminal_is_handed_over_and_given_back(terminal, talker):
     t.send("me\n")
     t.expect("back me")
     assert t.wait() == 0
+
+
+def test_the_command_begins_in_the_foreground(terminal):
+    look = "import os; print(os.tcgetpgrp(0) == os.getpgrp() == os.getpid())"
+    t = terminal("fosterd", "--", sys.executable, "-c", look)
+    assert t.wait() == 0
+    assert t.seen.strip() == "True"
+
+
+def test_the_terminal_is_lent_again_to_one_that_does_not_read_it(terminal):
+    t = shell(terminal)
+    t.send("fosterd -- sh -c 'echo rea''dy $$; exec sleep 1000'\n")
+    t.expect("ready ")
+    command = int(t.expect("\r"))
+    assert t.foreground() == command
+    t.send("\x1a")
+    t.expect("prompt> ")
+    t.send("fg\n")
+    until(lambda: t.foreground() == command)
+    t.send("\x03")
+    t.expect("prompt> ")
+    t.send("echo code $?\n")
+    t.expect("code 130")
+    end_shell(t)
 
 
 def test_a_command_that_dies_of_ctrl_c(terminal):
