@@ -698,7 +698,7 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execvp(command[0], list(map(str, command)))
-        self.seen = ""
+        self.seen = self.all = ""
         self.status = None
 
     def send(self, text):
@@ -707,7 +707,9 @@ class Terminal:
     def read(self):
         with contextlib.suppress(BlockingIOError, OSError):
             os.set_blocking(self.fd, False)
-            self.seen += os.read(self.fd, 65536).decode(errors="replace")
+            text = os.read(self.fd, 65536).decode(errors="replace")
+            self.seen += text
+            self.all += text
         return self.seen
 
     def expect(self, text, seconds=10):
@@ -758,6 +760,7 @@ def terminal(builddir, identity):
     yield run
     for t in made:
         t.close()
+        assert not any(word in t.all for word in SANITIZER_WORDS), t.all
 
 
 # Tells each Ctrl-C and each line.
