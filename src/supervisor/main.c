@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "supervisor/adopt.h"
+#include "supervisor/command.h"
 #include "supervisor/keeper.h"
 #include "supervisor/manager-link.h"
 #include "supervisor/reap.h"
@@ -45,13 +46,16 @@
 struct options {
 	const char *config, *run_directory, *join;
 	bool check;
+	char **command; /* what stands behind "--"; NULL: a configuration is to be run */
 };
 
 static const char usage[] =
 	"Usage: fosterd [-c FILE] [--run-directory DIR] [--join NAME]\n"
 	"       fosterd --check [-c FILE]\n"
+	"       fosterd -- COMMAND [ARGUMENT...]\n"
 	"\n"
-	"Supervises the services of a configuration, in the foreground.\n"
+	"Supervises the services of a configuration, in the foreground; or is the init of\n"
+	"one command, and exits with its exit code.\n"
 	"\n"
 	"  -c, --config FILE        the configuration (root: " PKGCONFDIR "/foster.conf,\n"
 	"                           else ~/.config/foster/foster.conf)\n"
@@ -92,6 +96,31 @@ int supervisor_watch(struct supervisor *s, int fd, uint32_t events, enum watch w
 
 /* --- options -------------------------------------------------------------------------- */
 
+/* What stands behind the options: nothing, or "--" and a command. */
+static int parse_command(int argc, char **argv, struct options *o)
+{
+	bool dashes = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
+
+	if (optind == argc && !dashes)
+		return 0;
+	if (optind == argc) {
+		log_error("there is no command behind '--'");
+		return -EINVAL;
+	}
+	if (!dashes) {
+		log_error("'%s' is not understood: to run one command, write 'fosterd -- %s'",
+			  argv[optind], argv[optind]);
+		return -EINVAL;
+	}
+	if (o->config || o->run_directory || o->join || o->check) {
+		log_error("one command has no configuration and no run directory: --config, "
+			  "--run-directory, --join and --check cannot stand before '--'");
+		return -EINVAL;
+	}
+	o->command = argv + optind;
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option long_options[] = {
@@ -115,11 +144,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		default: return -EINVAL;
 		}
 	}
-	if (optind < argc) {
-		log_error("'%s' is not understood: fosterd takes options only", argv[optind]);
-		return -EINVAL;
-	}
-	return 0;
+	return parse_command(argc, argv, o);
 }
 
 /* The run directory when none was given. */
@@ -509,12 +534,14 @@ int main(int argc, char **argv)
 	struct options o = { 0 };
 	int error;
 
-	fd_fill_stdio();
 	log_init("fosterd");
 	if (parse_options(argc, argv, &o) < 0) {
 		fputs("Try 'fosterd --help'.\n", stderr);
 		return EXIT_USAGE;
 	}
+	if (o.command)
+		return command_run(o.command);
+	fd_fill_stdio();
 	s.manager_path = find_manager();
 	if (o.check) {
 		execv(s.manager_path, make_manager_argv(&o, NULL));
