@@ -452,12 +452,13 @@ void control_shutdown(struct manager *m)
 
 	if (!c)
 		return;
-	control_drop_waiters();
 	if (c->deleted)
 		event_free(c->deleted);
 	fd_close(c->inotify);
 	if (c->http)
-		evhttp_free(c->http);
+		evhttp_free(
+			c->http); /* closes the connections, each of which drops who waits on it */
+	control_drop_waiters();
 	free(c);
 	m->control = NULL;
 }
