@@ -511,10 +511,9 @@ def test_progress(serve):
 
     def reply(request):
         if request.path == "/v1/why":
-            look = looks.pop(0) if looks else []
             if not looks:
-                over.set()
-            return 200, {"services": look}
+                over.set()  # the one before has been read
+            return 200, {"services": looks.pop(0) if looks else []}
         over.wait(20)
         return 200, result(request.path.split("/")[3], state="stopped", pid=0)
 
