@@ -208,6 +208,18 @@ static const char *ordinal(json_int_t n)
 	return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
 }
 
+/* Why nothing will happen by itself to one that has ended. */
+static void print_rest(const struct why_text *w, const json_t *why)
+{
+	if (!is(why, "desired", "up") ||
+	    (!is(why, "state", "failed") && !is(why, "state", "exited")))
+		return;
+	label(w, "next");
+	fputs("nothing by itself", w->f);
+	put(w, " (restart = ", member_text(why, "restart"), ")");
+	fputc('\n', w->f);
+}
+
 static void print_next(const struct why_text *w, const json_t *why)
 {
 	const char *next = member_text(why, "next");
@@ -353,6 +365,7 @@ void why_print(const struct why_text *w, const json_t *why)
 	print_own_wait(w, why);
 	print_chain(w, why);
 	print_next(w, why);
+	print_rest(w, why);
 	print_processes(w, why);
 	print_neighbours(w, why, "needs", "requires", "after");
 	print_neighbours(w, why, "needed by", "required_by", "before");

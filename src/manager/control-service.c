@@ -410,25 +410,22 @@ void control_restart(struct call *call)
 	act(call, VERB_RESTART);
 }
 
-/*
- * One service after the other: ten thousand as one tree of values would be made and freed in
- * memory that no cache holds, and that the manager keeps.
- */
+static json_t *list_json(const struct service *s, const void *arg)
+{
+	return control_service_json(s, false);
+}
+
 void control_list(struct call *call)
 {
-	struct manager *m = call->manager;
+	static const struct control_listing all = { .make = list_json };
 	struct evbuffer *text = evbuffer_new();
-	int error = text ? evbuffer_add_printf(text, "{\"services\":[") : -ENOMEM;
+	int error = text ? evbuffer_add_printf(text, "{\"services\":") : -ENOMEM;
 
-	for (size_t i = 0; i < m->n_services && error >= 0; i++) {
-		if (i > 0)
-			evbuffer_add(text, ",", 1);
-		error = control_print(text, control_service_json(m->services[i], false));
-	}
-	if (error < 0 || evbuffer_add(text, "]}\n", 3) < 0)
-		control_out_of_memory(call, text);
-	else
-		control_reply_text(call, HTTP_OK, text);
+	if (error >= 0)
+		error = control_print_list(text, call->manager, &all);
+	if (error >= 0)
+		error = evbuffer_add(text, "}", 1);
+	control_reply_printed(call, text, error);
 }
 
 void control_show(struct call *call)

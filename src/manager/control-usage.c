@@ -2,7 +2,10 @@
 /* What services use, and all requests that need a census of processes: see control.h. */
 #include "manager/control.h"
 
+#include <errno.h>
+#include <event2/buffer.h>
 #include <event2/http.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,7 @@ struct ask {
 	struct manager *manager;
 	struct evhttp_request *request;
 	char service[CONFIG_NAME_MAX + 1]; /* it may be forgotten meanwhile; "": none */
-	census_reply *make;
+	census_reply *print;
 	unsigned arg;
 	struct census_taker *taker;
 };
@@ -38,24 +41,28 @@ static void on_census(const struct census *census, void *arg)
 
 	evhttp_connection_set_closecb(evhttp_request_get_connection(ask->request), NULL, NULL);
 	call.service = *ask->service ? manager_find(ask->manager, ask->service) : NULL;
-	if (!census)
-		control_out_of_memory(&call, NULL);
-	else if (*ask->service && !call.service)
+	if (census && *ask->service && !call.service) {
 		control_error(&call, HTTP_NOTFOUND, NULL, "no service '%s'", ask->service);
-	else
-		control_reply(&call, HTTP_OK,
-			      ask->make(ask->manager, call.service, ask->arg, census));
+	} else {
+		struct evbuffer *text = census ? evbuffer_new() : NULL;
+
+		control_reply_printed(
+			&call, text,
+			text ? ask->print(ask->manager, call.service, ask->arg, census, text)
+			     : -ENOMEM);
+	}
 	free(ask);
 }
 
-void control_reply_with_census(struct call *call, census_reply *make, unsigned arg)
+void control_reply_with_census(struct call *call, census_reply *print, unsigned arg)
 {
 	struct ask *ask = calloc(1, sizeof(*ask));
 
 	if (ask) {
-		*ask = (struct ask){
-			.manager = call->manager, .request = call->request, .make = make, .arg = arg
-		};
+		*ask = (struct ask){ .manager = call->manager,
+				     .request = call->request,
+				     .print = print,
+				     .arg = arg };
 		if (call->service)
 			snprintf(ask->service, sizeof(ask->service), "%s",
 				 call->service->config->name);
@@ -71,8 +78,9 @@ void control_reply_with_census(struct call *call, census_reply *make, unsigned a
 
 /* --- usage ------------------------------------------------------------------------------ */
 
-static json_t *usage_json(const struct service *s, const struct census *census)
+static json_t *usage_json(const struct service *s, const void *arg)
 {
+	const struct census *census = arg;
 	uint64_t cpu = 0, rss = 0, tasks = 0;
 	size_t n;
 	const struct census_process *p = census_of(census, s, &n);
@@ -88,17 +96,19 @@ static json_t *usage_json(const struct service *s, const struct census *census)
 			 (json_int_t)rss, "processes", (int)n, "tasks", (json_int_t)tasks);
 }
 
-static json_t *make_usage(struct manager *m, struct service *service, unsigned arg,
-			  const struct census *census)
+static int print_usage(struct manager *m, struct service *service, unsigned arg,
+		       const struct census *census, struct evbuffer *to)
 {
-	json_t *list = json_array();
+	struct control_listing all = { .make = usage_json, .arg = census };
 
-	for (size_t i = 0; i < m->n_services; i++)
-		json_array_append_new(list, usage_json(m->services[i], census));
-	return json_pack("{s:I, s:o}", "time_us", (json_int_t)now_monotonic(), "services", list);
+	if (evbuffer_add_printf(to, "{\"time_us\":%" PRIu64 ",\"services\":", now_monotonic()) <
+		    0 ||
+	    control_print_list(to, m, &all) < 0)
+		return -ENOMEM;
+	return evbuffer_add(to, "}", 1) < 0 ? -ENOMEM : 0;
 }
 
 void control_usage(struct call *call)
 {
-	control_reply_with_census(call, make_usage, 0);
+	control_reply_with_census(call, print_usage, 0);
 }

@@ -2,6 +2,8 @@
 /* Why services are as they are, and what a shutdown waits for: see control.h. */
 #include "manager/control.h"
 
+#include <errno.h>
+#include <event2/buffer.h>
 #include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,41 +261,51 @@ static json_t *why_json(const struct service *s, const struct census *census)
 	return o;
 }
 
-static json_t *make_why(struct manager *m, struct service *s, unsigned arg,
-			const struct census *census)
+static int print_why(struct manager *m, struct service *s, unsigned arg,
+		     const struct census *census, struct evbuffer *to)
 {
-	return why_json(s, census);
+	return control_print(to, why_json(s, census));
 }
 
 void control_why(struct call *call)
 {
 	/* Who holds it is asked only of one that is to end. */
 	if (call->service->machine.state == STATE_STOPPING)
-		control_reply_with_census(call, make_why, 0);
+		control_reply_with_census(call, print_why, 0);
 	else
 		control_reply(call, HTTP_OK, why_json(call->service, NULL));
 }
 
 /* --- all that are not as wanted --------------------------------------------------------- */
 
+static bool is_not_as_wanted(const struct service *s, const void *arg)
+{
+	return !machine_is_as_wanted(&s->machine);
+}
+
+static json_t *short_json(const struct service *s, const void *arg)
+{
+	json_t *object = state_json(s);
+
+	json_object_set_new(object, "wish", wish_json(s));
+	json_object_set_new(object, "awaits", awaited_json(s));
+	return object;
+}
+
 void control_why_all(struct call *call)
 {
-	struct manager *m = call->manager;
-	json_t *list = json_array();
+	static const struct control_listing listing = { is_not_as_wanted, short_json, NULL };
+	const struct manager *m = call->manager;
+	struct evbuffer *text = evbuffer_new();
+	int error = -ENOMEM;
 
-	for (size_t i = 0; i < m->n_services; i++) {
-		const struct service *s = m->services[i];
-		json_t *object;
-
-		if (machine_is_as_wanted(&s->machine))
-			continue;
-		object = state_json(s);
-		json_object_set_new(object, "wish", wish_json(s));
-		json_object_set_new(object, "awaits", awaited_json(s));
-		json_array_append_new(list, object);
-	}
-	control_reply(call, HTTP_OK,
-		      json_pack("{s:i, s:o}", "total", (int)m->n_services, "services", list));
+	if (text)
+		error = evbuffer_add_printf(text, "{\"total\":%zu,\"services\":", m->n_services);
+	if (error >= 0)
+		error = control_print_list(text, m, &listing);
+	if (error >= 0)
+		error = evbuffer_add(text, "}", 1);
+	control_reply_printed(call, text, error);
 }
 
 /* --- what a shutdown waits for ---------------------------------------------------------- */
@@ -303,49 +315,84 @@ enum {
 	BLOCKING_JOIN = 1 << 1,
 };
 
-static json_t *blocking_services(struct manager *m, const struct shutdown_how *how,
-				 const struct census *census)
+struct blocking {
+	const struct manager *manager;
+	const struct shutdown_how *how;
+	const struct census *census;
+};
+
+static bool is_blocking(const struct service *s, const void *arg)
 {
-	json_t *list = json_array();
+	const struct blocking *b = arg;
 
-	for (size_t i = 0; i < m->n_services; i++) {
-		const struct service *s = m->services[i];
-		json_t *object;
-
-		if (!shutdown_waits_for(m, how, s))
-			continue;
-		object = state_json(s);
-		json_object_set_new(
-			object, "own_end",
-			json_boolean(s->let_end || (!shutdown_is_under_way(m) && how->join &&
-						    !how->all && !service_is_daemon(s))));
-		json_object_set_new(object, "awaits", awaited_json(s));
-		json_object_set_new(object, "processes", processes_json(s, census));
-		json_array_append_new(list, object);
-	}
-	return list;
+	return shutdown_waits_for(b->manager, b->how, s);
 }
 
-static json_t *make_blocking(struct manager *m, struct service *service, unsigned arg,
-			     const struct census *census)
+/* It is left to its own end, or would be. */
+static bool is_joined(const struct blocking *b, const struct service *s)
+{
+	if (shutdown_is_under_way(b->manager))
+		return s->let_end;
+	return b->how->join && !service_is_daemon(s);
+}
+
+static json_t *blocking_json(const struct service *s, const void *arg)
+{
+	const struct blocking *b = arg;
+	json_t *object = short_json(s, NULL);
+
+	json_object_set_new(object, "own_end", json_boolean(is_joined(b, s)));
+	json_object_set_new(object, "processes", processes_json(s, b->census));
+	return object;
+}
+
+static json_t *shutdown_asker_json(const struct manager *m)
+{
+	const struct shutdown_how *how = shutdown_asked(m);
+	json_t *by = how ? json_object() : json_null();
+
+	if (how)
+		add_asker(by, &how->by);
+	return by;
+}
+
+static const char *truth(bool yes)
+{
+	return yes ? "true" : "false";
+}
+
+/* All but the list, and the beginning of its member. */
+static int print_shutdown(const struct manager *m, const struct shutdown_how *how,
+			  struct evbuffer *to)
+{
+	if (evbuffer_add_printf(to,
+				"{\"under_way\":%s,\"joining\":%s,\"all\":%s,\"join\":%s,\"by\":",
+				truth(shutdown_is_under_way(m)), truth(shutdown_is_joining(m)),
+				truth(how->all), truth(how->join)) < 0 ||
+	    control_print(to, shutdown_asker_json(m)) < 0 ||
+	    evbuffer_add_printf(to, ",\"main_job\":") < 0 ||
+	    control_print(to, control_string(m->options.join)) < 0 ||
+	    evbuffer_add_printf(to, ",\"services\":") < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int print_blocking(struct manager *m, struct service *service, unsigned arg,
+			  const struct census *census, struct evbuffer *to)
 {
 	struct shutdown_how asked = { .all = arg & BLOCKING_ALL, .join = arg & BLOCKING_JOIN };
 	const struct shutdown_how *how = shutdown_asked(m) ? shutdown_asked(m) : &asked;
-	json_t *by = json_null();
+	struct blocking b = { m, how, census };
+	struct control_listing listing = { is_blocking, blocking_json, &b };
 
-	if (shutdown_is_under_way(m)) {
-		by = json_object();
-		add_asker(by, &how->by);
-	}
-	return json_pack("{s:b, s:b, s:b, s:b, s:o, s:s?, s:o}", "under_way",
-			 shutdown_is_under_way(m), "joining", shutdown_is_joining(m), "all",
-			 how->all, "join", how->join, "by", by, "main_job", m->options.join,
-			 "services", blocking_services(m, how, census));
+	if (print_shutdown(m, how, to) < 0 || control_print_list(to, m, &listing) < 0)
+		return -ENOMEM;
+	return evbuffer_add(to, "}", 1) < 0 ? -ENOMEM : 0;
 }
 
 void control_blocking(struct call *call)
 {
-	control_reply_with_census(call, make_blocking,
+	control_reply_with_census(call, print_blocking,
 				  (control_flag(call, "all") ? BLOCKING_ALL : 0) |
 					  (control_flag(call, "join") ? BLOCKING_JOIN : 0));
 }

@@ -89,11 +89,13 @@ void control_reply_text(struct call *call, int status, struct evbuffer *text)
 int control_print(struct evbuffer *to, json_t *object)
 {
 	char small[4096], *text = small;
-	size_t size = object ? json_dumpb(object, small, sizeof(small), JSON_COMPACT) : 0;
+	size_t size =
+		object ? json_dumpb(object, small, sizeof(small), JSON_COMPACT | JSON_ENCODE_ANY)
+		       : 0;
 	int error = 0;
 
 	if (size > sizeof(small)) {
-		text = json_dumps(object, JSON_COMPACT);
+		text = json_dumps(object, JSON_COMPACT | JSON_ENCODE_ANY);
 		size = text ? strlen(text) : 0;
 	}
 	if (size == 0 || evbuffer_add(to, text, size) < 0)
@@ -102,6 +104,33 @@ int control_print(struct evbuffer *to, json_t *object)
 		free(text);
 	json_decref(object);
 	return error;
+}
+
+int control_print_list(struct evbuffer *to, const struct manager *m,
+		       const struct control_listing *l)
+{
+	int error = evbuffer_add(to, "[", 1);
+	bool first = true;
+
+	for (size_t i = 0; i < m->n_services && error >= 0; i++) {
+		const struct service *s = m->services[i];
+
+		if (l->is_meant && !l->is_meant(s, l->arg))
+			continue;
+		if (!first)
+			evbuffer_add(to, ",", 1);
+		first = false;
+		error = control_print(to, l->make(s, l->arg));
+	}
+	return error < 0 || evbuffer_add(to, "]", 1) < 0 ? -ENOMEM : 0;
+}
+
+void control_reply_printed(struct call *call, struct evbuffer *text, int error)
+{
+	if (!text || error < 0 || evbuffer_add(text, "\n", 1) < 0)
+		control_out_of_memory(call, text);
+	else
+		control_reply_text(call, HTTP_OK, text);
 }
 
 void control_out_of_memory(struct call *call, struct evbuffer *text)

@@ -71,6 +71,21 @@ void control_out_of_memory(struct call *, struct evbuffer *text);
 
 /* Appends an object as text, and drops it. 0 or -ENOMEM. */
 int control_print(struct evbuffer *to, json_t *object);
+
+/*
+ * Appends a list of those services that are meant (NULL: all), one after the other: ten thousand
+ * as one tree of values would be made and freed in memory that no cache holds, and that the
+ * manager keeps. 0 or -ENOMEM.
+ */
+struct control_listing {
+	bool (*is_meant)(const struct service *, const void *arg);
+	json_t *(*make)(const struct service *, const void *arg);
+	const void *arg;
+};
+int control_print_list(struct evbuffer *to, const struct manager *, const struct control_listing *);
+
+/* Replies with the text, or that it could not be made; takes the buffer, which may be NULL. */
+void control_reply_printed(struct call *, struct evbuffer *text, int error);
 void control_error(struct call *, int status, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -104,14 +119,14 @@ void control_blocking(struct call *);
 void control_usage(struct call *);
 
 /*
- * Takes a census of all processes, a piece at a time, and replies with what make() returns;
- * service is that of the call, NULL when it has been forgotten meanwhile. arg is a number that
- * make() gets. May be called for a request whose client goes away.
+ * Takes a census of all processes, a piece at a time, and replies with what print() then puts
+ * into the buffer, 0 or -ENOMEM. service is that of the call, or NULL; arg is a number that
+ * print() gets.
  */
 struct census;
-typedef json_t *census_reply(struct manager *, struct service *service, unsigned arg,
-			     const struct census *);
-void control_reply_with_census(struct call *, census_reply *make, unsigned arg);
+typedef int census_reply(struct manager *, struct service *service, unsigned arg,
+			 const struct census *, struct evbuffer *to);
+void control_reply_with_census(struct call *, census_reply *print, unsigned arg);
 
 /* control-json.c; all return a new reference */
 json_t *control_service_json(const struct service *, bool full);

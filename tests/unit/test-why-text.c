@@ -89,6 +89,15 @@ static void test_ends(void **state)
 	     "              T4 killed by SIGKILL (not ready in time), was up 0s; stopped\n");
 }
 
+static void test_nothing_follows(void **state)
+{
+	says(why_print,
+	     "{'name': 'a', 'state': 'exited', 'reason': 'exit 0', 'desired': 'up',"
+	     " 'restart': 'on-failure'}",
+	     "a: exited\n      reason: exit 0\n      wanted: up; nobody has started it yet\n"
+	     "        next: nothing by itself (restart = on-failure)\n");
+}
+
 static void wish_says(const char *wish, const char *expected)
 {
 	_cleanup_free_ char *document = NULL, *whole = NULL;
@@ -225,13 +234,10 @@ static void test_strange_documents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_wishes),
-		cmocka_unit_test(test_own_wait),
-		cmocka_unit_test(test_blocking),
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_strange_documents),
+		cmocka_unit_test(test_waiting),         cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_nothing_follows), cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_own_wait),        cmocka_unit_test(test_blocking),
+		cmocka_unit_test(test_lines),           cmocka_unit_test(test_strange_documents),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
