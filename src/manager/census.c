@@ -11,7 +11,7 @@
 #include "base/macro.h"
 #include "manager/service.h"
 
-#define AT_A_TIME 256 /* processes: about two milliseconds */
+#define AT_A_TIME 64 /* processes: about two milliseconds */
 
 struct census_taker {
 	struct manager *manager;
