@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/strv.h"
-#include "base/text.h"
 
 struct call {
 	const char *method, *target, *body;
@@ -107,6 +106,8 @@ int client_check(const struct ctl *ctl, const char *subject, int error, int stat
 	if (status == 200)
 		complain("%s%sfoster-manager's answer is not JSON", subject ? subject : "",
 			 subject ? ": " : "");
+	else if (text && status == 404) /* it names the service itself */
+		complain("%s%s%s", text, hint ? "; " : "", hint ? hint : "");
 	else if (text)
 		complain("%s%s%s%s%s", subject ? subject : "", subject ? ": " : "", text,
 			 hint ? "; " : "", hint ? hint : "");
@@ -196,33 +197,6 @@ int client_expand(const struct ctl *ctl, char **words, size_t n, char ***ret_nam
 	if (r != EXIT_OK)
 		return r;
 	return client_expand_from(json_object_get(list.json, "services"), words, n, ret_names);
-}
-
-const char *member_text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
-json_int_t member_number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_integer(value) ? json_integer_value(value) : -1;
-}
-
-bool member_true(const json_t *object, const char *key)
-{
-	return json_is_true(json_object_get(object, key));
-}
-
-void print_disarmed(FILE *f, const char *text)
-{
-	_cleanup_free_ char *copy = strdup(text);
-
-	if (!copy)
-		return;
-	text_disarm(copy);
-	fputs(copy, f);
 }
 
 int out_of_memory(void)

@@ -10,6 +10,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/exchange.h"
+#include "ctl/member.h"
 
 #define ANSWER_MAX (30 * USEC_PER_SEC) /* for what the manager answers at once */
 
@@ -55,14 +56,6 @@ int client_expand(const struct ctl *ctl, char **words, size_t n, char ***ret_nam
 
 /* "/v1/services/NAME" and what follows; the caller's. NULL when out of memory. */
 char *client_target(const char *name, const char *rest);
-
-/* Of an object: NULL, 0, -1 or false when it is missing, null or of another type. */
-const char *member_text(const json_t *object, const char *key);
-json_int_t member_number(const json_t *object, const char *key);
-bool member_true(const json_t *object, const char *key);
-
-/* Prints a service's own words on one line without harm to a terminal. */
-void print_disarmed(FILE *f, const char *text);
 
 int out_of_memory(void); /* complains; EXIT_FAILED */
 

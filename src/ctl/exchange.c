@@ -100,10 +100,14 @@ static void finish(struct exchange *e, int error)
 	e->status = e->private.reply.status;
 	if (!e->body && error == 0)
 		e->body = strdup("");
+	if (e->body_size > 0 && e->body[e->body_size - 1] == '\n')
+		e->body[--e->body_size] = '\0'; /* whoever prints it ends the line */
 	switch (e->ops->done(e)) {
 	case EXCHANGE_OVER: break;
 	case EXCHANGE_AT_ONCE: pause_until(e, now_monotonic()); break;
-	case EXCHANGE_LATER: pause_until(e, now_monotonic() + EXCHANGE_PAUSE); break;
+	case EXCHANGE_LATER:
+		pause_until(e, now_monotonic() + (e->pause ? e->pause : EXCHANGE_PAUSE));
+		break;
 	}
 }
 
@@ -217,15 +221,15 @@ static uint64_t start_due(const char *path, struct exchange *list, size_t n)
 	size_t open = 0;
 
 	for (size_t i = 0; i < n; i++)
-		open += is_open(&list[i]);
-	for (size_t i = 0; i < n && open < EXCHANGE_PARALLEL_MAX; i++) {
+		open += is_open(&list[i]) && !list[i].background;
+	for (size_t i = 0; i < n; i++) {
 		struct exchange *e = &list[i];
 
-		if (e->private.state != PAUSED)
+		if (e->private.state != PAUSED || (open >= EXCHANGE_PARALLEL_MAX && !e->background))
 			continue;
 		if (e->private.due <= now)
 			start(e, path);
-		open += is_open(e);
+		open += is_open(e) && !e->background;
 		if (e->private.state == PAUSED)
 			next = next ? MIN(next, e->private.due) : e->private.due;
 	}
@@ -246,11 +250,11 @@ static int wait_time(uint64_t next, uint64_t deadline)
 /* One round of waiting; the exchanges that have something to do do it. */
 static void poll_open(struct exchange *list, size_t n, int timeout)
 {
-	struct pollfd fds[EXCHANGE_PARALLEL_MAX];
-	struct exchange *of[EXCHANGE_PARALLEL_MAX];
+	struct pollfd fds[EXCHANGE_PARALLEL_MAX + 1];
+	struct exchange *of[EXCHANGE_PARALLEL_MAX + 1];
 	nfds_t n_fds = 0;
 
-	for (size_t i = 0; i < n && n_fds < EXCHANGE_PARALLEL_MAX; i++) {
+	for (size_t i = 0; i < n && n_fds < ELEMENTSOF(fds); i++) {
 		if (!is_open(&list[i]))
 			continue;
 		of[n_fds] = &list[i];
@@ -284,15 +288,25 @@ static void time_out(struct exchange *list, size_t n)
 	}
 }
 
+static bool all_ended(const struct exchange *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].private.state != ENDED && !list[i].background)
+			return false;
+	}
+	return true;
+}
+
 void exchange_run(const char *socket_path, struct exchange *list, size_t n, uint64_t deadline)
 {
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].delay)
+			list[i].private.due = now_monotonic() + list[i].delay;
+	}
 	for (;;) {
 		uint64_t next = start_due(socket_path, list, n);
-		size_t ended = 0;
 
-		for (size_t i = 0; i < n; i++)
-			ended += list[i].private.state == ENDED;
-		if (ended == n)
+		if (all_ended(list, n))
 			return;
 		if (deadline && now_monotonic() >= deadline) {
 			time_out(list, n);

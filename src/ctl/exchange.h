@@ -50,6 +50,9 @@ struct exchange_ops {
 struct exchange {
 	const struct exchange_ops *ops;
 	void *user;
+	uint64_t delay;  /* us before the first time */
+	uint64_t pause;  /* us of EXCHANGE_LATER; 0: EXCHANGE_PAUSE */
+	bool background; /* it is run as long as there are others; at most one of the list */
 
 	char *request;
 	size_t request_size;
@@ -72,7 +75,7 @@ struct exchange {
 };
 
 /*
- * Runs all of them to their end. deadline: CLOCK_MONOTONIC in microseconds, after which the
+ * Runs all of them to their end, but those in the background. deadline: CLOCK_MONOTONIC in microseconds, after which the
  * rest ends with -ETIMEDOUT; 0: none. Blocks.
  */
 void exchange_run(const char *socket_path, struct exchange *list, size_t n, uint64_t deadline);

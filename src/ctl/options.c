@@ -34,6 +34,9 @@ static const struct option_row rows[] = {
 	{ "dry-run",       0,   NULL,       FIELD(dry_run),       false, false, "only print what would be done" },
 	{ "all",           0,   NULL,       FIELD(all),           false, false, "stop services that are no daemons, too" },
 	{ "join",          0,   NULL,       FIELD(join),          false, false, "first wait for the own end of services that are no daemons" },
+	{ "blocking",      0,   NULL,       FIELD(blocking),      false, false, "say what a shutdown waits for, or would wait for" },
+	{ "count",         'n', "COUNT",    FIELD(count),         false, false, "end after so many tables; 1 when the output is no terminal" },
+	{ "interval",      0,   "DURATION", FIELD(interval),      true,  false, "the time between two tables, 2s when it is not given" },
 	{ "timeout",       0,   "DURATION", FIELD(timeout),       true,  false, "wait no longer: 250ms, 10s, 5min" },
 };
 /* clang-format on */
@@ -152,6 +155,7 @@ static int take_word(struct parser *p)
 			return take_option(p, row, word[2 + size] ? word + 3 + size : NULL);
 	}
 	for (size_t i = 1; word[1] != '-' && word[i]; i++) {
+		const char *rest = word[i + 1] ? word + i + 1 : NULL;
 		int r;
 
 		row = find_letter(word[i]);
@@ -159,6 +163,8 @@ static int take_word(struct parser *p)
 			p->first_unknown = word;
 			return EXIT_OK;
 		}
+		if (row->argument)
+			return take_option(p, row, rest); /* -n3, or -n 3 */
 		r = take_option(p, row, NULL);
 		if (r != EXIT_OK)
 			return r;
@@ -213,7 +219,7 @@ int options_parse(int argc, char **argv, struct ctl *ctl, struct command_line *r
 	bool options = true;
 	int n = 0;
 
-	ctl->timeout = USEC_INFINITY;
+	ctl->timeout = ctl->interval = USEC_INFINITY;
 	for (p.at = 1; p.at < argc; p.at++) {
 		char *word = argv[p.at];
 		int r;

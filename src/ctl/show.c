@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "ctl/client.h"
+#include "ctl/member.h"
 
 enum colour state_colour(const char *state)
 {
@@ -44,6 +44,22 @@ const char *number_text(char *buf, size_t size, int64_t number)
 const char *uptime_text(char *buf, size_t size, int64_t usec)
 {
 	return usec < 0 ? "-" : format_duration(buf, size, (uint64_t)usec);
+}
+
+const char *size_text(char *buf, size_t size, int64_t bytes)
+{
+	static const char units[] = "KMGT";
+	double value = (double)bytes / 1024;
+	const char *unit = units;
+
+	if (bytes < 0)
+		return "-";
+	while (value >= 1024 && unit[1]) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buf, size, unit == units || value >= 100 ? "%.0f%c" : "%.1f%c", value, *unit);
+	return buf;
 }
 
 int state_code(const char *state)

@@ -14,6 +14,7 @@ int state_code(const char *state); /* EXIT_OK when it runs, else EXIT_NOT_RUNNIN
 /* "-" for a negative number. Returns buf, or "-". */
 const char *number_text(char *buf, size_t size, int64_t number);
 const char *uptime_text(char *buf, size_t size, int64_t usec);
+const char *size_text(char *buf, size_t size, int64_t bytes); /* "512K", "3.4M" */
 
 /* One service, all of it, with its last lines of output. */
 void show_service(const struct ctl *ctl, const json_t *service);

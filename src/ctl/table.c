@@ -68,8 +68,7 @@ size_t text_width(const char *text)
 	return width;
 }
 
-/* The bytes of text that take at most width places. */
-static size_t fitting_bytes(const char *text, size_t width)
+size_t text_cut(const char *text, size_t width)
 {
 	size_t used = 0, size = strlen(text), at = 0, bytes;
 
@@ -157,8 +156,8 @@ static void print_cut(FILE *f, const struct cell *cell, size_t width, bool colou
 	}
 	if (width == 0)
 		return;
-	if (asprintf(&cut, "%.*s%s", (int)fitting_bytes(cell->text, width - 1), cell->text,
-		     ELLIPSIS) < 0) {
+	if (asprintf(&cut, "%.*s%s", (int)text_cut(cell->text, width - 1), cell->text, ELLIPSIS) <
+	    0) {
 		cut = NULL;
 		return;
 	}

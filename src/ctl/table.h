@@ -30,6 +30,9 @@ struct column {
 /* How many places a text takes. What is not UTF-8 counts one a byte. */
 size_t text_width(const char *text);
 
+/* The bytes of text that take at most width places. */
+size_t text_cut(const char *text, size_t width);
+
 /* Prints text, coloured when on is true. */
 void colour_print(FILE *f, bool on, enum colour colour, const char *text);
 

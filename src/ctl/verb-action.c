@@ -11,6 +11,7 @@
 #include "base/signals.h"
 #include "base/strv.h"
 #include "ctl/client.h"
+#include "ctl/progress.h"
 
 enum phase {
 	ASK,    /* GET: which process is it now? Of restart only. */
@@ -20,6 +21,7 @@ enum phase {
 
 struct action {
 	const struct ctl *ctl;
+	struct progress *progress;
 	const char *name; /* NULL: all services */
 	char *target;     /* of the POST */
 	char *look;       /* of the GET */
@@ -172,8 +174,10 @@ static enum exchange_next done(struct exchange *e)
 {
 	struct action *a = e->user;
 	_cleanup_json_ json_t *json = e->error == 0 ? json_loads(e->body, 0, NULL) : NULL;
-	int code = client_check(a->ctl, a->name, e->error, e->status, json);
+	int code;
 
+	progress_hide(a->progress);
+	code = client_check(a->ctl, a->name, e->error, e->status, json);
 	if (code != EXIT_OK) {
 		a->code = code;
 		return EXCHANGE_OVER;
@@ -211,14 +215,17 @@ static int init_action(struct action *a, const struct ctl *ctl, const char *name
 
 struct actions {
 	struct action *list;
-	struct exchange *exchanges;
+	struct exchange *exchanges; /* the first one tells of the progress */
 	size_t n;
+	struct progress progress;
 };
 
 static void actions_clear(struct actions *actions)
 {
+	if (actions->exchanges)
+		progress_clear(&actions->progress, &actions->exchanges[0]);
 	for (size_t i = 0; i < actions->n; i++) {
-		exchange_clear(&actions->exchanges[i]);
+		exchange_clear(&actions->exchanges[i + 1]);
 		free(actions->list[i].target);
 		free(actions->list[i].look);
 	}
@@ -240,19 +247,22 @@ static int run_actions(const struct ctl *ctl, char **names, const char *rest, bo
 
 	if (!actions.list || !actions.exchanges)
 		return out_of_memory();
+	progress_init(&actions.progress, ctl, "/v1/why", names, &actions.exchanges[0]);
 	for (size_t i = 0; i < n; i++) {
 		struct action *a = &actions.list[i];
 
 		actions.n++;
 		if (init_action(a, ctl, names ? names[i] : NULL, rest) < 0)
 			return out_of_memory();
+		a->progress = &actions.progress;
 		a->once = once;
 		a->follow = follow;
 		if (follow && a->name)
 			a->phase = ASK;
-		actions.exchanges[i] = (struct exchange){ .ops = &ops, .user = a };
+		actions.exchanges[i + 1] = (struct exchange){ .ops = &ops, .user = a };
 	}
-	exchange_run(ctl->socket_path, actions.exchanges, n, 0);
+	exchange_run(ctl->socket_path, actions.exchanges, n + 1, 0);
+	progress_hide(&actions.progress);
 	for (size_t i = 0; i < n; i++)
 		code = worse(code, actions.list[i].code);
 	return code;

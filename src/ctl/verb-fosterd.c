@@ -5,11 +5,13 @@
 
 #include "ctl/client.h"
 #include "ctl/lines.h"
+#include "ctl/progress.h"
 
 /* --- shutdown --- */
 
 struct shutdown {
 	const struct ctl *ctl;
+	struct progress progress;
 	struct json_lines lines;
 	bool finished; /* the manager said so */
 	bool asked;
@@ -34,21 +36,19 @@ static int prepare(struct exchange *e, bool again)
 static int take_line(void *ctx, const char *line, const json_t *json)
 {
 	struct shutdown *s = ctx;
-	const char *text = member_text(json, "text"), *result = member_text(json, "result");
-	const char *error = member_text(json, "error");
+	const char *result = member_text(json, "result"), *error = member_text(json, "error");
 
 	if (result)
 		s->finished = true;
+	if (result || error || s->ctl->json)
+		progress_hide(&s->progress);
 	if (error || (result && strcmp(result, "ok") != 0)) {
 		complain("%s", error ? error : result);
 		s->code = EXIT_FAILED;
 	}
-	if (s->ctl->json) {
+	/* Its texts are for those who do not look at /v1/blocking, as our progress does. */
+	if (s->ctl->json)
 		puts(line);
-	} else if (text && !s->ctl->quiet) {
-		print_disarmed(stdout, text);
-		putchar('\n');
-	}
 	fflush(stdout);
 	return 0;
 }
@@ -72,6 +72,7 @@ static enum exchange_next done(struct exchange *e)
 	if (e->error == 0 && e->status == 200)
 		return EXCHANGE_LATER; /* cut off between two managers: ask the next one */
 	json = e->error == 0 ? json_loads(e->body, 0, NULL) : NULL;
+	progress_hide(&s->progress);
 	s->code = client_check(s->ctl, NULL, e->error, e->status, json);
 	return EXCHANGE_OVER;
 }
@@ -82,10 +83,12 @@ int verb_shutdown(const struct ctl *ctl, char **args, size_t n)
 		.prepare = prepare, .data = take_data, .done = done, .ends_with_fosterd = true
 	};
 	struct shutdown s = { .ctl = ctl };
-	struct exchange e = { .ops = &ops, .user = &s };
+	struct exchange list[2] = { { .ops = &ops, .user = &s } };
 
-	exchange_run(ctl->socket_path, &e, 1, 0);
-	exchange_clear(&e);
+	progress_init(&s.progress, ctl, "/v1/blocking", NULL, &list[1]);
+	exchange_run(ctl->socket_path, list, ELEMENTSOF(list), 0);
+	progress_clear(&s.progress, &list[1]);
+	exchange_clear(&list[0]);
 	json_lines_clear(&s.lines);
 	return s.code;
 }

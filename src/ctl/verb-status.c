@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fosterctl status: a table of services, or one of them in full. */
+/* fosterctl status: a table of services, or one of them in full; list: their names. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -100,7 +100,7 @@ static void complain_unknown(const struct rows *rows, const char *word)
 	}
 	for (size_t i = 0; i < rows->n; i++)
 		nearest_consider(&search, rows->list[i].name);
-	complain("there is no service %s%s%s%s", word, search.best ? " (did you mean " : "",
+	complain("no service '%s'%s%s%s", word, search.best ? " (did you mean " : "",
 		 search.best ? search.best : "", search.best ? "?)" : "");
 }
 
@@ -185,12 +185,26 @@ static int show_one(const struct ctl *ctl, const char *name)
 	return state_code(or_dash(state ? state : ""));
 }
 
+/* The rows are read in place: text is changed. Prints an error. */
+static int parse_rows(char *text, struct rows *ret)
+{
+	int r = text ? service_rows_parse(text, &ret->list, &ret->n) : -ENOMEM;
+
+	if (r == -ENOMEM)
+		return out_of_memory();
+	if (r < 0) {
+		complain("foster-manager's answer is not a list of services");
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
 int verb_status(const struct ctl *ctl, char **args, size_t n)
 {
 	_cleanup_(rows_clear) struct rows rows = { 0 };
 	_cleanup_answer_ struct answer answer = { 0 };
-	_cleanup_free_ char *text = NULL;
-	int code, r;
+	_cleanup_free_ char *copy = NULL;
+	int code;
 
 	if (n == 1 && !strpbrk(args[0], "*?["))
 		return show_one(ctl, args[0]);
@@ -198,14 +212,25 @@ int verb_status(const struct ctl *ctl, char **args, size_t n)
 	if (code != EXIT_OK)
 		return code;
 	if (ctl->json)
-		text = strdup(answer.body); /* the rows are read in place */
-	r = ctl->json && !text ? -ENOMEM
-			       : service_rows_parse(text ? text : answer.body, &rows.list, &rows.n);
-	if (r == -ENOMEM)
-		return out_of_memory();
-	if (r < 0) {
-		complain("foster-manager's answer is not a list of services");
-		return EXIT_FAILED;
+		copy = strdup(answer.body);
+	code = parse_rows(ctl->json ? copy : answer.body, &rows);
+	return code != EXIT_OK ? code : show_list(ctl, answer.body, &rows, args, n);
+}
+
+int verb_list(const struct ctl *ctl, char **args, size_t n)
+{
+	_cleanup_(rows_clear) struct rows rows = { 0 };
+	_cleanup_answer_ struct answer answer = { 0 };
+	int code = client_fetch(ctl, "/v1/services", &answer);
+
+	if (code != EXIT_OK)
+		return code;
+	if (ctl->json) {
+		puts(answer.body);
+		return EXIT_OK;
 	}
-	return show_list(ctl, answer.body, &rows, args, n);
+	code = parse_rows(answer.body, &rows);
+	for (size_t i = 0; code == EXIT_OK && i < rows.n; i++)
+		puts(rows.list[i].name);
+	return code;
 }

@@ -10,6 +10,9 @@
 /* clang-format off */
 const struct verb verbs[] = {
 	{ "status",   "[NAME...]",         0, ANY, "",             false, "Say how services are; one named: all of it", verb_status },
+	{ "list",     "",                  0, 0,   "",             false, "Print the names of all services", verb_list },
+	{ "why",      "[NAME...]",         0, ANY, "blocking all join ", false, "Say why services are as they are; none named: those not as wanted", verb_why },
+	{ "top",      "",                  0, 0,   "count interval ", false, "Show what services use: CPU, memory, tasks", verb_top },
 	{ "start",    "[NAME...]",         0, ANY, "no-wait ",     false, "Start services; none named: all that are set to autostart", verb_start },
 	{ "stop",     "[NAME...]",         0, ANY, "no-wait ",     false, "Stop services; none named: all", verb_stop },
 	{ "restart",  "[NAME...]",         0, ANY, "no-wait ",     false, "Stop services, then start them; none named: all that run", verb_restart },

@@ -81,7 +81,7 @@ static json_t *tail(const char *path)
 }
 
 /* The wall clock's time of a moment on the monotonic one, to the second. */
-static json_t *wall_time(uint64_t monotonic)
+json_t *control_wall_time(uint64_t monotonic)
 {
 	time_t seconds = (now_realtime() - (now_monotonic() - monotonic)) / USEC_PER_SEC;
 	char text[32];
@@ -92,7 +92,7 @@ static json_t *wall_time(uint64_t monotonic)
 	return json_string(text);
 }
 
-static json_t *text_or_null(const char *text)
+json_t *control_text_or_null(const char *text)
 {
 	return text && *text ? control_string(text) : json_null();
 }
@@ -105,14 +105,15 @@ static void add_details(json_t *object, const struct service *s)
 	json_object_set_new(object, "requires", strings(c->requires));
 	json_object_set_new(object, "after", strings(c->after));
 	json_object_set_new(object, "command", strings(c->command));
-	json_object_set_new(object, "directory", text_or_null(c->directory));
-	json_object_set_new(object, "user", text_or_null(c->user));
+	json_object_set_new(object, "directory", control_text_or_null(c->directory));
+	json_object_set_new(object, "user", control_text_or_null(c->user));
 	json_object_set_new(object, "adopted", json_boolean(s->adopted));
 	json_object_set_new(object, "orphaned", json_boolean(s->orphaned));
 	json_object_set_new(object, "cpu_us", json_integer(s->user_usec + s->system_usec));
 	json_object_set_new(object, "max_rss", json_integer(s->max_rss));
-	json_object_set_new(object, "cgroup", text_or_null(cgroup_path(s, group, sizeof(group))));
-	json_object_set_new(object, "log_file", text_or_null(log));
+	json_object_set_new(object, "cgroup",
+			    control_text_or_null(cgroup_path(s, group, sizeof(group))));
+	json_object_set_new(object, "log_file", control_text_or_null(log));
 	json_object_set_new(object, "log", log ? tail(log) : json_array());
 }
 
@@ -127,21 +128,22 @@ json_t *control_service_json(const struct service *s, bool full)
 
 	machine_reason(m, s->config, now, reason, sizeof(reason));
 	json_object_set_new(object, "name", json_string(s->config->name));
-	json_object_set_new(object, "description", text_or_null(s->config->description));
+	json_object_set_new(object, "description", control_text_or_null(s->config->description));
 	json_object_set_new(object, "state", json_string(service_state_to_string(m->state)));
 	json_object_set_new(object, "desired", json_string(m->desired_up ? "up" : "down"));
 	json_object_set_new(object, "reason", control_string(reason));
 	json_object_set_new(object, "ready", json_boolean(m->state == STATE_RUNNING));
 	json_object_set_new(object, "pid", json_integer(s->pid));
 	json_object_set_new(object, "uptime_us", up ? json_integer(now - m->started) : json_null());
-	json_object_set_new(object, "since", wall_time(m->since));
+	json_object_set_new(object, "since", control_wall_time(m->since));
 	json_object_set_new(object, "restarts", json_integer(m->restarts));
 	json_object_set_new(object, "daemon", json_boolean(service_is_daemon(s)));
-	json_object_set_new(object, "next", text_or_null(service_next(s, next, sizeof(next))));
+	json_object_set_new(object, "next",
+			    control_text_or_null(service_next(s, next, sizeof(next))));
 	json_object_set_new(object, "exit_code", code >= 0 ? json_integer(code) : json_null());
-	json_object_set_new(object, "exit", text_or_null(machine_end(m, end, sizeof(end))));
-	json_object_set_new(object, "status", text_or_null(s->status));
-	json_object_set_new(object, "pending", text_or_null(s->pending));
+	json_object_set_new(object, "exit", control_text_or_null(machine_end(m, end, sizeof(end))));
+	json_object_set_new(object, "status", control_text_or_null(s->status));
+	json_object_set_new(object, "pending", control_text_or_null(s->pending));
 	if (full)
 		add_details(object, s);
 	return object;

@@ -67,7 +67,7 @@ void control_reload(struct call *call)
 
 	if (!dry_run)
 		log_info("reload asked for by %s", call->peer);
-	error = reload(call->manager, dry_run, &plan, &problems, &e);
+	error = reload(call->manager, dry_run, &call->asker, &plan, &problems, &e);
 	if (error == 0)
 		control_reply(call, HTTP_OK,
 			      json_pack("{s:s, s:b, s:o}", "result", "ok", "dry_run", dry_run,
@@ -83,7 +83,8 @@ void control_reload(struct call *call)
 void control_shutdown_all(struct call *call)
 {
 	struct shutdown_how how = { .all = control_flag(call, "all"),
-				    .join = control_flag(call, "join") };
+				    .join = control_flag(call, "join"),
+				    .by = call->asker };
 
 	log_info("shutdown asked for by %s", call->peer);
 	shutdown_follow(call->manager, call->request);

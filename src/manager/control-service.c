@@ -9,6 +9,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,45 +265,67 @@ static void spread(struct spread *l, struct service *s, bool to_required)
 	}
 }
 
-/* What it needs first, then itself. */
-static void start_with_needed(struct service *s, struct spread *l)
+/* Through which service it came to another one. */
+static struct asker through(const struct service *s, const struct asker *asker)
 {
+	struct asker a = *asker;
+
+	snprintf(a.service, sizeof(a.service), "%s", s->config->name);
+	return a;
+}
+
+/* What it needs first, then itself. */
+static void start_with_needed(struct service *s, struct spread *l, const struct asker *asker)
+{
+	struct asker for_s = through(s, asker);
+
 	l->n = 0;
 	spread(l, s, true);
 	for (size_t i = l->n; i > 0; i--) {
 		struct service *at = l->list[i - 1];
 		enum service_state state = at->machine.state;
 
-		if (at == s || state == STATE_STOPPED || state == STATE_FAILED)
-			service_start(at, at == s ? REASON_COMMAND : REASON_DEPENDENT);
+		if (at == s)
+			service_ask(at, EVENT_START, REASON_COMMAND, asker);
+		else if (state == STATE_STOPPED || state == STATE_FAILED)
+			service_ask(at, EVENT_START, REASON_DEPENDENT, &for_s);
 	}
 }
 
 /* Those that need it first: so it finds itself held by them. */
-static void stop_with_dependents(struct service *s, struct spread *l)
+static void stop_with_dependents(struct service *s, struct spread *l, const struct asker *asker)
 {
-	l->n = 0;
-	spread(l, s, false);
-	for (size_t i = l->n; i > 0; i--) {
-		if (l->list[i - 1] == s || l->list[i - 1]->machine.desired_up)
-			service_stop(l->list[i - 1],
-				     l->list[i - 1] == s ? REASON_COMMAND : REASON_DEPENDENCY);
-	}
-}
+	struct asker for_s = through(s, asker);
 
-static void restart_with_dependents(struct service *s, struct spread *l)
-{
 	l->n = 0;
 	spread(l, s, false);
 	for (size_t i = l->n; i > 0; i--) {
 		struct service *at = l->list[i - 1];
 
-		if (at == s || machine_is_active(&at->machine))
-			service_restart(at, at == s ? REASON_COMMAND : REASON_DEPENDENCY);
+		if (at == s)
+			service_ask(at, EVENT_STOP, REASON_COMMAND, asker);
+		else if (at->machine.desired_up)
+			service_ask(at, EVENT_STOP, REASON_DEPENDENCY, &for_s);
 	}
 }
 
-static void (*const do_verb[])(struct service *, struct spread *) = {
+static void restart_with_dependents(struct service *s, struct spread *l, const struct asker *asker)
+{
+	struct asker for_s = through(s, asker);
+
+	l->n = 0;
+	spread(l, s, false);
+	for (size_t i = l->n; i > 0; i--) {
+		struct service *at = l->list[i - 1];
+
+		if (at == s)
+			service_ask(at, EVENT_RESTART, REASON_COMMAND, asker);
+		else if (machine_is_active(&at->machine))
+			service_ask(at, EVENT_RESTART, REASON_DEPENDENCY, &for_s);
+	}
+}
+
+static void (*const do_verb[])(struct service *, struct spread *, const struct asker *) = {
 	[VERB_START] = start_with_needed,
 	[VERB_STOP] = stop_with_dependents,
 	[VERB_RESTART] = restart_with_dependents,
@@ -363,7 +386,7 @@ static void act(struct call *call, enum verb verb)
 	for (size_t i = 0; i < n; i++) {
 		log_info("%s: %s asked for by %s", list[i]->config->name, verb_words[verb],
 			 call->peer);
-		do_verb[verb](list[i], &l);
+		do_verb[verb](list[i], &l, &call->asker);
 	}
 	w->next = waiters;
 	waiters = w;
@@ -387,25 +410,22 @@ void control_restart(struct call *call)
 	act(call, VERB_RESTART);
 }
 
-/*
- * One service after the other: ten thousand as one tree of values would be made and freed in
- * memory that no cache holds, and that the manager keeps.
- */
+static json_t *list_json(const struct service *s, const void *arg)
+{
+	return control_service_json(s, false);
+}
+
 void control_list(struct call *call)
 {
-	struct manager *m = call->manager;
+	static const struct control_listing all = { .make = list_json };
 	struct evbuffer *text = evbuffer_new();
-	int error = text ? evbuffer_add_printf(text, "{\"services\":[") : -ENOMEM;
+	int error = text ? evbuffer_add_printf(text, "{\"services\":") : -ENOMEM;
 
-	for (size_t i = 0; i < m->n_services && error >= 0; i++) {
-		if (i > 0)
-			evbuffer_add(text, ",", 1);
-		error = control_print(text, control_service_json(m->services[i], false));
-	}
-	if (error < 0 || evbuffer_add(text, "]}\n", 3) < 0)
-		control_out_of_memory(call, text);
-	else
-		control_reply_text(call, HTTP_OK, text);
+	if (error >= 0)
+		error = control_print_list(text, call->manager, &all);
+	if (error >= 0)
+		error = evbuffer_add(text, "}", 1);
+	control_reply_printed(call, text, error);
 }
 
 void control_show(struct call *call)

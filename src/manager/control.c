@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "manager/notify-socket.h"
+#include "manager/proc.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
@@ -88,11 +89,13 @@ void control_reply_text(struct call *call, int status, struct evbuffer *text)
 int control_print(struct evbuffer *to, json_t *object)
 {
 	char small[4096], *text = small;
-	size_t size = object ? json_dumpb(object, small, sizeof(small), JSON_COMPACT) : 0;
+	size_t size =
+		object ? json_dumpb(object, small, sizeof(small), JSON_COMPACT | JSON_ENCODE_ANY)
+		       : 0;
 	int error = 0;
 
 	if (size > sizeof(small)) {
-		text = json_dumps(object, JSON_COMPACT);
+		text = json_dumps(object, JSON_COMPACT | JSON_ENCODE_ANY);
 		size = text ? strlen(text) : 0;
 	}
 	if (size == 0 || evbuffer_add(to, text, size) < 0)
@@ -101,6 +104,33 @@ int control_print(struct evbuffer *to, json_t *object)
 		free(text);
 	json_decref(object);
 	return error;
+}
+
+int control_print_list(struct evbuffer *to, const struct manager *m,
+		       const struct control_listing *l)
+{
+	int error = evbuffer_add(to, "[", 1);
+	bool first = true;
+
+	for (size_t i = 0; i < m->n_services && error >= 0; i++) {
+		const struct service *s = m->services[i];
+
+		if (l->is_meant && !l->is_meant(s, l->arg))
+			continue;
+		if (!first)
+			evbuffer_add(to, ",", 1);
+		first = false;
+		error = control_print(to, l->make(s, l->arg));
+	}
+	return error < 0 || evbuffer_add(to, "]", 1) < 0 ? -ENOMEM : 0;
+}
+
+void control_reply_printed(struct call *call, struct evbuffer *text, int error)
+{
+	if (!text || error < 0 || evbuffer_add(text, "\n", 1) < 0)
+		control_out_of_memory(call, text);
+	else
+		control_reply_text(call, HTTP_OK, text);
 }
 
 void control_out_of_memory(struct call *call, struct evbuffer *text)
@@ -190,6 +220,10 @@ static const struct route {
 	{ EVHTTP_REQ_POST, true, "restart", ACCESS_ALL, control_restart },
 	{ EVHTTP_REQ_POST, true, "signal", ACCESS_ALL, control_signal },
 	{ EVHTTP_REQ_GET, true, "join", ACCESS_READ, control_join },
+	{ EVHTTP_REQ_GET, true, "why", ACCESS_READ, control_why },
+	{ EVHTTP_REQ_GET, false, "/v1/why", ACCESS_READ, control_why_all },
+	{ EVHTTP_REQ_GET, false, "/v1/blocking", ACCESS_READ, control_blocking },
+	{ EVHTTP_REQ_GET, false, "/v1/usage", ACCESS_READ, control_usage },
 	{ EVHTTP_REQ_POST, false, "/v1/start", ACCESS_ALL, control_start },
 	{ EVHTTP_REQ_POST, false, "/v1/stop", ACCESS_ALL, control_stop },
 	{ EVHTTP_REQ_POST, false, "/v1/restart", ACCESS_ALL, control_restart },
@@ -202,20 +236,39 @@ static const struct route {
 
 #define SERVICE_PREFIX "/v1/services/"
 
-/* The verb behind "/v1/services/NAME/", "" for the service itself; NULL for other paths. */
-static const char *split_service(char *path, const char **ret_name)
+/* One %-escaped piece of a path, in place. A NUL in it becomes '?', which no name holds. */
+static int unescape(char *piece)
 {
-	char *name, *slash;
+	size_t size;
+	char *text = evhttp_uridecode(piece, 0, &size);
 
+	if (!text)
+		return -ENOMEM;
+	for (char *nul = memchr(text, '\0', size); nul; nul = memchr(text, '\0', size))
+		*nul = '?';
+	memcpy(piece, text, size + 1); /* it never grows */
+	free(text);
+	return 0;
+}
+
+/*
+ * Splits a path as it came: a name may hold an escaped slash, so it is decoded only when its end
+ * is known. The verb behind "/v1/services/NAME/", "" for the service itself; NULL for other paths.
+ */
+static int split_path(char *path, char **ret_name, char **ret_verb)
+{
+	static char no_verb[] = "";
+	char *slash;
+
+	*ret_name = *ret_verb = NULL;
 	if (strncmp(path, SERVICE_PREFIX, strlen(SERVICE_PREFIX)) != 0)
-		return NULL;
-	name = path + strlen(SERVICE_PREFIX);
-	slash = strchr(name, '/');
-	*ret_name = name;
-	if (!slash)
-		return "";
-	*slash = '\0';
-	return slash + 1;
+		return unescape(path);
+	*ret_name = path + strlen(SERVICE_PREFIX);
+	slash = strchr(*ret_name, '/');
+	*ret_verb = slash ? slash + 1 : no_verb;
+	if (slash)
+		*slash = '\0';
+	return unescape(*ret_name) < 0 || (slash && unescape(*ret_verb) < 0) ? -ENOMEM : 0;
 }
 
 static const struct route *find_route(struct call *call, const char *path, const char *verb,
@@ -237,10 +290,15 @@ static const struct route *find_route(struct call *call, const char *path, const
 
 static void dispatch(struct call *call, char *path, enum access access)
 {
-	const char *name = NULL, *verb = split_service(path, &name);
 	bool path_known = false;
-	const struct route *route = find_route(call, path, verb, &path_known);
+	const struct route *route;
+	char *name, *verb;
 
+	if (split_path(path, &name, &verb) < 0) {
+		control_out_of_memory(call, NULL);
+		return;
+	}
+	route = find_route(call, path, verb, &path_known);
 	if (!route) {
 		control_error(call, path_known ? HTTP_BADMETHOD : HTTP_NOTFOUND, NULL,
 			      path_known ? "that path takes another method" : "no such path");
@@ -276,12 +334,14 @@ static void on_request(struct evhttp_request *request, void *arg)
 	_cleanup_free_ char *path = NULL;
 
 	snprintf(call.peer, sizeof(call.peer), "uid %d, pid %d", (int)peer.uid, (int)peer.pid);
+	call.asker = (struct asker){ .uid = peer.uid, .pid = peer.pid };
+	if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
+		proc_command(peer.pid, call.asker.command, sizeof(call.asker.command));
 	TAILQ_INIT(&params);
 	if (query)
 		evhttp_parse_query_str(query, &params);
 	call.query = &params;
-	path = uri && evhttp_uri_get_path(uri) ? evhttp_uridecode(evhttp_uri_get_path(uri), 0, NULL)
-					       : NULL;
+	path = uri && evhttp_uri_get_path(uri) ? strdup(evhttp_uri_get_path(uri)) : NULL;
 	if (path)
 		dispatch(&call, path, access);
 	else
@@ -421,12 +481,13 @@ void control_shutdown(struct manager *m)
 
 	if (!c)
 		return;
-	control_drop_waiters();
 	if (c->deleted)
 		event_free(c->deleted);
 	fd_close(c->inotify);
 	if (c->http)
-		evhttp_free(c->http);
+		evhttp_free(
+			c->http); /* closes the connections, each of which drops who waits on it */
+	control_drop_waiters();
 	free(c);
 	m->control = NULL;
 }

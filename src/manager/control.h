@@ -9,6 +9,8 @@
  *	control-service.c  what is done to services, and those who wait for it
  *	control-other.c	   all else
  *	control-json.c	   a service as JSON
+ *	control-why.c	   why services are as they are, and what a shutdown waits for
+ *	control-usage.c	   what services use; requests that need a census of processes
  */
 #ifndef FOSTER_MANAGER_CONTROL_H
 #define FOSTER_MANAGER_CONTROL_H
@@ -18,6 +20,8 @@
 #include <stdint.h>
 
 #include <jansson.h>
+
+#include "manager/history.h"
 
 struct evbuffer;
 struct evhttp_request;
@@ -55,6 +59,7 @@ struct call {
 	struct evkeyvalq *query;
 	struct service *service; /* of a path that names one; else NULL */
 	char peer[64];           /* "uid 1000, pid 123" */
+	struct asker asker;      /* the same; its command only of what changes anything */
 };
 
 /* Reply and be done; object is taken. */
@@ -66,6 +71,21 @@ void control_out_of_memory(struct call *, struct evbuffer *text);
 
 /* Appends an object as text, and drops it. 0 or -ENOMEM. */
 int control_print(struct evbuffer *to, json_t *object);
+
+/*
+ * Appends a list of those services that are meant (NULL: all), one after the other: ten thousand
+ * as one tree of values would be made and freed in memory that no cache holds, and that the
+ * manager keeps. 0 or -ENOMEM.
+ */
+struct control_listing {
+	bool (*is_meant)(const struct service *, const void *arg);
+	json_t *(*make)(const struct service *, const void *arg);
+	const void *arg;
+};
+int control_print_list(struct evbuffer *to, const struct manager *, const struct control_listing *);
+
+/* Replies with the text, or that it could not be made; takes the buffer, which may be NULL. */
+void control_reply_printed(struct call *, struct evbuffer *text, int error);
 void control_error(struct call *, int status, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -90,9 +110,29 @@ void control_shutdown_all(struct call *);
 void control_announce(struct call *);
 void control_version(struct call *);
 
-/* control-json.c; both return a new reference */
+/* control-why.c */
+void control_why(struct call *);
+void control_why_all(struct call *);
+void control_blocking(struct call *);
+
+/* control-usage.c */
+void control_usage(struct call *);
+
+/*
+ * Takes a census of all processes, a piece at a time, and replies with what print() then puts
+ * into the buffer, 0 or -ENOMEM. service is that of the call, or NULL; arg is a number that
+ * print() gets.
+ */
+struct census;
+typedef int census_reply(struct manager *, struct service *service, unsigned arg,
+			 const struct census *, struct evbuffer *to);
+void control_reply_with_census(struct call *, census_reply *print, unsigned arg);
+
+/* control-json.c; all return a new reference */
 json_t *control_service_json(const struct service *, bool full);
-json_t *control_string(const char *); /* any bytes; null for NULL */
+json_t *control_string(const char *);             /* any bytes; null for NULL */
+json_t *control_text_or_null(const char *);       /* the same; null for "", too */
+json_t *control_wall_time(uint64_t monotonic_us); /* "2026-11-23T10:00:00Z" */
 
 /* Waiters, at the end of the manager. */
 void control_drop_waiters(void);

@@ -99,6 +99,45 @@ static bool holds(const struct service *s)
 	       (!s->machine.desired_up || s->machine.restart_wanted);
 }
 
+struct awaited {
+	const struct service **list;
+	size_t n, max;
+};
+
+static void await(struct awaited *a, struct service **list, size_t n,
+		  bool (*keeps_it)(const struct service *))
+{
+	for (size_t i = 0; i < n && a->n < a->max; i++) {
+		if (keeps_it(list[i]))
+			a->list[a->n++] = list[i];
+	}
+}
+
+static bool is_missing(const struct service *s)
+{
+	return !machine_satisfies(&s->machine);
+}
+
+static bool has_not_settled(const struct service *s)
+{
+	return !has_settled(s);
+}
+
+size_t depend_awaited(const struct service *s, const struct service **ret, size_t max)
+{
+	const struct machine *m = &s->machine;
+	struct awaited a = { .list = ret, .max = max };
+
+	if (m->state == STATE_WAITING) {
+		await(&a, s->requires, s->n_requires, is_missing);
+		await(&a, s->after, s->n_after, has_not_settled);
+	} else if (m->state != STATE_STOPPING && holds(s)) {
+		await(&a, s->required_by, s->n_required_by, holds);
+		await(&a, s->before, s->n_before, holds);
+	}
+	return a.n;
+}
+
 void depend_facts(const struct service *s, struct machine_facts *f)
 {
 	f->deps_ready = depend_waits_for(s) == NULL;

@@ -28,6 +28,12 @@ void depend_run(struct manager *);
 /* The first service that is waited for, or NULL. */
 const struct service *depend_waits_for(const struct service *);
 
+/*
+ * All that it waits for right now: what it needs and what comes before it while it waits to
+ * start, those that must stop before it while it waits to stop. At most max; how many.
+ */
+size_t depend_awaited(const struct service *, const struct service **ret, size_t max);
+
 /* True when it waits for a service that will not be ready without somebody's help. */
 bool depend_is_stuck(const struct service *);
 

@@ -34,6 +34,7 @@ static const char *const reason_names[] = {
 	[REASON_START_TIMEOUT] = "not ready in time",
 	[REASON_WATCHDOG] = "watchdog: no sign of life in time",
 	[REASON_ADOPTED] = "adopted from an earlier supervisor",
+	[REASON_ADDED] = "new in the configuration",
 };
 static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a name for each reason");
 ENUM_TABLE(reason, enum reason, reason_names)
@@ -55,13 +56,9 @@ static const char *const machine_event_names[] = {
 static_assert(ELEMENTSOF(machine_event_names) == EVENT_COUNT, "a name for each event");
 ENUM_TABLE(machine_event, enum machine_event, machine_event_names)
 
-char *machine_end(const struct machine *m, char *buf, size_t size)
+char *machine_status(int status, bool unknown, char *buf, size_t size)
 {
-	int status = m->ended_status;
-
-	if (!m->ever_ended)
-		snprintf(buf, size, "%s", "");
-	else if (m->ended_unknown)
+	if (unknown)
 		snprintf(buf, size, "ended, nobody saw how");
 	else if (WIFSIGNALED(status))
 		snprintf(buf, size, "killed by %s%s", signal_to_string(WTERMSIG(status)),
@@ -69,6 +66,12 @@ char *machine_end(const struct machine *m, char *buf, size_t size)
 	else
 		snprintf(buf, size, "exit %d", WEXITSTATUS(status));
 	return buf;
+}
+
+char *machine_end(const struct machine *m, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	return m->ever_ended ? machine_status(m->ended_status, m->ended_unknown, buf, size) : buf;
 }
 
 /* What the step was about: the directory, the user, the command. */

@@ -430,6 +430,13 @@ bool machine_satisfies(const struct machine *m)
 	       (m->state == STATE_RUNNING || m->state == STATE_EXITED);
 }
 
+bool machine_is_as_wanted(const struct machine *m)
+{
+	if (!m->desired_up)
+		return !machine_is_active(m);
+	return m->state == STATE_RUNNING && !m->restart_wanted;
+}
+
 bool machine_is_settled(const struct machine *m)
 {
 	switch (m->state) {

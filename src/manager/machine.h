@@ -31,6 +31,9 @@
 
 #include "manager/config.h"
 
+struct asker;
+struct history;
+
 enum service_state {
 	STATE_STOPPED,  /* not wanted, nothing runs */
 	STATE_WAITING,  /* wanted; a dependency is not ready */
@@ -60,6 +63,7 @@ enum reason {
 	REASON_START_TIMEOUT,
 	REASON_WATCHDOG,
 	REASON_ADOPTED, /* of an earlier supervisor */
+	REASON_ADDED,   /* new in the configuration */
 	REASON_COUNT,
 };
 const char *reason_to_string(enum reason);
@@ -87,13 +91,14 @@ int machine_event_from_string(const char *);
 struct machine_facts {
 	uint64_t now; /* us, monotonic */
 	uint32_t random;
-	enum reason reason;  /* of START, STOP, RESTART: why */
-	bool deps_ready;     /* all that must be ready before it are */
-	bool held;           /* services that must stop before it are on their way down */
-	bool tree_empty;     /* at ENDED: nothing of its process group is left */
-	int status;          /* at ENDED, as wait(2) gives it */
-	bool status_unknown; /* at ENDED: nobody could tell */
-	int step, error;     /* at NOT_STARTED, STEP_FAILED: enum spawn_step, positive errno */
+	enum reason reason;        /* of START, STOP, RESTART: why */
+	const struct asker *asker; /* of the same, for the history; NULL: foster itself */
+	bool deps_ready;           /* all that must be ready before it are */
+	bool held;                 /* services that must stop before it are on their way down */
+	bool tree_empty;           /* at ENDED: nothing of its process group is left */
+	int status;                /* at ENDED, as wait(2) gives it */
+	bool status_unknown;       /* at ENDED: nobody could tell */
+	int step, error; /* at NOT_STARTED, STEP_FAILED: enum spawn_step, positive errno */
 	const struct service_config *config;
 };
 
@@ -121,9 +126,10 @@ struct machine {
 	unsigned restarts; /* automatic ones, since the supervisor knows it */
 	bool ever_ended;
 	bool ended_unknown;
-	int ended_status;     /* of the last end */
-	int step, step_error; /* of the last failed start */
-	bool failed_start;    /* the end to be judged is that of a start that failed */
+	int ended_status;        /* of the last end */
+	int step, step_error;    /* of the last failed start */
+	bool failed_start;       /* the end to be judged is that of a start that failed */
+	struct history *history; /* history.h; the machine does not look at it. NULL: none */
 };
 
 void machine_init(struct machine *, uint64_t now);
@@ -142,6 +148,9 @@ char *machine_reason(const struct machine *, const struct service_config *config
 /* The last end in words: "exit 1", "killed by SIGSEGV (core dumped)"; "" when it never ended. */
 char *machine_end(const struct machine *, char *buf, size_t size);
 
+/* A status of wait(2) in these words. */
+char *machine_status(int status, bool unknown, char *buf, size_t size);
+
 /* Process-like exit code of the last end: 128 + N for a signal, -1 when there is none. */
 int machine_exit_code(const struct machine *);
 
@@ -150,6 +159,9 @@ bool machine_is_active(const struct machine *);
 
 /* True when a service that needs it may start. */
 bool machine_satisfies(const struct machine *);
+
+/* True when it is where it is wanted; a service that ended by itself is not. */
+bool machine_is_as_wanted(const struct machine *);
 
 /* True when nothing more will happen by itself on the way to what is wanted. */
 bool machine_is_settled(const struct machine *);

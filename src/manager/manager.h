@@ -9,6 +9,8 @@
  *	machine.c      the state machine of a service (pure); machine-text.c: it in words
  *	service.c      a service: its machine, process, timers; carries out the machine's actions
  *	depend.c       who must be ready, or gone, before whom
+ *	history.c      who wanted it, and its last ends
+ *	census.c       all processes, each with the service that it belongs to
  *	note.c	       what the next manager must know of a service
  *	restore.c      what the last manager, or the last supervisor, left
  *	spawn.c	       from configuration to the message that starts a child; the queue of starts

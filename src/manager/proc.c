@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/units.h"
+#include "manager/history.h"
 
 #define ENVIRONMENT_MAX (256 * 1024)
 
@@ -30,23 +32,81 @@ int pid_list_add(struct pid_list *l, pid_t pid)
 	return 0;
 }
 
-int proc_stat(pid_t pid, struct proc_stat *ret)
+/* A small file of /proc/PID, NUL-terminated. Its size, or -ESRCH. */
+static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 {
 	_cleanup_close_ int fd = -1;
-	char path[32], text[512], *p;
+	char path[48];
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
+	n = fd < 0 ? -1 : read(fd, buf, size - 1);
+	buf[MAX(n, (ssize_t)0)] = '\0';
+	return n <= 0 ? -ESRCH : n;
+}
+
+int proc_stat(pid_t pid, struct proc_stat *ret)
+{
+	char text[512], *p;
+
+	if (read_small(pid, "stat", text, sizeof(text)) < 0)
 		return -ESRCH;
-	text[n] = '\0';
 	p = strrchr(text, ')'); /* the name before it may hold anything */
 	if (!p ||
 	    sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
 		return -EINVAL;
 	return 0;
+}
+
+int proc_usage(pid_t pid, struct proc_usage *ret)
+{
+	char text[512], *name, *p;
+	unsigned long long user, system;
+	long long waited_user, waited_system, pages;
+	long ticks = sysconf(_SC_CLK_TCK);
+
+	if (read_small(pid, "stat", text, sizeof(text)) < 0)
+		return -ESRCH;
+	name = strchr(text, '(');
+	p = strrchr(text, ')');
+	if (!name || !p ||
+	    sscanf(p + 1,
+		   " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %u %*d "
+		   "%*u %*u %lld",
+		   &ret->stat.state, &ret->stat.ppid, &ret->stat.pgrp, &ret->stat.session, &user,
+		   &system, &waited_user, &waited_system, &ret->threads, &pages) != 10)
+		return -EINVAL;
+	*p = '\0';
+	snprintf(ret->command, sizeof(ret->command), "%s", name + 1);
+	ret->cpu = (user + system + waited_user + waited_system) * (USEC_PER_SEC / ticks);
+	ret->rss = (uint64_t)pages * sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+void proc_command(pid_t pid, char *buf, size_t size)
+{
+	char text[64];
+	ssize_t n = pid > 0 ? read_small(pid, "comm", text, sizeof(text)) : -ESRCH;
+
+	if (n > 0 && text[n - 1] == '\n')
+		text[n - 1] = '\0';
+	snprintf(buf, size, "%s", n > 0 ? text : "");
+}
+
+struct asker proc_asker(pid_t pid)
+{
+	struct asker asker = { 0 };
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (pid <= 0 || stat(path, &st) < 0)
+		return asker;
+	asker.uid = st.st_uid;
+	asker.pid = pid;
+	proc_command(pid, asker.command, sizeof(asker.command));
+	return asker;
 }
 
 static int add_numbers(const char *text, struct pid_list *l)

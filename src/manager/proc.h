@@ -23,6 +23,8 @@ static inline void pid_list_cleanup(struct pid_list *l)
 
 int pid_list_add(struct pid_list *, pid_t); /* 0 or -ENOMEM */
 
+struct asker;
+
 struct proc_stat {
 	char state; /* 'R', 'S', 'Z', ... */
 	pid_t ppid, pgrp, session;
@@ -30,6 +32,20 @@ struct proc_stat {
 
 /* 0, or -errno (-ESRCH: there is no such process). */
 int proc_stat(pid_t, struct proc_stat *ret);
+
+/* What it uses and has used: itself, and the children that it has waited for. */
+struct proc_usage {
+	struct proc_stat stat;
+	char command[16];
+	uint64_t cpu; /* us */
+	uint64_t rss; /* bytes */
+	unsigned threads;
+};
+int proc_usage(pid_t, struct proc_usage *ret); /* as proc_stat() */
+
+/* The process as one who asks for something; zeroed when there is none. Never fails. */
+struct asker proc_asker(pid_t);
+void proc_command(pid_t, char *buf, size_t size); /* its name, "" when it is gone */
 
 /*
  * Adds the children of a process, of all its threads. 0; -ENOENT where the kernel was built

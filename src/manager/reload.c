@@ -12,7 +12,9 @@
 #include "base/log.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/history.h"
 #include "manager/logs.h"
+#include "manager/proc.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
 #include "manager/sockets.h"
@@ -194,7 +196,7 @@ static void set_pending(struct service *s, const char *differs)
 }
 
 /* Policy options hold at once, those of a running process from its next start. */
-static void apply_step(struct manager *m, const struct reload_step *step)
+static void apply_step(struct manager *m, const struct reload_step *step, const struct asker *asker)
 {
 	struct service *s = manager_find(m, step->name);
 
@@ -205,11 +207,11 @@ static void apply_step(struct manager *m, const struct reload_step *step)
 		if (s->pending)
 			set_pending(s, NULL);
 		break;
-	case RELOAD_START: service_start(s, REASON_BOOT); break;
-	case RELOAD_RESTART: service_restart(s, REASON_CHANGED); break;
+	case RELOAD_START: service_ask(s, EVENT_START, REASON_ADDED, asker); break;
+	case RELOAD_RESTART: service_ask(s, EVENT_RESTART, REASON_CHANGED, asker); break;
 	case RELOAD_PENDING: set_pending(s, step->differs); break;
 	case RELOAD_STOP:
-		service_stop(s, REASON_REMOVED);
+		service_ask(s, EVENT_STOP, REASON_REMOVED, asker);
 		if (!machine_is_active(&s->machine))
 			service_removed(s);
 		break;
@@ -217,7 +219,7 @@ static void apply_step(struct manager *m, const struct reload_step *step)
 }
 
 static int apply(struct manager *m, struct config *new, struct config_source *source,
-		 const struct reload_plan *plan, struct error *e)
+		 const struct reload_plan *plan, const struct asker *asker, struct error *e)
 {
 	struct change ch = { 0 };
 	int error = sockets_bind(m, new, e);
@@ -237,7 +239,7 @@ static int apply(struct manager *m, struct config *new, struct config_source *so
 	m->source = source;
 	reload_save(m);
 	for (size_t i = 0; i < plan->n; i++)
-		apply_step(m, &plan->steps[i]);
+		apply_step(m, &plan->steps[i], asker);
 	return 0;
 }
 
@@ -259,7 +261,7 @@ static int load(struct manager *m, struct config_source **ret_source, struct con
 	return 0;
 }
 
-int reload(struct manager *m, bool dry_run, struct reload_plan *plan,
+int reload(struct manager *m, bool dry_run, const struct asker *asker, struct reload_plan *plan,
 	   struct config_problems *problems, struct error *e)
 {
 	struct config_source *source = NULL;
@@ -273,7 +275,7 @@ int reload(struct manager *m, bool dry_run, struct reload_plan *plan,
 		return error;
 	error = make_plan(m, new, plan);
 	if (error == 0 && !dry_run) {
-		error = apply(m, new, source, plan, e);
+		error = apply(m, new, source, plan, asker, e);
 		if (error == 0) {
 			events_note(m, "reload", NULL, "the configuration was reloaded");
 			return 0;
@@ -284,12 +286,13 @@ int reload(struct manager *m, bool dry_run, struct reload_plan *plan,
 	return error;
 }
 
-void reload_by_signal(struct manager *m)
+void reload_by_signal(struct manager *m, int sender)
 {
+	struct asker asker = proc_asker(sender);
 	struct config_problems problems = { 0 };
 	struct reload_plan plan = { 0 };
 	struct error e = { "" };
-	int error = reload(m, false, &plan, &problems, &e);
+	int error = reload(m, false, &asker, &plan, &problems, &e);
 
 	for (size_t i = 0; i < problems.n; i++)
 		log_error("%s:%d: %s", problems.items[i].file, problems.items[i].line,

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "manager/config.h"
 
+struct asker;
 struct manager;
 
 enum reload_action {
@@ -37,15 +38,15 @@ struct reload_plan {
 void reload_plan_clear(struct reload_plan *);
 
 /*
- * Reads the configuration anew and, unless dry_run, puts it in force. 0 with the plan; -EINVAL
+ * Reads the configuration anew and, unless dry_run, puts it in force, on behalf of asker. 0 with the plan; -EINVAL
  * with problems when it is wrong; another -errno with the error's text when it could not be
  * done (a port is taken, say): then all is as before.
  */
-int reload(struct manager *, bool dry_run, struct reload_plan *, struct config_problems *,
-	   struct error *);
+int reload(struct manager *, bool dry_run, const struct asker *, struct reload_plan *,
+	   struct config_problems *, struct error *);
 
 /* The same for SIGHUP: what comes of it is logged. */
-void reload_by_signal(struct manager *);
+void reload_by_signal(struct manager *, int sender); /* its pid; 0: the kernel */
 
 /* Keeps a copy of the configuration in force for the next manager. */
 void reload_save(struct manager *);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "manager/cgroup.h"
+#include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/service.h"
@@ -144,6 +145,10 @@ static void restore_one(struct manager *m, const struct link_child *child)
 		s->machine.restart_wanted = s->machine.killed = false;
 		s->machine.deadline = USEC_INFINITY;
 		s->machine.reason = REASON_ADOPTED;
+		if (s->machine.history)
+			s->machine.history->wish = (struct wish){
+				EVENT_START, REASON_ADOPTED, now_monotonic(), { 0 }
+			};
 		log_info("%s: adopted", service_label(s));
 	}
 }

@@ -15,6 +15,7 @@
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/shutdown.h"
@@ -71,6 +72,7 @@ struct service *service_free(struct service *s)
 	free(s->own_config);
 	free(s->status);
 	free(s->pending);
+	free(s->machine.history);
 	free(s);
 	return NULL;
 }
@@ -278,6 +280,7 @@ static bool step(struct service *s, enum machine_event event, struct machine_fac
 	f.random = random_number();
 	depend_facts(s, &f);
 	actions = machine_step(&s->machine, event, &f);
+	history_step(&before, &s->machine, event, &f);
 	empty = carry_out(s, actions);
 	/* A start that was sent took the note along. That an exec'd child runs, the next
 	 * manager sees by itself. */
@@ -312,21 +315,27 @@ void service_removed(struct service *s)
 	set_timer(s, 0);
 }
 
+void service_ask(struct service *s, enum machine_event event, enum reason reason,
+		 const struct asker *asker)
+{
+	if (event != EVENT_STOP)
+		s->let_end = false;
+	service_event(s, event, (struct machine_facts){ .reason = reason, .asker = asker });
+}
+
 void service_start(struct service *s, enum reason reason)
 {
-	s->let_end = false;
-	service_event(s, EVENT_START, (struct machine_facts){ .reason = reason });
+	service_ask(s, EVENT_START, reason, NULL);
 }
 
 void service_stop(struct service *s, enum reason reason)
 {
-	service_event(s, EVENT_STOP, (struct machine_facts){ .reason = reason });
+	service_ask(s, EVENT_STOP, reason, NULL);
 }
 
 void service_restart(struct service *s, enum reason reason)
 {
-	s->let_end = false;
-	service_event(s, EVENT_RESTART, (struct machine_facts){ .reason = reason });
+	service_ask(s, EVENT_RESTART, reason, NULL);
 }
 
 void service_let_end(struct service *s, enum reason reason)

@@ -69,6 +69,9 @@ void service_restart(struct service *, enum reason);
 /* Not to be started again; it is left to end by itself. */
 void service_let_end(struct service *, enum reason);
 
+/* START, STOP or RESTART on somebody's behalf, which the history keeps; NULL: foster itself. */
+void service_ask(struct service *, enum machine_event, enum reason, const struct asker *);
+
 /* What the supervisor reports. */
 void service_spawned(struct service *, const struct link_child *);
 void service_started(struct service *, const struct link_child *);

@@ -154,6 +154,26 @@ static bool must_end(const struct manager *m, const struct service *s)
 	return m->shutdown->joining ? s->let_end : m->shutdown->how.all || service_is_daemon(s);
 }
 
+const struct shutdown_how *shutdown_asked(const struct manager *m)
+{
+	return shutdown_is_under_way(m) ? &m->shutdown->how : NULL;
+}
+
+bool shutdown_is_joining(const struct manager *m)
+{
+	return shutdown_is_under_way(m) && m->shutdown->joining;
+}
+
+bool shutdown_waits_for(const struct manager *m, const struct shutdown_how *asked,
+			const struct service *s)
+{
+	if (!machine_is_active(&s->machine))
+		return false;
+	if (shutdown_is_under_way(m))
+		return must_end(m, s);
+	return asked->all || asked->join || service_is_daemon(s);
+}
+
 static void on_progress(evutil_socket_t fd, short what, void *arg)
 {
 	struct manager *m = arg;
@@ -169,17 +189,25 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 
 /* --- the steps -------------------------------------------------------------------------- */
 
+static void let_end(struct service *s, const struct asker *by)
+{
+	s->let_end = true;
+	service_ask(s, EVENT_STOP, REASON_SHUTDOWN, by);
+}
+
 static void stop_services(struct manager *m)
 {
+	const struct asker *by = &m->shutdown->how.by;
+
 	/* All are told first and then looked at: so each finds those that hold it. */
 	for (size_t i = m->n_services; i > 0; i--) {
 		struct service *s = m->services[i - 1];
 
 		if (must_end(m, s)) {
 			s->let_end = false;
-			service_stop(s, REASON_SHUTDOWN);
+			service_ask(s, EVENT_STOP, REASON_SHUTDOWN, by);
 		} else {
-			service_let_end(s, REASON_SHUTDOWN); /* goes on, but is not restarted */
+			let_end(s, by); /* goes on, but is not restarted */
 		}
 	}
 }
@@ -191,7 +219,7 @@ static void join_services(struct manager *m)
 		struct service *s = m->services[i];
 
 		if (!service_is_daemon(s))
-			service_let_end(s, REASON_SHUTDOWN);
+			let_end(s, &m->shutdown->how.by);
 	}
 }
 
@@ -336,9 +364,10 @@ void shutdown_signal(struct manager *m, int signo, int sender)
 		if (m->shutdown->requests++ > 0 && signo == SIGINT)
 			hurry(m);
 		else
-			shutdown_begin(m, (struct shutdown_how){ .all = m->options.join != NULL });
+			shutdown_begin(m, (struct shutdown_how){ .all = m->options.join != NULL,
+								 .by = proc_asker(sender) });
 		break;
-	case SIGHUP: reload_by_signal(m); break;
+	case SIGHUP: reload_by_signal(m, sender); break;
 	default: log_info("got %s: it has no meaning here", signal_to_string(signo));
 	}
 }

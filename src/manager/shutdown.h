@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/macro.h"
+#include "manager/history.h"
 
 struct evhttp_request;
 struct manager;
@@ -19,6 +20,7 @@ struct shutdown_how {
 	bool all;  /* services that are no daemons, too */
 	bool join; /* first wait until those that are no daemons have ended by themselves */
 	int code;  /* the supervisor's exit code */
+	struct asker by;
 };
 
 int shutdown_init(struct manager *); /* 0 or -ENOMEM */
@@ -27,6 +29,12 @@ void shutdown_free(struct manager *);
 /* Begins, or widens what has begun (all after not all). */
 void shutdown_begin(struct manager *, struct shutdown_how);
 bool shutdown_is_under_way(const struct manager *);
+const struct shutdown_how *shutdown_asked(const struct manager *); /* NULL: it is not under way */
+bool shutdown_is_joining(const struct manager *); /* waits for the own end of services */
+
+/* Whether the shutdown that is under way, or else one so asked for, waits for it to end. */
+bool shutdown_waits_for(const struct manager *, const struct shutdown_how *asked,
+			const struct service *);
 
 /* The request gets progress, a JSON object a line, until the end. */
 void shutdown_follow(struct manager *, struct evhttp_request *);

@@ -1,5 +1,6 @@
 """The control API and fosterctl on a real supervisor; reload; shutdown in all its forms."""
 
+import http.client
 import json
 import os
 import signal
@@ -269,6 +270,26 @@ def test_shutdown_leaves_what_is_no_daemon(foster):
     f.ctl("shutdown", "--all", check=0)
     assert f.wait_end() == 0
     assert not alive(pids["a"])
+
+
+def test_shutdown_while_somebody_waits(foster):
+    """Who waits for one that goes on running loses the connection, and the manager ends well."""
+    f = foster(THREE)
+    pid = f.wait_state("a", "running")["pid"]
+    connection = Connection(f.run / "control")
+    connection.request("GET", "/v1/services/a/join")
+    usage = Connection(f.run / "control")
+    usage.request("GET", "/v1/usage")
+    f.ctl("shutdown", check=0)
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        connection.getresponse()
+    connection.close()
+    usage.close()
+    assert f.wait_end() == 0 and alive(pid)
+    f.start()
+    f.wait_up()
+    assert f.service_pid("a") == pid
+    f.ctl("shutdown", "--all", check=0)
 
 
 def test_shutdown_join_waits_for_the_own_end(foster):

@@ -76,10 +76,10 @@ def test_status_codes(serve):
     assert run(server, "status", "w*").returncode == 0
     done = run(server, "status", "wbe")
     assert done.returncode == 4
-    assert done.stderr == "fosterctl: wbe: there is no service wbe; did you mean web?\n"
+    assert done.stderr == "fosterctl: there is no service wbe; did you mean web?\n"
     done = run(server, "status", "web", "wbe")
     assert done.returncode == 4 and "\nweb " in done.stdout
-    assert "there is no service wbe (did you mean web?)" in done.stderr
+    assert "fosterctl: no service 'wbe' (did you mean web?)\n" in done.stderr
     done = run(server, "status", "x*")
     assert done.returncode == 4 and "no service matches x*" in done.stderr
     assert run(server, "status", "-q").stdout == ""
@@ -496,6 +496,67 @@ def test_events_end_when_nobody_reads(serve):
     assert process.wait(timeout=30) in (1, -signal.SIGPIPE)
 
 
+# --- what is waited for ---------------------------------------------------------------------
+
+def waiting(name, state="stopping", **more):
+    return {"name": name, "state": state, "waits_for": "end", "next": "SIGKILL in 4s", "awaits": [],
+            **more}
+
+
+def test_progress(serve):
+    """Of those that are meant, those that are waited for; each change once; nothing after it."""
+    looks = [[waiting("web"), waiting("db"), waiting("x", waits_for=None)],
+             [waiting("web", next="SIGKILL in 3s")], [waiting("web", waits_for="tree")]]
+    over = threading.Event()
+
+    def reply(request):
+        if request.path == "/v1/why":
+            if not looks:
+                over.set()  # the one before has been read
+            return 200, {"services": looks.pop(0) if looks else []}
+        over.wait(20)
+        return 200, result(request.path.split("/")[3], state="stopped", pid=0)
+
+    server = serve(reply)
+    done = run(server, "stop", "web", "x")
+    assert done.returncode == 0
+    assert sorted(done.stdout.splitlines()) == ["web: stopped", "x: stopped"]
+    assert done.stderr == ("waiting for web: stopping\n"
+                           "waiting for web: stopping, waits for the rest of its tree\n")
+
+
+def test_progress_that_cannot_be_had(serve):
+    """An older manager, or one that refuses: the command is not the worse for it."""
+    asked = threading.Event()
+
+    def reply(request):
+        if request.path == "/v1/why":
+            asked.set()
+            return 404, {"error": "no such path"}
+        asked.wait(20)
+        return 200, result("web")
+
+    done = run(serve(reply), "start", "web")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "web: running, pid 12\n", "")
+
+
+def test_progress_beside_many(serve):
+    """It does not wait for its turn among more services than have a connection at a time."""
+    asked = threading.Event()
+
+    def reply(request):
+        if request.path == "/v1/why":
+            asked.set()
+            return 200, {"services": []}
+        in_time.append(asked.wait(10))
+        return 200, result(request.path.split("/")[3])
+
+    in_time = []
+    done = run(serve(reply), "start", *[f"s{i}" for i in range(70)])
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 70
+    assert in_time == [True] * 70
+
+
 # --- the whole ------------------------------------------------------------------------------
 
 def test_reload(serve):
@@ -524,8 +585,10 @@ def test_shutdown(serve):
     server = serve(lambda r: (200, [{"text": "waiting for web (stopping, 3 s left)"},
                                     {"result": "ok"}]))
     done = run(server, "shutdown", "--all", "--join")
-    assert (done.returncode, done.stdout) == (0, "waiting for web (stopping, 3 s left)\n")
-    assert run(server, "shutdown").returncode == 0
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run(server, "shutdown", "--json")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"text": "waiting for web (stopping, 3 s left)"}, {"result": "ok"}]
     assert server.asked() == ["POST /v1/shutdown?all=1&join=1", "POST /v1/shutdown"]
     server.reply = lambda r: (200, [{"error": "web did not end"}, {"result": "failed"}])
     assert run(server, "shutdown").returncode == 1

@@ -49,7 +49,7 @@ def test_usage(args, text):
 def test_help():
     done = run("--help")
     assert done.returncode == 0 and done.stderr == ""
-    for verb in ("status", "start", "stop", "restart", "signal", "join", "is-alive", "pid",
+    for verb in ("status", "list", "why", "top", "start", "stop", "restart", "signal", "join", "is-alive", "pid",
                  "events", "check", "reload", "shutdown", "chat", "version", "help"):
         assert f"\n  {verb}" in done.stdout
         own = run("help", verb)
@@ -66,7 +66,7 @@ def test_version():
 
 
 def test_not_running(tmp_path):
-    for args in (["status"], ["start", "a"], ["join", "a"], ["events", "-f"], ["shutdown"],
+    for args in (["status"], ["why"], ["why", "a"], ["top"], ["list"], ["start", "a"], ["join", "a"], ["events", "-f"], ["shutdown"],
                  ["chat", "say", "x"], ["reload"], ["restart", "a"], ["signal", "HUP", "a"]):
         done = run(*args, "--run-directory", str(tmp_path))
         assert done.returncode == 1

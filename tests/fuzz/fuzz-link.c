@@ -9,6 +9,7 @@
 
 #include "base/link.h"
 #include "base/macro.h"
+#include "manager/history.h"
 #include "manager/machine.h"
 #include "manager/note.h"
 #include "sweep.h"
@@ -112,15 +113,22 @@ static void decode_note(const uint8_t *data, size_t size)
 	_cleanup_free_ char *status = NULL, *pending = NULL, *status_again = NULL,
 			    *pending_again = NULL;
 	struct machine m, again;
+	_cleanup_free_ struct history *history = NULL, *history_again = NULL;
 	uint8_t note[LINK_NOTE_MAX];
 	size_t n;
 
 	if (note_decode(data, size, &m, &status, &pending) < 0)
 		return;
+	history = m.history;
 	MUST(service_state_to_string(m.state) && reason_to_string(m.reason));
 	MUST(machine_exit_code(&m) >= -1);
 	n = note_encode(&m, status, pending, note);
 	MUST(n == size && note_decode(note, n, &again, &status_again, &pending_again) == 0);
+	history_again = again.history;
+	MUST(!history == !history_again);
+	/* What the texts left no room for are the oldest ends. */
+	MUST(!history || history_again->n_ends <= history->n_ends);
+	MUST(!history || history->wish.by.pid == history_again->wish.by.pid);
 	MUST(m.state == again.state && m.reason == again.reason && m.since == again.since);
 	MUST(m.desired_up == again.desired_up && m.restart_wanted == again.restart_wanted);
 	MUST(m.attempts == again.attempts && m.deadline == again.deadline);
@@ -186,12 +194,23 @@ static void sweep_packet(void)
 static void sweep_note(void)
 {
 	uint8_t seed[1 + LINK_NOTE_MAX] = { 1 };
+	struct history h = { .wish = { .verb = EVENT_STOP,
+				       .reason = REASON_COMMAND,
+				       .when = 7,
+				       .by = { 1000, 4711, "fosterctl", "db" } },
+			     .ends = { { .when = 3000000,
+					 .up = 5,
+					 .status = 256,
+					 .cause = REASON_ENDED,
+					 .followed = STATE_BACKOFF } },
+			     .n_ends = 1 };
 	struct machine m;
 	size_t n;
 
 	machine_init(&m, 12345);
 	m.state = STATE_BACKOFF;
 	m.attempts = 3;
+	m.history = &h;
 	n = note_encode(&m, "3 users", "command", seed + 1);
 	sweep(seed, 1 + n, 100000);
 }

@@ -295,6 +295,51 @@ static void test_let_end_holds(void **state)
 	assert_int_equal(a->machine.state, STATE_STOPPED);
 }
 
+/* The names of all that it waits for. */
+static const char *awaited(const struct service *s, size_t max)
+{
+	static char text[N_MAX + 1];
+	const struct service *found[N_MAX];
+	size_t n = depend_awaited(s, found, max);
+
+	for (size_t i = 0; i < n; i++)
+		text[i] = found[i]->config->name[0];
+	text[n] = '\0';
+	return text;
+}
+
+/* On the way up what is missing, on the way down who must go before it; else nothing. */
+static void test_awaited(void **state)
+{
+	struct service *a = add("a", NULL, NULL), *b = add("b", NULL, NULL);
+	struct service *c = add("c", NAMES((char *)"a", (char *)"b"), NULL);
+	struct service *d = add("d", NAMES((char *)"a"), NAMES((char *)"c"));
+
+	assert_int_equal(depend_link_all(&manager), 0);
+	happens_to(c, EVENT_START);
+	happens_to(d, EVENT_START);
+	assert_string_equal(awaited(c, N_MAX), "ab");
+	assert_string_equal(awaited(c, 1), "a");
+	assert_string_equal(awaited(d, N_MAX), "ac");
+	happens_to(a, EVENT_START);
+	happens_to(b, EVENT_START);
+	ready(a);
+	assert_string_equal(awaited(c, N_MAX), "b");
+	assert_string_equal(awaited(a, N_MAX), "");
+	ready(b);
+	ready(c);
+	ready(d);
+	assert_string_equal(awaited(d, N_MAX), "");
+	happens_to(d, EVENT_STOP);
+	happens_to(c, EVENT_STOP);
+	happens_to(a, EVENT_STOP);
+	assert_string_equal(awaited(a, N_MAX), "cd");
+	assert_string_equal(awaited(c, N_MAX), "d");
+	assert_string_equal(awaited(d, N_MAX), ""); /* it stops */
+	end(d, EXIT(0));
+	assert_string_equal(awaited(a, N_MAX), "c");
+}
+
 /* Names that nobody has, and its own: no links, and no harm. */
 static void test_strange_names(void **state)
 {
@@ -338,6 +383,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_exited_dependency, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_let_end_holds, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_awaited, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strange_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_diamonds_are_cheap, setup, teardown),
 	};

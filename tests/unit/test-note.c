@@ -4,11 +4,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "base/macro.h"
 #include "base/text.h"
+#include "base/units.h"
+#include "manager/history.h"
 #include "manager/machine.h"
 #include "manager/note.h"
 
@@ -152,7 +155,7 @@ static void test_cut_at_a_border(void **state)
 	for (size_t i = 0; i < ELEMENTSOF(characters); i++) {
 		for (size_t shift = 0; shift < 5; shift++) {
 			for (size_t n = 20; n < 120; n++)
-				check_cut(characters[i], n, shift, 111);
+				check_cut(characters[i], n, shift, NOTE_STATUS_MAX);
 		}
 	}
 }
@@ -212,18 +215,148 @@ static void test_bad_values_are_refused(void **state)
 	}
 }
 
-/* Texts without a NUL are as long as their field. */
+/* Without its NUL a text would go on behind the note. */
 static void test_texts_without_end(void **state)
 {
 	uint8_t buf[LINK_NOTE_MAX];
 	size_t size = note_encode(&full, NULL, NULL, buf);
+
+	memset(buf + size - 192, 'z', 192);
+	refused(buf, size);
+}
+
+/* --- the history ------------------------------------------------------------------------ */
+
+static struct end an_end(unsigned n)
+{
+	return (struct end){ .when = (100 + n) * USEC_PER_SEC,
+			     .up = n * 7 * USEC_PER_MSEC,
+			     .status = 256 * n,
+			     .error = n,
+			     .attempts = n,
+			     .step = n,
+			     .cause = REASON_ENDED,
+			     .followed = STATE_BACKOFF,
+			     .unknown = n % 2 };
+}
+
+static struct history a_history(void)
+{
+	struct history h = { .wish = { .verb = EVENT_STOP,
+				       .reason = REASON_DEPENDENCY,
+				       .when = 123456789,
+				       .by = { 1000, 4711, "fosterctl", "the-database" } },
+			     .n_ends = ENDS_KEPT };
+
+	for (unsigned i = 0; i < ENDS_KEPT; i++)
+		h.ends[i] = an_end(i);
+	return h;
+}
+
+/* What comes back of it beside these texts; the caller's. */
+static struct history *there_and_back(struct history *h, const char *status, const char *pending,
+				      const char *expected_status)
+{
+	uint8_t buf[LINK_NOTE_MAX];
+	_cleanup_free_ char *got_status = NULL, *got_pending = NULL;
+	struct machine m = full, back;
+
+	m.history = h;
+	assert_int_equal(note_decode(buf, note_encode(&m, status, pending, buf), &back, &got_status,
+				     &got_pending),
+			 0);
+	assert_machine_equal(&m, &back);
+	assert_string_equal(got_status ? got_status : "", expected_status);
+	assert_string_equal(got_pending ? got_pending : "", pending ? pending : "");
+	assert_non_null(back.history);
+	return back.history;
+}
+
+static void assert_wish_equal(const struct wish *a, const struct wish *b)
+{
+	assert_int_equal(a->verb, b->verb);
+	assert_int_equal(a->reason, b->reason);
+	assert_int_equal(a->when, b->when);
+	assert_int_equal(a->by.uid, b->by.uid);
+	assert_int_equal(a->by.pid, b->by.pid);
+	assert_string_equal(a->by.command, b->by.command);
+	assert_string_equal(a->by.service, b->by.service);
+}
+
+static void assert_end_equal(const struct end *a, const struct end *b)
+{
+	assert_int_equal(a->when, b->when);
+	assert_int_equal(a->up, b->up);
+	assert_int_equal(a->status, b->status);
+	assert_int_equal(a->error, b->error);
+	assert_int_equal(a->attempts, b->attempts);
+	assert_int_equal(a->step, b->step);
+	assert_int_equal(a->cause, b->cause);
+	assert_int_equal(a->followed, b->followed);
+	assert_int_equal(a->unknown, b->unknown);
+}
+
+static void test_history(void **state)
+{
+	struct history h = a_history();
+	_cleanup_free_ struct history *back = there_and_back(&h, "3 users", NULL, "3 users");
+
+	assert_wish_equal(&h.wish, &back->wish);
+	assert_int_equal(back->n_ends, ENDS_KEPT);
+	for (unsigned i = 0; i < ENDS_KEPT; i++)
+		assert_end_equal(&h.ends[i], &back->ends[i]);
+}
+
+/* Long texts cost the oldest ends, and then the status: never who wanted it or the last ends. */
+static void test_history_beside_long_texts(void **state)
+{
+	char status[200] = "", pending[NOTE_PENDING_MAX + 1] = "", kept[200];
+	struct history h = a_history();
+
+	memset(status, 's', sizeof(status) - 1);
+	memset(pending, 'p', sizeof(pending) - 1);
+	for (int longest = 0; longest < 2; longest++) {
+		size_t left = longest ? 160 - 64 - 10 - 64 - 1 : NOTE_STATUS_MAX;
+		_cleanup_free_ struct history *back = NULL;
+
+		if (!longest)
+			strcpy(h.wish.by.service, "db");
+		else
+			memset(h.wish.by.service, 'n', CONFIG_NAME_MAX);
+		snprintf(kept, sizeof(kept), "%.*s", (int)left, status);
+		back = there_and_back(&h, status, longest ? pending : NULL, kept);
+		assert_wish_equal(&h.wish, &back->wish);
+		assert_in_range(back->n_ends, NOTE_ENDS_MIN, ENDS_KEPT - 1);
+		for (unsigned i = 0; i < back->n_ends; i++)
+			assert_end_equal(&h.ends[i], &back->ends[i]);
+	}
+}
+
+/* Up for longer than milliseconds in 31 bits, and more retries than fit. */
+static void test_long_lives(void **state)
+{
+	static const uint64_t days[] = { 1, 24, 25, 400, 20000 };
+	struct history h = { .wish = { .verb = EVENT_START }, .n_ends = 1 };
+
+	for (size_t i = 0; i < ELEMENTSOF(days); i++) {
+		_cleanup_free_ struct history *back = NULL;
+
+		h.ends[0] = (struct end){ .up = days[i] * 86400 * USEC_PER_SEC, .attempts = 1000 };
+		back = there_and_back(&h, NULL, NULL, "");
+		assert_int_equal(back->ends[0].up, h.ends[0].up);
+		assert_int_equal(back->ends[0].attempts, UINT8_MAX);
+	}
+}
+
+static void test_no_history(void **state)
+{
+	uint8_t buf[LINK_NOTE_MAX];
 	_cleanup_free_ char *status = NULL, *pending = NULL;
 	struct machine m;
 
-	memset(buf + size - 176, 'z', 176);
-	assert_int_equal(note_decode(buf, size, &m, &status, &pending), 0);
-	assert_int_equal(strlen(status), 112);
-	assert_int_equal(strlen(pending), 64);
+	assert_int_equal(
+		note_decode(buf, note_encode(&full, NULL, NULL, buf), &m, &status, &pending), 0);
+	assert_null(m.history);
 }
 
 int main(void)
@@ -237,6 +370,10 @@ int main(void)
 		cmocka_unit_test(test_every_other_size_is_refused),
 		cmocka_unit_test(test_bad_values_are_refused),
 		cmocka_unit_test(test_texts_without_end),
+		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_history_beside_long_texts),
+		cmocka_unit_test(test_long_lives),
+		cmocka_unit_test(test_no_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
