@@ -18,6 +18,7 @@
  *	packet-queue.c packets to a socket that may be full
  *	notify-socket.c	   sd_notify's receiving side
  *	sockets.c      listening sockets
+ *	given.c	       those that systemd has bound
  *	logs.c	       the logger, and the pipes to it
  *	control*.c     the control API
  *	events.c       what happened, for those who follow
@@ -32,6 +33,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/given.h"
 #include "base/link.h"
 #include "manager/config.h"
 
@@ -53,7 +55,8 @@ enum {
 	PLACE_CONFIG,
 	PLACE_LOGGER,         /* the logger's standard input */
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
-	PLACE_SOCKETS = LINK_SLOTS + 16,
+	PLACE_GIVEN = GIVEN_FIRST,
+	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
 };
 
 /* A configuration with the number of those who still need it. */

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/given.h"
 #include "manager/manager.h"
 #include "manager/supervisor-link.h"
 
@@ -205,16 +206,23 @@ static int bind_one(struct manager *m, const struct socket_config *s,
 	return 0;
 }
 
+static int bind_section(struct manager *m, const struct socket_config *s, struct error *e)
+{
+	int error = s->from_systemd ? given_check(m, s, e) : 0;
+
+	for (size_t j = 0; j < s->n_addresses && error == 0; j++)
+		error = bind_one(m, s, &s->addresses[j], e);
+	return error;
+}
+
 int sockets_bind(struct manager *m, const struct config *c, struct error *e)
 {
 	for (size_t i = 0; i < c->n_sockets; i++) {
-		for (size_t j = 0; j < c->sockets[i]->n_addresses; j++) {
-			int error = bind_one(m, c->sockets[i], &c->sockets[i]->addresses[j], e);
+		int error = bind_section(m, c->sockets[i], e);
 
-			if (error < 0) {
-				sockets_rollback(m);
-				return error;
-			}
+		if (error < 0) {
+			sockets_rollback(m);
+			return error;
 		}
 	}
 	return 0;
@@ -275,36 +283,51 @@ void sockets_commit(struct manager *m, const struct config *c)
 
 /* --- for services ----------------------------------------------------------------------- */
 
+static size_t places_of_section(struct manager *m, const struct socket_config *s, uint32_t *places,
+				size_t max)
+{
+	char key[LINK_NAME_MAX + 8];
+	size_t n = 0;
+
+	if (s->from_systemd)
+		return given_places(m, s->from_systemd, places, max);
+	for (size_t i = 0; i < s->n_addresses && n < max; i++) {
+		struct bound *b;
+
+		make_key(s, &s->addresses[i], key, sizeof(key));
+		b = find(m->sockets, key);
+		if (b)
+			places[n++] = PLACE_SOCKETS + (b - m->sockets->bound);
+	}
+	return n;
+}
+
 size_t sockets_places(struct manager *m, const struct service_config *c, uint32_t *places,
 		      size_t max)
 {
-	char key[LINK_NAME_MAX + 8];
 	size_t n = 0;
 
 	STRV_FOREACH(name, c->sockets) {
 		const struct socket_config *s = config_find_socket(m->config->config, *name);
 
-		for (size_t j = 0; s && j < s->n_addresses && n < max; j++) {
-			struct bound *b;
-
-			make_key(s, &s->addresses[j], key, sizeof(key));
-			b = find(m->sockets, key);
-			if (b)
-				places[n++] = PLACE_SOCKETS + (b - m->sockets->bound);
-		}
+		if (s)
+			n += places_of_section(m, s, places + n, max - n);
 	}
 	return n;
 }
 
 void sockets_names(struct manager *m, const struct service_config *c, char *buf, size_t size)
 {
-	size_t n = 0;
+	uint32_t places[LINK_FDS_MAX];
+	size_t used = 0, room = ELEMENTSOF(places);
 
 	buf[0] = '\0';
 	STRV_FOREACH(name, c->sockets) {
 		const struct socket_config *s = config_find_socket(m->config->config, *name);
+		size_t n = s ? places_of_section(m, s, places, room) : 0;
 
-		for (size_t j = 0; s && j < s->n_addresses && n < size; j++)
-			n += snprintf(buf + n, size - n, "%s%s", n ? ":" : "", *name);
+		for (size_t i = 0; i < n && used < size; i++)
+			used += snprintf(buf + used, size - used, "%s%s", used ? ":" : "", *name);
+		room -= n;
 	}
 }
