@@ -22,6 +22,7 @@
  *	logs.c	       the logger, and the pipes to it
  *	control*.c     the control API
  *	events.c       what happened, for those who follow
+ *	report.c       what systemd is told of all this; systemd.c: the seam to libsystemd
  *	reload.c       a new configuration in place of the old one
  *	shutdown.c     the end
  */
@@ -43,6 +44,7 @@ struct supervisor_link;
 struct control;
 struct logs;
 struct notify_socket;
+struct report;
 struct sockets;
 struct events;
 struct shutdown;
@@ -93,6 +95,7 @@ struct manager {
 	struct sockets *sockets;
 	struct events *events;
 	struct shutdown *shutdown;
+	struct report *report; /* NULL: nobody wants to be told */
 	struct trees *trees;
 
 	pid_t supervisor_pid;

@@ -13,6 +13,7 @@
 #include "manager/depend.h"
 #include "manager/events.h"
 #include "manager/logs.h"
+#include "manager/report.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
 #include "manager/sockets.h"
@@ -259,8 +260,8 @@ static int load(struct manager *m, struct config_source **ret_source, struct con
 	return 0;
 }
 
-int reload(struct manager *m, bool dry_run, struct reload_plan *plan,
-	   struct config_problems *problems, struct error *e)
+static int plan_and_apply(struct manager *m, bool dry_run, struct reload_plan *plan,
+			  struct config_problems *problems, struct error *e)
 {
 	struct config_source *source = NULL;
 	struct config *new = NULL;
@@ -281,6 +282,19 @@ int reload(struct manager *m, bool dry_run, struct reload_plan *plan,
 	}
 	config_free(new);
 	config_source_free(source);
+	return error;
+}
+
+int reload(struct manager *m, bool dry_run, struct reload_plan *plan,
+	   struct config_problems *problems, struct error *e)
+{
+	int error;
+
+	if (dry_run)
+		return plan_and_apply(m, true, plan, problems, e);
+	report_reloading(m);
+	error = plan_and_apply(m, false, plan, problems, e);
+	report_reloaded(m, error == 0);
 	return error;
 }
 
