@@ -141,6 +141,7 @@ static void restore_one(struct manager *m, const struct link_child *child)
 		s->machine.restart_wanted = s->machine.killed = false;
 		s->machine.deadline = USEC_INFINITY;
 		s->machine.reason = REASON_ADOPTED;
+		service_send_note(s, false); /* for the next manager: not of that end, either */
 		log_info("%s: adopted", service_label(s));
 	}
 }
