@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/given.h"
+#include "manager/keep.h"
 #include "manager/manager.h"
 #include "manager/supervisor-link.h"
 
-/* The name of the i-th, as systemd has it; NULL: there is none. */
-static const char *name_of(struct manager *m, uint32_t i)
+const char *given_name(struct manager *m, uint32_t i)
 {
 	const char *name = supervisor_link_stored(m, GIVEN_FIRST + i);
 
@@ -23,7 +23,7 @@ size_t given_places(struct manager *m, const char *wanted, uint32_t *places, siz
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < GIVEN_MAX && n < max; i++) {
-		const char *name = name_of(m, i);
+		const char *name = given_name(m, i);
 
 		if (name && strcmp(name, wanted) == 0)
 			places[n++] = GIVEN_FIRST + i;
@@ -35,7 +35,7 @@ static bool is_first_of_name(struct manager *m, uint32_t i)
 {
 	uint32_t place;
 
-	return given_places(m, name_of(m, i), &place, 1) == 1 && place == GIVEN_FIRST + i;
+	return given_places(m, given_name(m, i), &place, 1) == 1 && place == GIVEN_FIRST + i;
 }
 
 /* "it gave: http, ssh", each name once. */
@@ -45,9 +45,9 @@ static void list_names(struct manager *m, char *buf, size_t size)
 
 	snprintf(buf, size, "it gave none");
 	for (uint32_t i = 0; i < GIVEN_MAX && n < size; i++) {
-		if (name_of(m, i) && is_first_of_name(m, i))
+		if (given_name(m, i) && !keep_is_name(given_name(m, i)) && is_first_of_name(m, i))
 			n += snprintf(buf + n, size - n, "%s%s",
-				      n ? ", " : "it gave: ", name_of(m, i));
+				      n ? ", " : "it gave: ", given_name(m, i));
 	}
 }
 

@@ -16,6 +16,9 @@
 struct manager;
 struct socket_config;
 
+/* The name of the i-th of GIVEN_MAX, as systemd has it; NULL: there is none. */
+const char *given_name(struct manager *, uint32_t i);
+
 /* The places of all that have the name, in order; returns their number, at most max. */
 size_t given_places(struct manager *, const char *name, uint32_t *places, size_t max);
 

@@ -22,6 +22,7 @@
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/keep.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
 #include "manager/notify-socket.h"
@@ -308,6 +309,7 @@ static int init(struct manager *m)
 		return error;
 	if ((error = notify_socket_init(m)) < 0 || (error = control_init(m)) < 0)
 		return error;
+	keep_tidy(m);
 	reload_save(m);
 	return 0;
 }

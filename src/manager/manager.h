@@ -18,7 +18,7 @@
  *	packet-queue.c packets to a socket that may be full
  *	notify-socket.c	   sd_notify's receiving side
  *	sockets.c      listening sockets
- *	given.c	       those that systemd has bound
+ *	given.c	       those that systemd has bound; keep.c: those of ours that it keeps
  *	logs.c	       the logger, and the pipes to it
  *	control*.c     the control API
  *	events.c       what happened, for those who follow

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "manager/given.h"
+#include "manager/keep.h"
 #include "manager/manager.h"
 #include "manager/supervisor-link.h"
 
@@ -31,6 +32,7 @@ struct bound {
 	char path[108];              /* of a Unix socket's file */
 	int fd;                      /* until it is committed; then the supervisor alone has it */
 	bool fresh, needed;
+	bool kept; /* it was in systemd's store: not bound by us */
 };
 
 struct sockets {
@@ -178,16 +180,26 @@ static void note_path(struct bound *b, const struct socket_address *a)
 			 ((const struct sockaddr_un *)&a->address)->sun_path);
 }
 
+/* A socket that listens may be told to again, with another backlog. */
+static int take_kept(struct manager *m, const struct socket_config *s, const struct bound *b)
+{
+	int fd = keep_take(m, b->key, b->path);
+
+	if (fd >= 0 && s->type == SOCK_STREAM && listen(fd, s->backlog) < 0)
+		return fd_close(fd);
+	return fd;
+}
+
 static int bind_one(struct manager *m, const struct socket_config *s,
 		    const struct socket_address *a, struct error *e)
 {
 	struct sockets *t = m->sockets;
 	struct bound *b;
-	char key[sizeof(b->key)];
-	int fd;
+	struct bound new = { .fresh = true };
 
-	make_key(s, a, key, sizeof(key));
-	b = find(t, key);
+	make_key(s, a, new.key, sizeof(new.key));
+	note_path(&new, a);
+	b = find(t, new.key);
 	if (b) {
 		note_path(b, a); /* one of the last manager's: it knew */
 		return 0;
@@ -195,14 +207,15 @@ static int bind_one(struct manager *m, const struct socket_config *s,
 	b = find(t, "");
 	if (!b && t->n == BOUND_MAX)
 		return error_set(e, -ENOSPC, "more than %d addresses", BOUND_MAX);
-	fd = bind_address(s, a);
-	if (fd < 0)
-		return bind_error(s, a, fd, e);
+	new.fd = take_kept(m, s, &new);
+	new.kept = new.fd >= 0;
+	if (!new.kept)
+		new.fd = bind_address(s, a);
+	if (new.fd < 0)
+		return bind_error(s, a, new.fd, e);
 	if (!b)
 		b = &t->bound[t->n++];
-	*b = (struct bound){ .fd = fd, .fresh = true };
-	memcpy(b->key, key, sizeof(key));
-	note_path(b, a);
+	*b = new;
 	return 0;
 }
 
@@ -238,7 +251,7 @@ void sockets_rollback(struct manager *m)
 		if (!b->fresh)
 			continue;
 		fd_close(b->fd);
-		if (b->path[0])
+		if (b->path[0] && !b->kept)
 			unlink(b->path);
 		*b = (struct bound){ .fd = -1 };
 	}
@@ -269,10 +282,13 @@ void sockets_commit(struct manager *m, const struct config *c)
 
 		if (b->fresh) {
 			supervisor_link_store(m, PLACE_SOCKETS + i, b->key, b->fd);
+			if (!b->kept)
+				keep_store(m, b->key, b->path, b->fd);
 			b->fd = fd_close(b->fd);
 			b->fresh = false;
 		} else if (b->key[0] && !b->needed) {
 			supervisor_link_drop(m, PLACE_SOCKETS + i);
+			keep_release(m, b->key, b->path);
 			if (b->path[0])
 				unlink(b->path);
 			*b = (struct bound){ .fd = -1 };

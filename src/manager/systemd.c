@@ -22,7 +22,7 @@
 
 static struct {
 	void *library;
-	__typeof__(&sd_pid_notify) pid_notify;
+	__typeof__(&sd_pid_notify_with_fds) pid_notify;
 	__typeof__(&sd_notify_barrier) barrier;
 } sd;
 
@@ -34,7 +34,8 @@ bool systemd_open(void)
 		return false;
 	sd.library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (sd.library) {
-		sd.pid_notify = (__typeof__(sd.pid_notify))dlsym(sd.library, "sd_pid_notify");
+		sd.pid_notify =
+			(__typeof__(sd.pid_notify))dlsym(sd.library, "sd_pid_notify_with_fds");
 		sd.barrier = (__typeof__(sd.barrier))dlsym(sd.library, "sd_notify_barrier");
 	}
 	if (sd.pid_notify && sd.barrier)
@@ -74,7 +75,7 @@ static bool would_wait(void)
 	return poll(&room, 1, 0) == 0;
 }
 
-int systemd_send(pid_t pid, const char *lines)
+static int send_lines(pid_t pid, const char *lines, const int *fds, unsigned n_fds)
 {
 	int r;
 
@@ -82,8 +83,18 @@ int systemd_send(pid_t pid, const char *lines)
 		return 0;
 	if (would_wait())
 		return -EAGAIN;
-	r = sd.pid_notify(pid, 0, lines);
+	r = sd.pid_notify(pid, 0, lines, fds, n_fds);
 	return r < 0 ? r : 0;
+}
+
+int systemd_send(pid_t pid, const char *lines)
+{
+	return send_lines(pid, lines, NULL, 0);
+}
+
+int systemd_send_fd(pid_t pid, const char *lines, int fd)
+{
+	return send_lines(pid, lines, &fd, 1);
 }
 
 void systemd_flush(uint64_t usec)
@@ -104,6 +115,11 @@ void systemd_close(void)
 }
 
 int systemd_send(pid_t pid, const char *lines)
+{
+	return -EOPNOTSUPP;
+}
+
+int systemd_send_fd(pid_t pid, const char *lines, int fd)
 {
 	return -EOPNOTSUPP;
 }

@@ -25,6 +25,9 @@ void systemd_close(void);
  */
 int systemd_send(pid_t pid, const char *lines);
 
+/* The same with a descriptor, which stays the caller's. */
+int systemd_send_fd(pid_t pid, const char *lines, int fd);
+
 /* Waits until what was sent has been read, at most so long. */
 void systemd_flush(uint64_t usec);
 

@@ -1,6 +1,7 @@
 """foster as a service of systemd's, without one: a socket that hears what systemd would be told,
 and a launcher that passes what systemd would pass."""
 
+import errno
 import os
 import pathlib
 import re
@@ -25,9 +26,12 @@ told = pytest.mark.skipif(not TOLD, reason="built without libsystemd")
 
 # Becomes fosterd: its pid is known only then, and descriptors must begin at 3.
 LAUNCHER = """
-import os, sys
+import fcntl, os, sys
 fds = [int(fd) for fd in sys.argv[1].split(",") if fd]
-for i, fd in enumerate([os.dup(fd) for fd in fds] and fds):
+copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
+for fd in fds:
+    os.close(fd)
+for i, fd in enumerate(copies):
     os.dup2(fd, 3 + i)
 for name in ("LISTEN_PID", "WATCHDOG_PID"):
     if os.environ.get(name) == "self":
@@ -65,9 +69,12 @@ class Hearer:
         self.path.chmod(0o666)
         self.heard = []
         self.next = 0
+        self.store = {}
 
     def close(self):
         self.socket.close()
+        for fd in self.store.values():
+            os.close(fd)
 
     def hear(self, seconds=0.0):
         """Takes one message; False when none comes in time."""
@@ -76,11 +83,16 @@ class Hearer:
         data, ancillary, _, _ = self.socket.recvmsg(8192, 1024)
         pid = next(struct.unpack("iii", value[:12])[0] for _, kind, value in ancillary
                    if kind == socket.SCM_CREDENTIALS)
-        for _, kind, value in ancillary:
-            if kind == socket.SCM_RIGHTS:
-                for fd in struct.unpack(f"{len(value) // 4}i", value):
-                    os.close(fd)
-        self.heard.append(Message(data.decode(), pid))
+        m = Message(data.decode(), pid)
+        self.heard.append(m)
+        fds = [fd for _, kind, value in ancillary if kind == socket.SCM_RIGHTS
+               for fd in struct.unpack(f"{len(value) // 4}i", value)]
+        if "FDSTORE" in m:
+            self.store[m["FDNAME"]] = fds.pop()
+        elif "FDSTOREREMOVE" in m and m["FDNAME"] in self.store:
+            os.close(self.store.pop(m["FDNAME"]))
+        for fd in fds:
+            os.close(fd)
         return True
 
     def wait(self, *names, seconds=10.0, **fields):
@@ -107,7 +119,7 @@ class Hearer:
 
 
 class Unit(Foster):
-    """fosterd started as systemd starts a unit's main process."""
+    """fosterd started as systemd starts a unit's main process. sockets are passed, names are theirs."""
 
     def __init__(self, *arguments, hearer=None, watchdog=None, sockets=(), names=None, **more):
         self.environment_of_unit = {"INVOCATION_ID": "0" * 32, "RUNTIME_DIRECTORY": "/run/x"}
@@ -115,13 +127,23 @@ class Unit(Foster):
             self.environment_of_unit["NOTIFY_SOCKET"] = str(hearer.path)
         if watchdog:
             self.environment_of_unit.update(WATCHDOG_USEC=str(watchdog), WATCHDOG_PID="self")
-        self.passed = [s.fileno() for s in sockets]
+        self.passed = []
         if sockets:
-            self.environment_of_unit.update(LISTEN_PID="self", LISTEN_FDS=str(len(sockets)))
-            if names:
-                self.environment_of_unit["LISTEN_FDNAMES"] = ":".join(names)
+            self.set_passed([s.fileno() for s in sockets], names)
         more.setdefault("environment", {}).update(self.environment_of_unit)
         super().__init__(*arguments, pass_fds=self.passed, **more)
+
+    def set_passed(self, fds, names):
+        self.passed = self.pass_fds = list(fds)
+        self.environment_of_unit.update(LISTEN_PID="self", LISTEN_FDS=str(len(self.passed)))
+        if names:
+            self.environment_of_unit["LISTEN_FDNAMES"] = ":".join(names)
+
+    def start_with(self, store):
+        """Again, with what systemd has stored."""
+        self.set_passed(store.values(), store.keys())
+        self.environment.update(self.environment_of_unit)
+        return self.start()
 
     def as_identity(self, command):
         if command[0].endswith("fosterd"):
@@ -552,6 +574,100 @@ def test_a_name_that_is_too_long(unit, listeners):
     f = unit("socket http { from-systemd = web }", sockets=listeners(2), names=["n" * 64, "web"])
     f.wait_up()
     assert "descriptor 3 of systemd's has a name of more than 63 bytes" in f.output()
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def stored_unit(unit, directory, port, more=""):
+    f = unit("", start=False, environment={"FDSTORE": "16"})
+    f.sections = (f'socket tcp {{ listen = {{"127.0.0.1:{port}"}} }}\n'
+                  f'socket unix {{ listen = {{"{directory}/socket"}} }}\n'
+                  + answerer(f, "{tcp, unix}", "daemon = true"))
+    f.write(f.sections + more)
+    return f.start().wait_up()
+
+
+def kill_all_of(f):
+    """fosterd and its manager at the same moment; the logger and services have no part in it."""
+    manager = f.manager_pid()
+    os.kill(f.pid, signal.SIGSTOP)
+    os.kill(manager, signal.SIGKILL)
+    f.kill_supervisor()
+
+
+def is_refused(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
+@told
+def test_listening_sockets_outlive_all(unit, hearer, directory, port):
+    f = stored_unit(unit, directory, port)
+    pid = f.wait_state("s", "running")["pid"]
+    hearer.wait("READY")
+    stores = [m for m in hearer.all() if "FDSTORE" in m]
+    assert len(stores) == 3 and all(m["FDPOLL"] == "0" for m in stores)
+    assert all(re.fullmatch("foster-[0-9a-f.]+", name) for name in hearer.store)
+    f.kill_manager()
+    kill_all_of(f)
+    until(lambda: not alive(pid))
+
+    waiting = [socket.create_connection(("127.0.0.1", port), timeout=20)]
+    for path in (directory / "socket", f.run / "control"):
+        waiting.append(socket.socket(socket.AF_UNIX))
+        waiting[-1].settimeout(20)
+        waiting[-1].connect(str(path))
+    waiting[2].send(b"GET /v1/version HTTP/1.1\r\nConnection: close\r\n\r\n")
+    seen = len(hearer.heard)
+    f.start_with(hearer.store)
+    answers = [s.makefile().read() for s in waiting]
+    for s in waiting:
+        s.close()
+    assert [a.split()[1:] for a in answers[:2]] == [["tcp:unix", "0"], ["tcp:unix", "1"]]
+    assert answers[2].startswith("HTTP/1.1 200")
+    hearer.wait("READY")
+    assert not any({"FDSTORE", "FDSTOREREMOVE"} & set(m.fields) for m in hearer.heard[seen:])
+    assert ask(port)[2] == "0"
+
+
+@told
+def test_stored_sockets_that_nobody_needs_are_let_go(unit, hearer, directory, port):
+    f = stored_unit(unit, directory, port)
+    hearer.wait("READY")
+    assert len(hearer.store) == 3
+    f.write(f'socket tcp {{ listen = {{"127.0.0.1:{port}"}} }}')
+    f.ctl("reload", check=0)
+    until(lambda: hearer.all() and len(hearer.store) == 2)
+
+    # While nothing of foster ran: another file is there now, and the port is no longer asked for.
+    f.write(f.sections)
+    f.ctl("reload", check=0)
+    until(lambda: hearer.all() and len(hearer.store) == 3)
+    kill_all_of(f)
+    (directory / "socket").unlink()
+    f.write(f'socket unix {{ listen = {{"{directory}/socket"}} }}\n' + answerer(f, "{unix}"))
+    old = dict(hearer.store)
+    f.start_with(hearer.store).wait_up()
+    hearer.wait("READY")
+    until(lambda: hearer.all() and len(hearer.store) == 2)
+    assert len(set(old) & set(hearer.store)) == 1  # the control socket
+    until(lambda: is_refused(port))
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(directory / "socket"))
+        assert s.makefile().read().split()[1] == "unix"
+
+
+@told
+def test_nothing_is_stored_unasked(unit, hearer, port):
+    unit(f'socket tcp {{ listen = {{"127.0.0.1:{port}"}} }}')
+    hearer.wait("READY")
+    assert not hearer.store
 
 
 # --- the files ------------------------------------------------------------------------------
