@@ -31,6 +31,7 @@ struct service_draft {
 
 struct socket_draft {
 	char **listen, **datagram;
+	char *from_systemd;
 	int backlog;
 	mode_t mode;
 };

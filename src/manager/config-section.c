@@ -151,6 +151,38 @@ static bool has_unix_address(const struct socket_config *socket)
 	return false;
 }
 
+/* It goes through LISTEN_FDNAMES, which colons divide, and fosterd's store. */
+static bool given_name_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] < ' ' || name[i] > '~' || name[i] == ':')
+			return false;
+	}
+	return n <= CONFIG_NAME_MAX;
+}
+
+/* A socket that systemd has bound: its unit says all of it. */
+static void check_given_socket(struct loader *l, const struct socket_config *socket,
+			       const struct socket_draft *draft, const struct place *place)
+{
+	static const char *const others[] = { "listen", "datagram", "backlog", "mode" };
+
+	for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+		if (place->set & UINT64_C(1) << option_find(&socket_options, others[i]))
+			loader_complain(l, place, &socket_options, others[i],
+					"socket %s has both from-systemd and %s: what systemd has "
+					"bound is described in its socket unit",
+					socket->name, others[i]);
+	}
+	if (!given_name_valid(draft->from_systemd))
+		loader_complain(l, place, &socket_options, "from-systemd",
+				"from-systemd = \"%.80s\": a FileDescriptorName= has here 1 to %d "
+				"printable ASCII signs, and no colon",
+				draft->from_systemd, CONFIG_NAME_MAX);
+}
+
 /* What the options of a socket section must agree on. */
 static void check_socket(struct loader *l, const struct socket_config *socket,
 			 const struct socket_draft *draft, const struct place *place)
@@ -158,14 +190,18 @@ static void check_socket(struct loader *l, const struct socket_config *socket,
 	bool has_mode = place->set & UINT64_C(1) << option_find(&socket_options, "mode");
 	bool has_backlog = place->set & UINT64_C(1) << option_find(&socket_options, "backlog");
 
+	if (draft->from_systemd) {
+		check_given_socket(l, socket, draft, place);
+		return;
+	}
 	if (draft->listen && draft->datagram)
 		loader_complain(l, place, &socket_options, "datagram",
 				"socket %s has both listen and datagram: write two sockets",
 				socket->name);
 	else if (strv_length(draft->listen) + strv_length(draft->datagram) == 0 && !place->refused)
 		loader_complain(l, place, &socket_options, "listen",
-				"socket %s has no address: write listen = {\"127.0.0.1:6667\"}, or "
-				"datagram",
+				"socket %s has no address: write listen = {\"127.0.0.1:6667\"}, "
+				"datagram, or from-systemd",
 				socket->name);
 	else if (has_mode && !has_unix_address(socket))
 		loader_complain(l, place, &socket_options, "mode",
@@ -208,6 +244,7 @@ static void take_socket(struct loader *l, const struct section_text *section)
 	take_addresses(l, s, &section->place, draft.datagram ? "datagram" : "listen",
 		       draft.datagram ? draft.datagram : draft.listen);
 	check_socket(l, s, &draft, &section->place);
+	s->from_systemd = TAKE_PTR(draft.from_systemd);
 	for (size_t i = 0; i < socket_options.n; i++)
 		option_clear(&socket_options.options[i], &draft);
 }

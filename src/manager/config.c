@@ -8,6 +8,7 @@
 #include "base/enum-table.h"
 #include "base/strv.h"
 #include "manager/config-address.h"
+#include "manager/config-draft.h"
 #include "manager/config-index.h"
 #include "manager/config-object.h"
 #include "manager/option.h"
@@ -73,6 +74,7 @@ struct socket_config *socket_config_free(struct socket_config *s)
 	for (size_t i = 0; i < s->n_addresses; i++)
 		free(s->addresses[i].text);
 	free(s->addresses);
+	free(s->from_systemd);
 	free(s->name);
 	free(s->file);
 	free(s);
@@ -118,12 +120,17 @@ const struct socket_config *config_find_socket(const struct config *config, cons
 
 /* --- comparing --- */
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static bool same_socket(const struct socket_config *a, const struct socket_config *b)
 {
 	if (!a || !b)
 		return a == b;
 	if (a->type != b->type || a->n_addresses != b->n_addresses || a->backlog != b->backlog ||
-	    a->mode != b->mode)
+	    a->mode != b->mode || !same_text(a->from_systemd, b->from_systemd))
 		return false;
 	for (size_t i = 0; i < a->n_addresses; i++) {
 		if (socket_address_compare(&a->addresses[i], &b->addresses[i]) != 0)
@@ -226,8 +233,22 @@ void config_print_service(const struct service_config *service, FILE *f)
 	fprintf(f, "}\n");
 }
 
+static void print_given_socket(const struct socket_config *socket, FILE *f)
+{
+	const struct socket_draft draft = { .from_systemd = socket->from_systemd };
+	int i = option_find(&socket_options, "from-systemd");
+
+	fprintf(f, "socket %s {\n", socket->name);
+	option_print(&socket_options.options[i], &draft, "\t", f);
+	fprintf(f, "}\n");
+}
+
 static void print_socket(const struct socket_config *socket, FILE *f)
 {
+	if (socket->from_systemd) {
+		print_given_socket(socket, f);
+		return;
+	}
 	fprintf(f, "socket %s {\n\t%s = {", socket->name,
 		socket->type == SOCK_STREAM ? "listen" : "datagram");
 	for (size_t i = 0; i < socket->n_addresses; i++)

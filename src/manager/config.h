@@ -68,9 +68,10 @@ struct socket_config {
 	int type; /* SOCK_STREAM (listen), SOCK_DGRAM (datagram) */
 	struct socket_address *addresses;
 	size_t n_addresses;
-	int backlog; /* of listen(2); 4096 unless set */
-	mode_t mode; /* of a Unix socket's file; 0666 unless set */
-	char *file;  /* where the section stands, for messages: "foster.conf:12" */
+	char *from_systemd; /* of one that systemd has bound: its name there; else NULL */
+	int backlog;        /* of listen(2); 4096 unless set */
+	mode_t mode;        /* of a Unix socket's file; 0666 unless set */
+	char *file;         /* where the section stands, for messages: "foster.conf:12" */
 };
 
 struct service_limit {

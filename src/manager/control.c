@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/keep.h"
 #include "manager/notify-socket.h"
 #include "manager/proc.h"
 #include "manager/service.h"
@@ -383,9 +384,24 @@ static int open_listener(struct manager *m)
 	if (fd < 0)
 		return log_error_errno(fd, "%s", c->path);
 	supervisor_link_store(m, PLACE_CONTROL, "control", fd_copy(fd));
+	keep_store(m, "control", c->path, fd);
 	c->listener = fd;
 	remember_path(c);
 	return 0;
+}
+
+/* The last manager's, or one that systemd has kept when fosterd was killed, too. */
+static void take_listener(struct manager *m)
+{
+	struct control *c = m->control;
+
+	if (supervisor_link_stored(m, PLACE_CONTROL)) {
+		c->listener = supervisor_link_fetch(m, PLACE_CONTROL);
+		return;
+	}
+	c->listener = keep_take(m, "control", c->path);
+	if (c->listener >= 0)
+		supervisor_link_store(m, PLACE_CONTROL, "control", fd_copy(c->listener));
 }
 
 static int listen_on(struct manager *m)
@@ -459,8 +475,7 @@ int control_init(struct manager *m)
 	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
 	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
 	evhttp_set_gencb(c->http, on_request, m);
-	if (supervisor_link_stored(m, PLACE_CONTROL))
-		c->listener = supervisor_link_fetch(m, PLACE_CONTROL);
+	take_listener(m);
 	if (c->listener < 0 || !path_is_ours(c)) {
 		c->listener = fd_close(c->listener);
 		error = open_listener(m);

@@ -23,10 +23,12 @@
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/keep.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
 #include "manager/notify-socket.h"
 #include "manager/reload.h"
+#include "manager/report.h"
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
@@ -108,7 +110,8 @@ static void print_problems(const struct config_problems *problems, FILE *to)
 	}
 }
 
-static struct config *load_or_complain(const char *path, struct config_source *source)
+static struct config *load_or_complain(struct manager *m, const char *path,
+				       struct config_source *source)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = config_load(path, source, &problems);
@@ -116,14 +119,18 @@ static struct config *load_or_complain(const char *path, struct config_source *s
 	print_problems(&problems, stderr);
 	if (!config)
 		fprintf(stderr, "%s: %zu error%s\n", path, problems.n, problems.n == 1 ? "" : "s");
+	if (!config && problems.n > 0)
+		report_reason(m, "%s:%d: %s", problems.items[0].file, problems.items[0].line,
+			      problems.items[0].text);
 	config_problems_clear(&problems);
 	return config;
 }
 
-static int check(const struct manager_options *o)
+static int check(struct manager *m)
 {
+	const struct manager_options *o = &m->options;
 	struct config_source *source = config_source_new();
-	struct config *config = source ? load_or_complain(o->config_path, source) : NULL;
+	struct config *config = source ? load_or_complain(m, o->config_path, source) : NULL;
 	int code = config ? EXIT_SUCCESS : EXIT_CONFIG;
 
 	if (config && o->join && !config_find_service(config, o->join)) {
@@ -150,7 +157,7 @@ static int load_config(struct manager *m)
 		log_warning("the configuration in force cannot be read back: reading the files");
 	if (!m->source)
 		m->source = config_source_new();
-	config = m->source ? load_or_complain(m->options.config_path, m->source) : NULL;
+	config = m->source ? load_or_complain(m, m->options.config_path, m->source) : NULL;
 	if (!config)
 		return -EINVAL;
 	if (m->options.join && !config_find_service(config, m->options.join)) {
@@ -258,8 +265,11 @@ static int take_over(struct manager *m)
 
 	sockets_restore(m);
 	error = sockets_bind(m, m->config->config, &e);
-	if (error < 0)
-		return log_error("%s", e.text), error;
+	if (error < 0) {
+		log_error("%s", e.text);
+		report_reason(m, "%s", e.text);
+		return error;
+	}
 	sockets_commit(m, m->config->config);
 	error = make_services(m);
 	if (error == 0)
@@ -284,7 +294,7 @@ static int init(struct manager *m)
 		return -ENAMETOOLONG;
 	}
 	m->base = event_base_new();
-	if (!m->base)
+	if (!m->base || report_init(m) < 0)
 		return -ENOMEM;
 	if ((error = supervisor_link_open(m)) < 0 || (error = supervisor_link_sync(m)) < 0)
 		return log_error_errno(error, "no link to fosterd, who must start me");
@@ -301,6 +311,7 @@ static int init(struct manager *m)
 		return error;
 	if ((error = notify_socket_init(m)) < 0 || (error = control_init(m)) < 0)
 		return error;
+	keep_tidy(m);
 	reload_save(m);
 	return 0;
 }
@@ -331,6 +342,7 @@ static void close_all(struct manager *m)
 	trees_shutdown(m);
 	shutdown_free(m);
 	events_shutdown(m);
+	report_free(m);
 	sockets_shutdown(m);
 	spawn_shutdown();
 	supervisor_link_close(m);
@@ -352,15 +364,18 @@ int main(int argc, char **argv)
 	if (!m.options.config_path)
 		m.options.config_path = default_config_path();
 	if (m.options.check)
-		return check(&m.options);
+		return check(&m);
 	prepare_process();
 	error = init(&m);
-	if (error < 0)
+	if (error < 0) {
+		report_failed(&m, error);
 		return error == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
+	}
 	supervisor_link_running(&m);
 	restore_catch_up(&m);
 	supervisor_link_go_live(&m);
 	start_services(&m);
+	report_changed(&m);
 	event_base_dispatch(m.base);
 	close_all(&m);
 	return EXIT_SUCCESS;

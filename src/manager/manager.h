@@ -21,9 +21,11 @@
  *	packet-queue.c packets to a socket that may be full
  *	notify-socket.c	   sd_notify's receiving side
  *	sockets.c      listening sockets
+ *	given.c	       those that systemd has bound; keep.c: those of ours that it keeps
  *	logs.c	       the logger, and the pipes to it
  *	control*.c     the control API
  *	events.c       what happened, for those who follow
+ *	report.c       what systemd is told of all this; systemd.c: the seam to libsystemd
  *	reload.c       a new configuration in place of the old one
  *	shutdown.c     the end
  */
@@ -35,6 +37,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/given.h"
 #include "base/link.h"
 #include "manager/config.h"
 
@@ -44,6 +47,7 @@ struct supervisor_link;
 struct control;
 struct logs;
 struct notify_socket;
+struct report;
 struct sockets;
 struct events;
 struct shutdown;
@@ -58,7 +62,8 @@ enum {
 	PLACE_LOGGER,         /* the logger's standard input */
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
 	PLACE_CGROUP,         /* the directory of the services' cgroups */
-	PLACE_SOCKETS = LINK_SLOTS + 16,
+	PLACE_GIVEN = GIVEN_FIRST,
+	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
 };
 
 /* A configuration with the number of those who still need it. */
@@ -95,6 +100,7 @@ struct manager {
 	struct sockets *sockets;
 	struct events *events;
 	struct shutdown *shutdown;
+	struct report *report; /* NULL: nobody wants to be told */
 	struct trees *trees;
 	struct cgroups *cgroups;
 

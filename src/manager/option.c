@@ -143,6 +143,8 @@ static const struct option socket_table[] = {
 	  .help = "Stream sockets, for connections" },
 	{ "datagram",          OPTION_LIST,     0, FIELD(datagram), .allowed = "a list of addresses in braces: {\"127.0.0.1:8888\"}",
 	  .help = "Datagram sockets" },
+	{ "from-systemd",      OPTION_TEXT,     0, FIELD(from_systemd), .allowed = "the FileDescriptorName= of a socket unit of systemd's",
+	  .help = "Instead of addresses: sockets that systemd has bound and given to fosterd" },
 	{ "backlog",           OPTION_NUMBER,   0, FIELD(backlog),  RANGE(1, 65535), .allowed = "a number from 1 to 65535", .fallback = "4096",
 	  .help = "How many connections may wait to be accepted" },
 	{ "mode",              OPTION_MODE,     0, FIELD(mode),     RANGE(0, 0777), .allowed = "an octal number: \"0666\", \"0600\"", .fallback = "0666",

@@ -12,6 +12,7 @@
 #include "manager/depend.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
+#include "manager/report.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
@@ -140,4 +141,5 @@ void manager_remove(struct manager *m, struct service *s)
 	manager_free_slot(m, s);
 	service_free(s);
 	depend_link_all(m);
+	report_changed(m);
 }

@@ -15,6 +15,7 @@
 #include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/proc.h"
+#include "manager/report.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
 #include "manager/sockets.h"
@@ -261,8 +262,9 @@ static int load(struct manager *m, struct config_source **ret_source, struct con
 	return 0;
 }
 
-int reload(struct manager *m, bool dry_run, const struct asker *asker, struct reload_plan *plan,
-	   struct config_problems *problems, struct error *e)
+static int plan_and_apply(struct manager *m, bool dry_run, const struct asker *asker,
+			  struct reload_plan *plan, struct config_problems *problems,
+			  struct error *e)
 {
 	struct config_source *source = NULL;
 	struct config *new = NULL;
@@ -283,6 +285,19 @@ int reload(struct manager *m, bool dry_run, const struct asker *asker, struct re
 	}
 	config_free(new);
 	config_source_free(source);
+	return error;
+}
+
+int reload(struct manager *m, bool dry_run, const struct asker *asker, struct reload_plan *plan,
+	   struct config_problems *problems, struct error *e)
+{
+	int error;
+
+	if (dry_run)
+		return plan_and_apply(m, true, asker, plan, problems, e);
+	report_reloading(m);
+	error = plan_and_apply(m, false, asker, plan, problems, e);
+	report_reloaded(m, error == 0);
 	return error;
 }
 

@@ -149,6 +149,7 @@ static void restore_one(struct manager *m, const struct link_child *child)
 			s->machine.history->wish = (struct wish){
 				EVENT_START, REASON_ADOPTED, now_monotonic(), { 0 }
 			};
+		service_send_note(s, false); /* for the next manager: not of that end, either */
 		log_info("%s: adopted", service_label(s));
 	}
 }

@@ -18,6 +18,7 @@
 #include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
+#include "manager/report.h"
 #include "manager/shutdown.h"
 #include "manager/spawn.h"
 #include "manager/supervisor-link.h"
@@ -307,6 +308,7 @@ void service_event(struct service *s, enum machine_event event, struct machine_f
 		service_removed(s);
 	control_service_changed(s);
 	shutdown_service_changed(s);
+	report_changed(s->manager);
 }
 
 void service_removed(struct service *s)

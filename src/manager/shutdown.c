@@ -23,6 +23,7 @@
 #include "manager/logs.h"
 #include "manager/proc.h"
 #include "manager/reload.h"
+#include "manager/report.h"
 #include "manager/service.h"
 #include "manager/sockets.h"
 #include "manager/supervisor-link.h"
@@ -179,6 +180,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 	struct manager *m = arg;
 	unsigned told = 0;
 
+	report_patience(m);
 	for (size_t i = 0; i < m->n_services && told < 5; i++) {
 		if (must_end(m, m->services[i]) && machine_is_active(&m->services[i]->machine)) {
 			tell_waiting(m, m->services[i]);
@@ -337,6 +339,7 @@ void shutdown_begin(struct manager *m, struct shutdown_how how)
 	sd->under_way = true;
 	sd->joining = false;
 	event_add(sd->progress, &every);
+	report_stopping(m);
 	if (how.join)
 		join_services(m);
 	else

@@ -16,6 +16,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/given.h"
+#include "manager/keep.h"
 #include "manager/manager.h"
 #include "manager/supervisor-link.h"
 
@@ -30,6 +32,7 @@ struct bound {
 	char path[108];              /* of a Unix socket's file */
 	int fd;                      /* until it is committed; then the supervisor alone has it */
 	bool fresh, needed;
+	bool kept; /* it was in systemd's store: not bound by us */
 };
 
 struct sockets {
@@ -177,16 +180,26 @@ static void note_path(struct bound *b, const struct socket_address *a)
 			 ((const struct sockaddr_un *)&a->address)->sun_path);
 }
 
+/* A socket that listens may be told to again, with another backlog. */
+static int take_kept(struct manager *m, const struct socket_config *s, const struct bound *b)
+{
+	int fd = keep_take(m, b->key, b->path);
+
+	if (fd >= 0 && s->type == SOCK_STREAM && listen(fd, s->backlog) < 0)
+		return fd_close(fd);
+	return fd;
+}
+
 static int bind_one(struct manager *m, const struct socket_config *s,
 		    const struct socket_address *a, struct error *e)
 {
 	struct sockets *t = m->sockets;
 	struct bound *b;
-	char key[sizeof(b->key)];
-	int fd;
+	struct bound new = { .fresh = true };
 
-	make_key(s, a, key, sizeof(key));
-	b = find(t, key);
+	make_key(s, a, new.key, sizeof(new.key));
+	note_path(&new, a);
+	b = find(t, new.key);
 	if (b) {
 		note_path(b, a); /* one of the last manager's: it knew */
 		return 0;
@@ -194,27 +207,35 @@ static int bind_one(struct manager *m, const struct socket_config *s,
 	b = find(t, "");
 	if (!b && t->n == BOUND_MAX)
 		return error_set(e, -ENOSPC, "more than %d addresses", BOUND_MAX);
-	fd = bind_address(s, a);
-	if (fd < 0)
-		return bind_error(s, a, fd, e);
+	new.fd = take_kept(m, s, &new);
+	new.kept = new.fd >= 0;
+	if (!new.kept)
+		new.fd = bind_address(s, a);
+	if (new.fd < 0)
+		return bind_error(s, a, new.fd, e);
 	if (!b)
 		b = &t->bound[t->n++];
-	*b = (struct bound){ .fd = fd, .fresh = true };
-	memcpy(b->key, key, sizeof(key));
-	note_path(b, a);
+	*b = new;
 	return 0;
+}
+
+static int bind_section(struct manager *m, const struct socket_config *s, struct error *e)
+{
+	int error = s->from_systemd ? given_check(m, s, e) : 0;
+
+	for (size_t j = 0; j < s->n_addresses && error == 0; j++)
+		error = bind_one(m, s, &s->addresses[j], e);
+	return error;
 }
 
 int sockets_bind(struct manager *m, const struct config *c, struct error *e)
 {
 	for (size_t i = 0; i < c->n_sockets; i++) {
-		for (size_t j = 0; j < c->sockets[i]->n_addresses; j++) {
-			int error = bind_one(m, c->sockets[i], &c->sockets[i]->addresses[j], e);
+		int error = bind_section(m, c->sockets[i], e);
 
-			if (error < 0) {
-				sockets_rollback(m);
-				return error;
-			}
+		if (error < 0) {
+			sockets_rollback(m);
+			return error;
 		}
 	}
 	return 0;
@@ -230,7 +251,7 @@ void sockets_rollback(struct manager *m)
 		if (!b->fresh)
 			continue;
 		fd_close(b->fd);
-		if (b->path[0])
+		if (b->path[0] && !b->kept)
 			unlink(b->path);
 		*b = (struct bound){ .fd = -1 };
 	}
@@ -260,10 +281,13 @@ void sockets_commit(struct manager *m, const struct config *c)
 		struct bound *b = &t->bound[i];
 
 		if (b->fresh) {
+			if (!b->kept)
+				keep_store(m, b->key, b->path, b->fd);
 			supervisor_link_store(m, PLACE_SOCKETS + i, b->key, TAKE_FD(b->fd));
 			b->fresh = false;
 		} else if (b->key[0] && !b->needed) {
 			supervisor_link_drop(m, PLACE_SOCKETS + i);
+			keep_release(m, b->key, b->path);
 			if (b->path[0])
 				unlink(b->path);
 			*b = (struct bound){ .fd = -1 };
@@ -274,36 +298,51 @@ void sockets_commit(struct manager *m, const struct config *c)
 
 /* --- for services ----------------------------------------------------------------------- */
 
+static size_t places_of_section(struct manager *m, const struct socket_config *s, uint32_t *places,
+				size_t max)
+{
+	char key[LINK_NAME_MAX + 8];
+	size_t n = 0;
+
+	if (s->from_systemd)
+		return given_places(m, s->from_systemd, places, max);
+	for (size_t i = 0; i < s->n_addresses && n < max; i++) {
+		struct bound *b;
+
+		make_key(s, &s->addresses[i], key, sizeof(key));
+		b = find(m->sockets, key);
+		if (b)
+			places[n++] = PLACE_SOCKETS + (b - m->sockets->bound);
+	}
+	return n;
+}
+
 size_t sockets_places(struct manager *m, const struct service_config *c, uint32_t *places,
 		      size_t max)
 {
-	char key[LINK_NAME_MAX + 8];
 	size_t n = 0;
 
 	STRV_FOREACH(name, c->sockets) {
 		const struct socket_config *s = config_find_socket(m->config->config, *name);
 
-		for (size_t j = 0; s && j < s->n_addresses && n < max; j++) {
-			struct bound *b;
-
-			make_key(s, &s->addresses[j], key, sizeof(key));
-			b = find(m->sockets, key);
-			if (b)
-				places[n++] = PLACE_SOCKETS + (b - m->sockets->bound);
-		}
+		if (s)
+			n += places_of_section(m, s, places + n, max - n);
 	}
 	return n;
 }
 
 void sockets_names(struct manager *m, const struct service_config *c, char *buf, size_t size)
 {
-	size_t n = 0;
+	uint32_t places[LINK_FDS_MAX];
+	size_t used = 0, room = ELEMENTSOF(places);
 
 	buf[0] = '\0';
 	STRV_FOREACH(name, c->sockets) {
 		const struct socket_config *s = config_find_socket(m->config->config, *name);
+		size_t n = s ? places_of_section(m, s, places, room) : 0;
 
-		for (size_t j = 0; s && j < s->n_addresses && n < size; j++)
-			n += snprintf(buf + n, size - n, "%s%s", n ? ":" : "", *name);
+		for (size_t i = 0; i < n && used < size; i++)
+			used += snprintf(buf + used, size - used, "%s%s", used ? ":" : "", *name);
+		room -= n;
 	}
 }

@@ -34,11 +34,14 @@ int sockets_bind(struct manager *, const struct config *, struct error *);
 void sockets_commit(struct manager *, const struct config *);
 void sockets_rollback(struct manager *);
 
-/* The places of all addresses of a service's sockets, in order; returns their number. */
+/*
+ * The places of all addresses of a service's sockets, in order; returns their number, at most
+ * max.
+ */
 size_t sockets_places(struct manager *, const struct service_config *, uint32_t *places,
 		      size_t max);
 
-/* Their names for LISTEN_FDNAMES, colon-separated, one an address. */
+/* The names of the first LINK_FDS_MAX for LISTEN_FDNAMES, colon-separated, one an address. */
 void sockets_names(struct manager *, const struct service_config *, char *buf, size_t size);
 
 #endif

@@ -40,9 +40,31 @@ static struct {
 static bool is_ours(const char *assignment)
 {
 	static const char *const names[] = {
-		"NOTIFY_SOCKET=",  "LISTEN_FDS=",   "LISTEN_PID=",      "LISTEN_FDNAMES=",
-		"WATCHDOG_USEC=",  "WATCHDOG_PID=", "FOSTER_INSTANCE=", "FOSTER_CONTROL=",
-		"FOSTER_SERVICE=", "MAINPID=",      "MANAGERPID=",      "INVOCATION_ID=",
+		"NOTIFY_SOCKET=",
+		"LISTEN_FDS=",
+		"LISTEN_PID=",
+		"LISTEN_PIDFDID=",
+		"LISTEN_FDNAMES=",
+		"FDSTORE=",
+		"WATCHDOG_USEC=",
+		"WATCHDOG_PID=",
+		"FOSTER_INSTANCE=",
+		"FOSTER_CONTROL=",
+		"FOSTER_SERVICE=",
+		"MAINPID=",
+		"MANAGERPID=",
+		"MANAGERPIDFDID=",
+		"SYSTEMD_EXEC_PID=",
+		"INVOCATION_ID=",
+		/* directories of foster's own unit */
+		"RUNTIME_DIRECTORY=",
+		"STATE_DIRECTORY=",
+		"CACHE_DIRECTORY=",
+		"LOGS_DIRECTORY=",
+		"CONFIGURATION_DIRECTORY=",
+		"CREDENTIALS_DIRECTORY=",
+		"MEMORY_PRESSURE_WATCH=",
+		"MEMORY_PRESSURE_WRITE=",
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++) {

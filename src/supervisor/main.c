@@ -32,6 +32,7 @@
 #include "supervisor/reap.h"
 #include "supervisor/spawn.h"
 #include "supervisor/stage.h"
+#include "supervisor/systemd.h"
 #include "supervisor/table.h"
 
 #define EXIT_USAGE 2
@@ -443,7 +444,9 @@ static void run(struct supervisor *s)
 
 		spawn_watch_starting(s);
 		manager_link_flush(s);
-		n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN, keeper_timeout(s));
+		systemd_alive();
+		n = epoll_wait(s->epoll_fd, events, EVENTS_A_TURN,
+			       systemd_timeout(keeper_timeout(s)));
 		for (int i = 0; i < n; i++)
 			handle_event(s, &events[i]);
 		if (s->reap_due) {
@@ -554,11 +557,13 @@ int main(int argc, char **argv)
 		return log_error_errno(error, "cannot start"), EXIT_FAILURE;
 	if (!o.run_directory && default_run_directory(default_directory, PATH_MAX) < 0)
 		return EXIT_USAGE;
-	if (open_run_directory(&s, o.run_directory ? o.run_directory : default_directory,
-			       run_directory) < 0)
-		return EXIT_FAILURE;
-	if (adopt_left_behind(&s) < 0)
-		return EXIT_FAILURE;
+	error = open_run_directory(&s, o.run_directory ? o.run_directory : default_directory,
+				   run_directory);
+	if (error == 0)
+		error = adopt_left_behind(&s);
+	if (error < 0)
+		return systemd_failed(error), EXIT_FAILURE;
+	systemd_take_descriptors(&s);
 	s.manager_argv = make_manager_argv(&o, run_directory);
 	error = keeper_start(&s);
 	if (error < 0)

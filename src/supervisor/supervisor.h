@@ -15,6 +15,7 @@
  *	reap.c	   SIGCHLD, and the end of adopted processes
  *	keeper.c   starts the manager, and the next one when it ends
  *	manager-link.c	the link's two directions
+ *	systemd.c  of sd_notify and sd_listen_fds what the main process itself must do
  */
 #ifndef FOSTER_SUPERVISOR_SUPERVISOR_H
 #define FOSTER_SUPERVISOR_SUPERVISOR_H

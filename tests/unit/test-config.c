@@ -448,6 +448,14 @@ static void test_diff(void **state)
 		    "socket s { listen = {\"127.0.0.1:1\"} }" WEB "sockets = {s} }", "sockets",
 		    EFFECT_RESTART);
 	expect_diff("socket s { listen = {\"1\"} }" WEB "sockets = {s} }",
+		    "socket s { from-systemd = web }" WEB "sockets = {s} }", "sockets",
+		    EFFECT_RESTART);
+	expect_diff("socket s { from-systemd = admin }" WEB "sockets = {s} }",
+		    "socket s { from-systemd = web }" WEB "sockets = {s} }", "sockets",
+		    EFFECT_RESTART);
+	expect_diff("socket s { from-systemd = web }" WEB "sockets = {s} }",
+		    "socket s { from-systemd = web }" WEB "sockets = {s} }", NULL, EFFECT_NONE);
+	expect_diff("socket s { listen = {\"1\"} }" WEB "sockets = {s} }",
 		    "socket s { listen = {\"*:1\"} }" WEB "sockets = {s} }", NULL, EFFECT_NONE);
 	expect_diff("service db {" CMD "}" WEB "}", "service db {" CMD "}" WEB "after = {db} }",
 		    "after", EFFECT_NONE);
@@ -458,11 +466,11 @@ static void test_print(void **state)
 {
 	struct config *config = fixture_good(
 		"log-directory = /l socket s { listen = {\"/x\", \"1\"} mode = 0600 }\n"
-		"socket d { datagram = {\"1\"} }\n"
+		"socket d { datagram = {\"1\"} } socket g { from-systemd = 'a\"\\x2d.socket' }\n"
 		"service db {" CMD "}\n"
 		"service web { description = \"a \\\"b\\\" \\\\ $\" command = {a, \"\", "
 		"\"${X}\\n\"} user = nobody\n"
-		"umask = 022 nice = -1 environment = {\"A=1\"} sockets = {s, d} limit-cpu = "
+		"umask = 022 nice = -1 environment = {\"A=1\"} sockets = {s, d, g} limit-cpu = "
 		"\"1s:2min\"\n"
 		"limit-core = infinity stop-timeout = infinity start-timeout = 1500ms daemon = "
 		"true\n"
@@ -485,6 +493,7 @@ static void test_print(void **state)
 						again->services[i], &effect));
 	assert_string_equal(again->log_directory, "/l");
 	assert_int_equal(again->sockets[0]->mode, 0600);
+	assert_string_equal(again->sockets[2]->from_systemd, "a\"\\x2d.socket");
 	free(text);
 	config_free(config);
 	config_free(again);
