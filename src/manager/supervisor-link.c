@@ -25,7 +25,7 @@
 struct deferred {
 	struct deferred *next;
 	uint32_t type;
-	char data[];
+	char data[] __attribute__((aligned(8))); /* a message */
 };
 
 struct supervisor_link {

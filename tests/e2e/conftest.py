@@ -21,7 +21,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from foster import Foster, cgroup_of_ours  # noqa: E402
+from foster import CGROUPS, Foster, until  # noqa: E402
 
 PR_SET_CHILD_SUBREAPER = 36
 SANITIZER_WORDS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "UndefinedBehavior")
@@ -72,9 +72,16 @@ def reap_orphans():
             return []
 
 
-def cgroups():
-    """The directories of cgroups that supervisors have made beside the tests."""
-    return set(cgroup_of_ours().glob("foster-*[0-9a-f]")) if cgroup_of_ours() else set()
+def removed(path):
+    """Removes a cgroup and those below; False while a process is in one of them."""
+    try:
+        for below in sorted((p for p in path.rglob("*") if p.is_dir()), reverse=True):
+            below.rmdir()
+        if path.exists():
+            path.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def open_descriptors():
@@ -89,7 +96,6 @@ def nothing_is_left(request, monkeypatch):
     for name in ("FOSTER_RUN_DIRECTORY", "NOTIFY_SOCKET", "FOSTER_INSTANCE"):
         monkeypatch.delenv(name, raising=False)
     before = set(open_descriptors().values())
-    cgroups_before = cgroups()
     yield
     deadline = time.monotonic() + 5
     while True:
@@ -106,11 +112,9 @@ def nothing_is_left(request, monkeypatch):
             if target not in before and target.startswith(("socket:", "pipe:", "/tmp"))}
     assert not more, f"descriptors are left: {more}"
     # A supervisor that was killed leaves an empty one to the next; its run directory is gone here.
-    for path in cgroups() - cgroups_before:
-        for below in sorted(path.rglob("*/"), reverse=True):
-            if below.is_dir():
-                below.rmdir()
-        path.rmdir()
+    while CGROUPS:
+        path = CGROUPS.pop()
+        until(lambda: removed(path), f"{path} is empty")
 
 
 @pytest.fixture

@@ -78,6 +78,9 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+CGROUPS = []  # directories of cgroups that supervisors of this test had
+
+
 class Reply:
     def __init__(self, status, body):
         self.status = status
@@ -165,6 +168,9 @@ class Foster:
 
     def end(self):
         """Ends all of it, whatever a test left."""
+        note = self.run / "cgroup"
+        if note.exists():
+            CGROUPS.append(pathlib.Path(note.read_text()))
         if self.process and self.process.poll() is None:
             try:
                 self.post("/v1/shutdown?all=1", timeout=20)
