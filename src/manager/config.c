@@ -20,6 +20,12 @@ static const char *const restart_names[] = {
 };
 ENUM_TABLE(restart_policy, enum restart_policy, restart_names)
 
+static const char *const on_exit_names[] = {
+	[ON_EXIT_NOTHING] = "nothing",
+	[ON_EXIT_SHUTDOWN] = "shutdown",
+};
+ENUM_TABLE(on_exit, enum on_exit, on_exit_names)
+
 static const char *const kill_mode_names[] = {
 	[KILL_MODE_TREE] = "tree",
 	[KILL_MODE_PROCESS] = "process",

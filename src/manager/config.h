@@ -41,6 +41,13 @@ enum ready_type {
 const char *ready_type_to_string(enum ready_type);
 int ready_type_from_string(const char *);
 
+enum on_exit {
+	ON_EXIT_NOTHING,
+	ON_EXIT_SHUTDOWN,
+};
+const char *on_exit_to_string(enum on_exit);
+int on_exit_from_string(const char *);
+
 enum kill_mode {
 	KILL_MODE_TREE,
 	KILL_MODE_PROCESS,
@@ -118,6 +125,7 @@ struct service_config {
 	uint64_t stop_timeout; /* us; USEC_INFINITY: wait for ever */
 
 	enum kill_mode kill_mode;
+	enum on_exit on_exit;
 	enum ready_type ready;
 	uint64_t start_timeout; /* us */
 	uint64_t watchdog;      /* us; 0: off */

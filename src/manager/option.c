@@ -31,6 +31,11 @@ static const char *ready_text(int value)
 	return ready_type_to_string(value);
 }
 
+static const char *on_exit_text(int value)
+{
+	return on_exit_to_string(value);
+}
+
 static const char *kill_mode_text(int value)
 {
 	return kill_mode_to_string(value);
@@ -109,6 +114,10 @@ static const struct option service_table[] = {
 	  .help = "After so many restarts in a row the service is failed; 0: never" },
 	{ "restart-reset",     OPTION_DURATION, EVERY, FIELD(restart_reset),     .allowed = OR_INFINITY, .fallback = "1min",
 	  .help = "After so long a run pauses and restarts count from the beginning" },
+
+	{ "on-exit",           OPTION_ENUM,     EVERY, FIELD(on_exit),           .allowed = "nothing or shutdown", .fallback = "nothing",
+	  .help = "What follows when it has ended by itself and is not restarted: nothing, or the end of all services and of fosterd, with its exit code",
+	  .from_string = on_exit_from_string, .to_string = on_exit_text },
 
 	/* how it stops, and when it counts as started */
 	{ "stop-signal",       OPTION_SIGNAL,   EVERY, FIELD(stop_signal),       .allowed = ANY_SIGNAL, .fallback = "TERM",

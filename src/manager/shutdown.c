@@ -377,13 +377,20 @@ void shutdown_signal(struct manager *m, int signo, int sender)
 
 /* --- --join NAME ------------------------------------------------------------------------ */
 
+/* on-exit is about an end of its own: not about one that somebody asked for. */
+static bool its_end_is_ours(const struct service *s)
+{
+	if (s->config->on_exit == ON_EXIT_SHUTDOWN && s->machine.state != STATE_STOPPED)
+		return true;
+	return s->manager->options.join && strcmp(s->config->name, s->manager->options.join) == 0;
+}
+
 static void check_joined(struct service *s)
 {
 	struct manager *m = s->manager;
 	struct shutdown_how how = { .all = true };
 
-	if (shutdown_is_under_way(m) || !m->options.join ||
-	    strcmp(s->config->name, m->options.join) != 0)
+	if (shutdown_is_under_way(m) || !its_end_is_ours(s))
 		return;
 	switch (s->machine.state) {
 	case STATE_EXITED:

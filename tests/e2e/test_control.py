@@ -352,6 +352,32 @@ def test_join_exit_codes(foster, command, code):
     assert f.wait_end() == code
 
 
+@pytest.mark.parametrize("command, code", [
+    (shell("exit 0"), 0), (shell("exit 7"), 7), (shell("kill -9 $$"), 137),
+    ('{"/nonexistent"}', 127)])
+def test_on_exit_shutdown(foster, command, code):
+    """A container's contract: the service that it is about ends it, with its own code."""
+    f = foster(f"service db {{ command = {SLEEP} }}\n"
+               f"service app {{ command = {command} restart = no on-exit = shutdown requires = {{db}} }}",
+               start=False).start()
+    assert f.wait_end() == code
+    assert not (f.run / "control").exists()
+
+
+def test_on_exit_shutdown_is_about_its_own_end(foster):
+    """Restarts come first, and a stop that somebody asked for ends nothing else."""
+    f = foster(f"service app {{ command = {SLEEP} on-exit = shutdown restart = always }}\n"
+               f"service limited {{ command = {shell('exit 3')} on-exit = shutdown "
+               "restart-limit = 2 restart-delay = \"1ms\" autostart = false }")
+    pid = f.wait_state("app", "running")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: f.service_pid("app") not in (0, pid))
+    f.post("/v1/services/app/stop")
+    assert f.state("app") == "stopped"
+    f.post("/v1/services/limited/start?wait=0")
+    assert f.wait_end() == 3
+
+
 def test_interrupted_join_leaves_nothing(foster):
     f = foster(f"service db {{ command = {SLEEP} }}\n"
                f"service tests {{ command = {SLEEP} restart = no }}", arguments=["--join", "tests"])
