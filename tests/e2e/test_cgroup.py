@@ -116,6 +116,23 @@ def test_killed_with_escaped_daemons(foster, escape, both):
         assert f.service_pid("keeper") == keeper
 
 
+def test_big_daemon_left_over_is_started_once(foster):
+    """Its processes take a moment to go, in which a cgroup that was killed cannot be made anew."""
+    script = shell("for i in $(seq 100); do setsid sleep 1000 & done; echo ready; wait")
+    f = foster(f"service a {{ command = {script} daemon = true }}")
+    for _ in range(3):
+        until(lambda: "ready" in f.log("a"), "its tree is there")
+        pid, manager = f.service_pid("a"), f.manager_pid()
+        os.kill(manager, signal.SIGSTOP)
+        f.kill_supervisor()
+        os.kill(manager, signal.SIGKILL)
+        (f.run / "log" / "a.log").unlink()
+        f.start().wait_up()
+        until(lambda: "ready" in f.log("a"), "its next tree is there")
+        s = f.service("a")
+        assert s["pid"] != pid and s["restarts"] == 0
+
+
 def test_adopted_ones_keep_their_cgroup(foster, escape):
     f = foster(f"service a {{ command = {escaping(escape)} stop-timeout = \"50ms\" }}")
     pid = read_pid(escape)
