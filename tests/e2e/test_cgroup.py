@@ -133,6 +133,23 @@ def test_big_daemon_left_over_is_started_once(foster):
         assert s["pid"] != pid and s["restarts"] == 0
 
 
+def test_stopped_before_everything_was_killed(foster):
+    """No child is left to remember that the cgroup was killed, only the cgroup."""
+    f = foster(f"service a {{ command = {SLEEP} stop-timeout = \"50ms\" }}")
+    f.wait_state("a", "running")
+    group = group_of(f, "a")
+    f.post("/v1/services/a/stop")
+    (group / "cgroup.kill").write_text("1")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    os.kill(manager, signal.SIGKILL)
+    f.start().wait_up()
+    pid = f.wait_state("a", "running")["pid"]
+    until(lambda: f.service("a")["uptime_us"] > 200000)
+    assert f.service_pid("a") == pid and f.service("a")["restarts"] == 0
+
+
 def test_adopted_ones_keep_their_cgroup(foster, escape):
     f = foster(f"service a {{ command = {escaping(escape)} stop-timeout = \"50ms\" }}")
     pid = read_pid(escape)
