@@ -150,12 +150,14 @@ const char *cgroup_prepare(struct service *s, char buf[CGROUP_NAME_MAX])
 	if (!c || !c->path)
 		return buf;
 	name_of(s->config->name, buf);
-	if (mkdirat(c->fd, buf, 0755) == 0)
+	if (mkdirat(c->fd, buf, 0755) == 0) {
+		s->cgroup_spent = false;
 		return buf;
+	}
 	if (errno == EEXIST && s->cgroup_spent) {
 		cgroup_remove(s);
-		s->cgroup_spent = false;
-		if (mkdirat(c->fd, buf, 0755) == 0)
+		s->cgroup_spent = mkdirat(c->fd, buf, 0755) < 0;
+		if (!s->cgroup_spent)
 			return buf;
 	}
 	if (errno == EEXIST) {

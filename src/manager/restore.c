@@ -3,6 +3,7 @@
 #include "manager/restore.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
+
+#define LEFT_OVER_ENDS (1 * USEC_PER_SEC) /* at most, until their cgroups are empty */
 
 static struct link_child *children;
 static size_t n_children;
@@ -160,9 +163,20 @@ static bool is_of_the_past(const struct manager *m, const struct link_child *chi
 	return m->generation == 1 && !is_alive(child);
 }
 
+/*
+ * What was killed takes a moment to be gone, and until then its cgroup cannot be made anew, which
+ * would kill the next one that is born into it, too. Nothing runs yet that this could delay.
+ */
+static void wait_until_empty(struct service *s, uint64_t deadline)
+{
+	while (s && !cgroup_is_empty(s) && now_monotonic() < deadline)
+		poll(NULL, 0, 1);
+}
+
 static void end_left_over(struct manager *m)
 {
 	struct tree_mark *marks = calloc(n_children + 1, sizeof(*marks));
+	uint64_t deadline;
 	size_t n = 0;
 
 	for (size_t i = 0; marks && i < n_children; i++) {
@@ -177,6 +191,11 @@ static void end_left_over(struct manager *m)
 	if (n > 0)
 		trees_end_marked(m, marks, n);
 	free(marks);
+	deadline = now_monotonic() + LEFT_OVER_ENDS;
+	for (size_t i = 0; i < n_children; i++) {
+		if (children[i].flags & CHILD_LEFT_OVER && children[i].flags & CHILD_IN_CGROUP)
+			wait_until_empty(manager_find(m, children[i].name), deadline);
+	}
 }
 
 void restore_apply(struct manager *m)

@@ -51,6 +51,7 @@ struct service *service_new(struct manager *m, const struct service_config *conf
 	s->manager = m;
 	s->config = config;
 	s->slot = NO_SLOT;
+	s->cgroup_spent = true; /* one that is there already: nobody knows */
 	machine_init(&s->machine, now_monotonic());
 	return s;
 }

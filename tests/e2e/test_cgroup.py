@@ -116,6 +116,40 @@ def test_killed_with_escaped_daemons(foster, escape, both):
         assert f.service_pid("keeper") == keeper
 
 
+def test_big_daemon_left_over_is_started_once(foster):
+    """Its processes take a moment to go, in which a cgroup that was killed cannot be made anew."""
+    script = shell("for i in $(seq 100); do setsid sleep 1000 & done; echo ready; wait")
+    f = foster(f"service a {{ command = {script} daemon = true }}")
+    for _ in range(3):
+        until(lambda: "ready" in f.log("a"), "its tree is there")
+        pid, manager = f.service_pid("a"), f.manager_pid()
+        os.kill(manager, signal.SIGSTOP)
+        f.kill_supervisor()
+        os.kill(manager, signal.SIGKILL)
+        (f.run / "log" / "a.log").unlink()
+        f.start().wait_up()
+        until(lambda: "ready" in f.log("a"), "its next tree is there")
+        s = f.service("a")
+        assert s["pid"] != pid and s["restarts"] == 0
+
+
+def test_stopped_before_everything_was_killed(foster):
+    """No child is left to remember that the cgroup was killed, only the cgroup."""
+    f = foster(f"service a {{ command = {SLEEP} stop-timeout = \"50ms\" }}")
+    f.wait_state("a", "running")
+    group = group_of(f, "a")
+    f.post("/v1/services/a/stop")
+    (group / "cgroup.kill").write_text("1")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    os.kill(manager, signal.SIGKILL)
+    f.start().wait_up()
+    pid = f.wait_state("a", "running")["pid"]
+    until(lambda: f.service("a")["uptime_us"] > 200000)
+    assert f.service_pid("a") == pid and f.service("a")["restarts"] == 0
+
+
 def test_adopted_ones_keep_their_cgroup(foster, escape):
     f = foster(f"service a {{ command = {escaping(escape)} stop-timeout = \"50ms\" }}")
     pid = read_pid(escape)
