@@ -76,9 +76,10 @@ static bool move(struct stream *s, int buffers)
 /* The pipe's whole content, for a stream that is to be forgotten. */
 static void drain(struct stream *s)
 {
-	ssize_t n;
+	/* What it holds now: a writer that is faster than the disk would keep us for ever. */
+	ssize_t n, left = fcntl(s->pipe, F_GETPIPE_SZ);
 
-	while ((n = read(s->pipe, buffer, sizeof(buffer))) > 0)
+	for (; left > 0 && (n = read(s->pipe, buffer, sizeof(buffer))) > 0; left -= n)
 		log_file_write(&s->file, buffer, n);
 }
 

@@ -187,8 +187,9 @@ bool cgroup_is_empty(struct service *s)
 	char text[256];
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
+	/* What cannot be looked at for want of descriptors, say, may not be empty. */
 	if (n < 0)
-		return true;
+		return fd == -ENOENT || fd == -ENODEV || (fd >= 0 && errno == ENODEV);
 	text[n] = '\0';
 	return !strstr(text, "populated 1");
 }

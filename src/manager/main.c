@@ -368,6 +368,8 @@ int main(int argc, char **argv)
 	prepare_process();
 	error = init(&m);
 	if (error < 0) {
+		if (m.generation == 1)
+			cgroups_remove(&m);
 		report_failed(&m, error);
 		return error == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 	}

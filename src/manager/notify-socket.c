@@ -73,16 +73,38 @@ static struct service *service_above(struct manager *m, pid_t pid)
 	return NULL;
 }
 
+static bool is_child_of_supervisor(const struct manager *m, pid_t pid)
+{
+	struct proc_stat st;
+
+	return proc_stat(pid, &st) == 0 && st.ppid == m->supervisor_pid;
+}
+
+/*
+ * Anybody can write a mark into an environment of his own. It is believed of the users that the
+ * service may have, and of an orphan that the supervisor has adopted; those of a service that
+ * was adopted itself went elsewhere.
+ */
+static bool may_speak_for(const struct service *s, pid_t pid, uid_t uid)
+{
+	bool known =
+		uid == 0 || uid == geteuid() || (s->config->change_user && uid == s->config->uid);
+
+	return known && (s->adopted || is_child_of_supervisor(s->manager, pid));
+}
+
 /* An orphan of the service that the supervisor adopted: known by its mark. */
-static struct service *service_of_mark(struct manager *m, pid_t pid)
+static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
 {
 	uint64_t run_id, instance;
 
 	if (!proc_instance(pid, &run_id, &instance) || run_id != m->run_id)
 		return NULL;
 	for (size_t i = 0; i < m->n_services; i++) {
-		if (m->services[i]->instance == instance)
-			return m->services[i];
+		struct service *s = m->services[i];
+
+		if (s->instance == instance)
+			return may_speak_for(s, pid, uid) ? s : NULL;
 	}
 	return NULL;
 }
@@ -96,7 +118,9 @@ static bool is_on_its_way(struct manager *m, pid_t pid)
 {
 	uint64_t run_id, instance;
 
-	if (!proc_instance(pid, &run_id, &instance) || run_id != m->run_id)
+	/* Only a child of the supervisor's: nobody else may make us wait. */
+	if (!is_child_of_supervisor(m, pid) || !proc_instance(pid, &run_id, &instance) ||
+	    run_id != m->run_id)
 		return false;
 	for (size_t i = 0; i < m->n_services; i++) {
 		if (m->services[i]->instance >= instance)
@@ -118,7 +142,7 @@ static struct service *await_sender(struct manager *m, pid_t pid)
 	return s;
 }
 
-static struct service *find_sender(struct manager *m, pid_t pid)
+static struct service *find_sender(struct manager *m, pid_t pid, uid_t uid)
 {
 	struct service *s = manager_find_pid(m, pid);
 
@@ -128,7 +152,7 @@ static struct service *find_sender(struct manager *m, pid_t pid)
 	supervisor_link_catch_up(m);
 	s = service_above(m, pid);
 	if (!s)
-		s = service_of_mark(m, pid);
+		s = service_of_mark(m, pid, uid);
 	return s ? s : await_sender(m, pid);
 }
 
@@ -192,12 +216,13 @@ static void handle_line(struct service *s, char *line)
 	}
 }
 
-static void handle_message(struct manager *m, char *text, pid_t pid)
+static void handle_message(struct manager *m, char *text, const struct ucred *sender)
 {
-	struct service *s = find_sender(m, pid);
+	struct service *s = find_sender(m, sender->pid, sender->uid);
 
 	if (!s) {
-		log_debug("notification of process %d, which belongs to no service: dropped", pid);
+		log_debug("notification of process %d, which belongs to no service: dropped",
+			  sender->pid);
 		return;
 	}
 	for (char *line = text, *next; line; line = next) {
@@ -209,18 +234,15 @@ static void handle_message(struct manager *m, char *text, pid_t pid)
 }
 
 /* Descriptors that came along are closed: that is the answer that BARRIER=1 waits for. */
-static pid_t take_control(struct msghdr *msg)
+static struct ucred take_control(struct msghdr *msg)
 {
-	pid_t pid = 0;
+	struct ucred sender = { .pid = 0 };
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET)
 			continue;
 		if (c->cmsg_type == SCM_CREDENTIALS) {
-			struct ucred credentials;
-
-			memcpy(&credentials, CMSG_DATA(c), sizeof(credentials));
-			pid = credentials.pid;
+			memcpy(&sender, CMSG_DATA(c), sizeof(sender));
 		} else if (c->cmsg_type == SCM_RIGHTS) {
 			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
@@ -232,7 +254,7 @@ static pid_t take_control(struct msghdr *msg)
 			}
 		}
 	}
-	return pid;
+	return sender;
 }
 
 static bool read_one(struct manager *m, int fd)
@@ -248,14 +270,14 @@ static bool read_one(struct manager *m, int fd)
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	pid_t pid;
+	struct ucred sender;
 
 	if (n < 0)
 		return errno == EINTR;
-	pid = take_control(&msg);
+	sender = take_control(&msg);
 	text[n] = '\0';
-	if (pid > 0 && !(msg.msg_flags & MSG_TRUNC))
-		handle_message(m, text, pid);
+	if (sender.pid > 0 && !(msg.msg_flags & MSG_TRUNC))
+		handle_message(m, text, &sender);
 	return true;
 }
 

@@ -168,6 +168,7 @@ static void lose_patience(struct supervisor *s)
 
 	if (k->ready && !k->pinged) {
 		k->pinged = k->ping_due = true;
+		k->unanswered = now_monotonic(); /* we may have been stopped, too */
 		return;
 	}
 	log_error("foster-manager[%d]: no sign of life: it is killed", k->pid);

@@ -37,7 +37,7 @@ static bool hello_due, synced_due;
 static struct {
 	char data[OUT_MAX] __attribute__((aligned(4096)));
 	size_t size;
-	int fd; /* not ours; -1: none */
+	int fd; /* a copy; -1: none */
 } out = { .fd = -1 };
 
 void manager_link_open(struct supervisor *s)
@@ -59,6 +59,12 @@ static void close_link(struct supervisor *s)
 
 /* --- to the manager ------------------------------------------------------------------- */
 
+static void forget_packet(void)
+{
+	out.size = 0;
+	out.fd = fd_close(out.fd);
+}
+
 /* False when the socket is full. */
 static bool send_packet(struct supervisor *s)
 {
@@ -66,15 +72,15 @@ static bool send_packet(struct supervisor *s)
 					   out.fd >= 0 ? 1 : 0, 0)
 				 : 0;
 
-	if (n == -EAGAIN)
+	/* Also what speaks of memory, or of descriptors on their way, passes. */
+	if (n == -EAGAIN || n == -ENOBUFS || n == -ENOMEM || n == -ETOOMANYREFS)
 		return false;
 	/* EPIPE: the manager is gone, and the next one is told everything anew. */
 	if (n < 0 && n != -EPIPE && n != -ECONNRESET)
 		log_error_errno(n, "link to foster-manager");
 	if (out.size > 0)
 		keeper_expect_answer(s);
-	out.size = 0;
-	out.fd = -1;
+	forget_packet();
 	return true;
 }
 
@@ -88,8 +94,9 @@ static bool send_message(struct supervisor *s, const void *data, size_t size, in
 	header = memcpy(out.data + out.size, data, size);
 	header->size = size;
 	out.size += size;
+	/* A copy: the place may be closed before the packet goes. */
 	if (fd >= 0)
-		out.fd = fd;
+		out.fd = supervisor_copy_fd(fd);
 	return true;
 }
 
@@ -116,6 +123,16 @@ static const struct {
 	{ TELL_STARTED, LINK_STARTED, LINK_NEWS_SIZE },
 	{ TELL_EXITED, LINK_EXITED, LINK_NEWS_SIZE },
 };
+
+void manager_link_refuse(struct supervisor *s, uint32_t slot, int error)
+{
+	struct link_child news = {
+		.header.type = LINK_SPAWNED, .slot = slot, .step = STEP_FORK, .error = error
+	};
+
+	if (s->link_fd >= 0)
+		send_message(s, &news, LINK_NEWS_SIZE, -1);
+}
 
 static bool tell_unsignalled(struct supervisor *s, uint32_t index, struct table_slot *slot)
 {

@@ -23,6 +23,9 @@ unsigned manager_link_read(struct supervisor *);
  */
 void manager_link_await(struct supervisor *);
 
+/* The fork of a slot failed for which the table has no room: told at once, if at all. */
+void manager_link_refuse(struct supervisor *, uint32_t slot, int error);
+
 /* Sends what the manager has not been told, as far as the buffer goes. Never blocks. */
 void manager_link_flush(struct supervisor *);
 

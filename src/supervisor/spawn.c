@@ -21,6 +21,7 @@
 #include "base/units.h"
 #include "supervisor/child.h"
 #include "supervisor/identity.h"
+#include "supervisor/manager-link.h"
 #include "supervisor/stage.h"
 #include "supervisor/table.h"
 
@@ -274,6 +275,12 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 	int pipe[2], error;
 	pid_t pid;
 
+	if (!slot) {
+		error = -errno;
+		log_error_errno(error, "%s: no room for its record in the run directory", r->name);
+		manager_link_refuse(s, r->slot, -error);
+		return;
+	}
 	if (slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING) {
 		log_error("%s[%d]: the manager asked for a second copy; refused", slot->child.name,
 			  slot->child.pid);

@@ -43,6 +43,7 @@ struct table {
 };
 
 static uint32_t *by_pid; /* PID_BUCKETS of slot + 1 */
+static int table_fd = -1;
 
 static void read_boot_id(char *buf, size_t size)
 {
@@ -71,6 +72,18 @@ static void make_new(struct table *t, const char *boot_id)
 	t->magic = TABLE_MAGIC;
 }
 
+/*
+ * The file is sparse, and a hole that is written to when the file system is full is a SIGBUS: what
+ * is used for the first time is allocated first. 0 or -errno.
+ */
+static int make_room(size_t offset, size_t size)
+{
+	if (fallocate(table_fd, 0, offset, size) == 0)
+		return 0;
+	/* A file system that cannot promise has no holes to fall into, or none that we can fill. */
+	return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
+}
+
 struct table *table_open(int dir_fd)
 {
 	_cleanup_close_ int fd = -1;
@@ -89,6 +102,10 @@ struct table *table_open(int dir_fd)
 	if (by_pid == MAP_FAILED)
 		return NULL;
 	madvise(by_pid, PID_BUCKETS * sizeof(*by_pid), MADV_DONTFORK);
+	fd_close(table_fd);
+	table_fd = fcntl(fd, F_DUPFD_CLOEXEC, FD_BASE);
+	if (table_fd < 0 || make_room(0, offsetof(struct table, slots)) < 0)
+		return NULL;
 	t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (t == MAP_FAILED)
 		return NULL;
@@ -97,6 +114,10 @@ struct table *table_open(int dir_fd)
 	read_boot_id(boot_id, sizeof(boot_id));
 	if (!believable(t, boot_id)) {
 		if (ftruncate(fd, 0) < 0 || ftruncate(fd, sizeof(struct table)) < 0) {
+			munmap(t, sizeof(*t));
+			return NULL;
+		}
+		if (make_room(0, offsetof(struct table, slots)) < 0) {
 			munmap(t, sizeof(*t));
 			return NULL;
 		}
@@ -131,6 +152,10 @@ struct table_slot *table_slot(struct table *t, uint32_t slot)
 {
 	if (slot >= LINK_SLOTS)
 		return NULL;
+	if (t->used_slots <= slot &&
+	    make_room(offsetof(struct table, slots) + t->used_slots * sizeof(*t->slots),
+		      (slot + 1 - t->used_slots) * sizeof(*t->slots)) < 0)
+		return NULL;
 	for (; t->used_slots <= slot; t->used_slots++) {
 		t->slots[t->used_slots].pidfd = -1;
 		t->slots[t->used_slots].exec_fd = -1;
@@ -145,6 +170,9 @@ struct table_place *table_place(struct table *t, uint32_t place)
 	if (place >= LINK_PLACES)
 		return NULL;
 	if (!(t->used_places[place / 64] & bit)) {
+		if (make_room(offsetof(struct table, places) + place * sizeof(*t->places),
+			      sizeof(*t->places)) < 0)
+			return NULL;
 		t->used_places[place / 64] |= bit;
 		t->places[place].fd = -1;
 	}

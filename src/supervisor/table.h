@@ -63,8 +63,9 @@ uint64_t table_next_instance(struct table *);
 
 /* Slots below *n have been used; the others never. */
 struct table_slot *table_slots(struct table *, uint32_t *n);
-struct table_slot *table_slot(struct table *, uint32_t slot);    /* NULL: no such slot */
-struct table_place *table_place(struct table *, uint32_t place); /* NULL: no such place */
+/* NULL: there is no such one, or, at its first use, no room for it in the file (errno). */
+struct table_slot *table_slot(struct table *, uint32_t slot);
+struct table_place *table_place(struct table *, uint32_t place);
 /* The first place after that one which has been used; from -1 on, -1 at the end. */
 int64_t table_next_place(const struct table *, int64_t after);
 

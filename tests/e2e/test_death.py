@@ -7,7 +7,10 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
 import threading
+
+import pytest
 
 from foster import alive, start_time, until
 from test_services import SLEEP, shell
@@ -465,3 +468,33 @@ def test_service_removed_and_added_again(foster):
     f.write(TWO)
     f.post("/v1/reload")
     f.wait_state("keeper", "running")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system")
+def test_a_full_run_directory(foster, directory):
+    """What its table has no room for is not started; what runs goes on."""
+    small = directory / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)], check=True)
+    try:
+        few = "".join(f"service s{i} {{ command = {SLEEP} log = none }}\n" for i in range(3))
+        f = foster(few, run_directory=small / "run")
+        until(lambda: all(s["state"] == "running" for s in f.services().values()))
+        pids = {name: s["pid"] for name, s in f.services().items()}
+        with open(small / "fill", "wb", buffering=0) as fill:
+            try:
+                while True:
+                    fill.write(b"x" * 4096)
+            except OSError:
+                pass
+        f.write(few + "".join(f"service t{i} {{ command = {SLEEP} log = none start-timeout = \"1s\" }}\n"
+                              for i in range(60)))
+        f.post("/v1/reload?wait=0")
+        until(lambda: "no room for its record in the run directory" in f.output(), "it is said")
+        assert {name: f.service_pid(name) for name in pids} == pids
+        (small / "fill").unlink()
+        until(lambda: all(s["state"] == "running" for s in f.services().values()), "all run", 30)
+        assert {name: f.service_pid(name) for name in pids} == pids
+        f.end()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

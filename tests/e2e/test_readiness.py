@@ -1,11 +1,14 @@
 """sd_notify, sockets that are passed, the watchdog."""
 
 import os
+import pathlib
 import socket
+import subprocess
 import sys
 
 import pytest
 
+from conftest import ordinary_user
 from foster import alive, until
 from test_services import SLEEP
 
@@ -161,3 +164,22 @@ def test_port_in_use_is_said(foster):
         assert f.wait_end() == 1
         assert f"cannot bind 127.0.0.1:{port}: Address already in use" in f.output()
         assert "choose another address" in f.output()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_forged_mark_is_not_believed(foster, directory):
+    """A mark in one's own environment proves nothing: not the user, and not who the parent is."""
+    f = foster(f"service a {{ command = {SLEEP} }}")
+    pid = f.wait_state("a", "running")["pid"]
+    mark = next(line for line in pathlib.Path(f"/proc/{pid}/environ").read_text().split("\0")
+                if line.startswith("FOSTER_INSTANCE="))
+    run_id, instance = mark.split("=")[1].split(".")
+    script = ("import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); "
+              f"s.sendto(b'STATUS=forged', '{f.run}/notify')")
+    for identity in (None, ordinary_user()):
+        for number in (instance, "99999999"):
+            demote = ["setpriv", f"--reuid={identity[0]}", "--clear-groups"] if identity else []
+            subprocess.run([*demote, "/usr/bin/python3", "-c", script], check=True,
+                           env=dict(os.environ, FOSTER_INSTANCE=f"{run_id}.{number}"))
+    f.kill_manager()  # what came is read by now, or by the next one
+    assert f.service("a")["status"] is None
