@@ -106,9 +106,8 @@ int adopt_left_behind(struct supervisor *s)
 
 			if (error < 0)
 				return error;
-		} else if (slot->child.state == CHILD_EXITED ||
-			   (slot->child.flags & CHILD_DAEMON)) {
-			slot->child.flags |= CHILD_LEFT_OVER; /* its tree may still be there */
+		} else if (slot->child.name[0]) { /* the rest of its tree may still be there */
+			slot->child.flags |= CHILD_LEFT_OVER;
 		}
 	}
 	return 0;
