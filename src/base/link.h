@@ -119,7 +119,7 @@ enum child_state {
 #define CHILD_DAEMON         (1U << 0) /* must not outlive the supervisor */
 #define CHILD_ADOPTED        (1U << 1) /* of an earlier supervisor: not our child by fork */
 #define CHILD_STATUS_UNKNOWN (1U << 2) /* it ended, and nobody can tell how */
-#define CHILD_LEFT_OVER      (1U << 3) /* a daemon of an earlier supervisor: its tree must be swept */
+#define CHILD_LEFT_OVER      (1U << 3) /* of an earlier supervisor, ended: its tree must be swept */
 #define CHILD_IN_CGROUP      (1U << 4) /* it was born into its cgroup, and so is all of its tree */
 
 struct link_child {

@@ -173,6 +173,16 @@ static void wait_until_empty(struct service *s, uint64_t deadline)
 		poll(NULL, 0, 1);
 }
 
+/* Of a daemon nothing may be left; of another whose main process has ended, what it says. */
+static bool must_be_swept(const struct manager *m, const struct link_child *child)
+{
+	const struct service *s = manager_find(m, child->name);
+
+	if (!(child->flags & CHILD_LEFT_OVER))
+		return false;
+	return (child->flags & CHILD_DAEMON) || !s || s->config->kill_mode == KILL_MODE_TREE;
+}
+
 static void end_left_over(struct manager *m)
 {
 	struct tree_mark *marks = calloc(n_children + 1, sizeof(*marks));
@@ -180,7 +190,7 @@ static void end_left_over(struct manager *m)
 	size_t n = 0;
 
 	for (size_t i = 0; marks && i < n_children; i++) {
-		if (!(children[i].flags & CHILD_LEFT_OVER))
+		if (!must_be_swept(m, &children[i]))
 			continue;
 		if ((children[i].flags & CHILD_IN_CGROUP) && cgroup_kill(m, children[i].name) == 0)
 			continue;
@@ -193,7 +203,7 @@ static void end_left_over(struct manager *m)
 	free(marks);
 	deadline = now_monotonic() + LEFT_OVER_ENDS;
 	for (size_t i = 0; i < n_children; i++) {
-		if (children[i].flags & CHILD_LEFT_OVER && children[i].flags & CHILD_IN_CGROUP)
+		if (must_be_swept(m, &children[i]) && (children[i].flags & CHILD_IN_CGROUP))
 			wait_until_empty(manager_find(m, children[i].name), deadline);
 	}
 }

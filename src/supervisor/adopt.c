@@ -62,8 +62,8 @@ static int adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
 {
 	int pidfd = open_child(s, slot), error;
 
-	if (pidfd == -ESRCH) {
-		mark_ended(slot, CHILD_STATUS_UNKNOWN);
+	if (pidfd == -ESRCH) { /* while nobody watched; the rest of its tree may still be there */
+		mark_ended(slot, CHILD_STATUS_UNKNOWN | CHILD_LEFT_OVER);
 		return 0;
 	}
 	if (pidfd >= 0)
@@ -106,8 +106,8 @@ int adopt_left_behind(struct supervisor *s)
 
 			if (error < 0)
 				return error;
-		} else if (slot->child.flags & CHILD_DAEMON) {
-			slot->child.flags |= CHILD_LEFT_OVER; /* its tree may still be there */
+		} else if (slot->child.name[0]) { /* the rest of its tree may still be there */
+			slot->child.flags |= CHILD_LEFT_OVER;
 		}
 	}
 	return 0;

@@ -251,6 +251,27 @@ def test_everything_killed_at_once(foster):
     assert f.wait_state("servant", "running")["pid"] != servant
 
 
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_main_process_ended_while_nobody_watched(foster, cgroup, identity):
+    """No daemon, but what is left of a tree without its main process goes, as it always does."""
+    f = foster(f"cgroup = {cgroup}\n"
+               f"service a {{ command = {shell('setsid sleep 12345 & echo ready; wait')} }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    rest, = until(lambda: processes_of("sleep\0" + "12345"))
+    pid, manager = f.service_pid("a"), f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    os.kill(manager, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)  # it came to us, and must be gone for good
+    assert alive(rest)
+    f.start().wait_up()
+    until(lambda: not alive(rest), "the old tree is ended", 2)
+    f.wait_state("a", "running")
+    until(lambda: len(processes_of("sleep\0" + "12345")) == 1, "there is one copy")
+
+
 def loggers_of(f):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
