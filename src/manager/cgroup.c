@@ -21,6 +21,7 @@
 #include "manager/proc.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
+#include "manager/tree.h"
 
 #define SUFFIX     ".service" /* no file of the kernel's own ends so */
 #define DEPTH_MAX  16         /* of cgroups that a service makes below its own */
@@ -270,9 +271,10 @@ static int compare_pids(const void *a, const void *b)
 
 /*
  * A pid that was read may be another's when it is opened: only who is still in the cgroup after
- * that gets the signal. How many did, or -errno. The members of one process group are left out.
+ * that gets the signal. How many did, or -errno. Who has had it from the supervisor is left out.
  */
-static int signal_all(const struct cgroups *c, const char *service, int signo, pid_t group)
+static int signal_all(const struct cgroups *c, const char *service, int signo,
+		      const struct service *s)
 {
 	_cleanup_pids_ struct pid_list read = { 0 }, again = { 0 };
 	_cleanup_free_ int *fds = NULL;
@@ -287,11 +289,9 @@ static int signal_all(const struct cgroups *c, const char *service, int signo, p
 	if (again.n > 0)
 		qsort(again.pids, again.n, sizeof(pid_t), compare_pids);
 	for (size_t i = 0; i < read.n; i++) {
-		struct proc_stat st;
-
 		if (fds[i] >= 0 &&
 		    bsearch(&read.pids[i], again.pids, again.n, sizeof(pid_t), compare_pids) &&
-		    !(group > 0 && proc_stat(read.pids[i], &st) == 0 && st.pgrp == group)) {
+		    !(s && tree_was_signalled(s, read.pids[i]))) {
 			proc_pidfd_signal(fds[i], signo);
 			n++;
 		}
@@ -300,9 +300,9 @@ static int signal_all(const struct cgroups *c, const char *service, int signo, p
 	return error < 0 ? error : n;
 }
 
-int cgroup_signal(struct service *s, int signo, pid_t group)
+int cgroup_signal(struct service *s, int signo)
 {
-	int n = signal_all(s->manager->cgroups, s->config->name, signo, group);
+	int n = signal_all(s->manager->cgroups, s->config->name, signo, s);
 
 	return MIN(n, 0);
 }
@@ -312,7 +312,7 @@ static int freeze_and_kill(struct cgroups *c, const char *service)
 {
 	int error = write_file(c, service, "cgroup.freeze", "1");
 
-	for (int i = 0; i < KILL_TRIES && signal_all(c, service, SIGKILL, 0) > 0; i++)
+	for (int i = 0; i < KILL_TRIES && signal_all(c, service, SIGKILL, NULL) > 0; i++)
 		;
 	write_file(c, service, "cgroup.freeze", "0");
 	return error;

@@ -48,8 +48,8 @@ bool cgroup_is_empty(struct service *);
  */
 int cgroup_kill(const struct manager *, const char *service);
 
-/* Another signal, to all but a process group (0: none) that has had it. 0 or -errno. */
-int cgroup_signal(struct service *, int signo, pid_t group);
+/* Another signal, to all but those that tree_was_signalled() names. 0 or -errno. */
+int cgroup_signal(struct service *, int signo);
 
 /* Adds all that is in it, and in cgroups below it. 0 or -errno. */
 int cgroup_pids(struct service *, struct pid_list *);

@@ -139,11 +139,20 @@ static int open_member(pid_t pid)
 
 /* --- signals ---------------------------------------------------------------------------- */
 
+bool tree_was_signalled(const struct service *s, pid_t pid)
+{
+	struct proc_stat st;
+
+	if (s->pid <= 0)
+		return false;
+	return s->adopted ? pid == s->pid : proc_stat(pid, &st) == 0 && st.pgrp == s->pid;
+}
+
 static int signal_cgroup(struct service *s, int signo)
 {
 	if (signo == SIGKILL)
 		return cgroup_kill(s->manager, s->config->name);
-	return cgroup_signal(s, signo, s->pid);
+	return cgroup_signal(s, signo);
 }
 
 void trees_signal(struct service *s, int signo)
@@ -155,12 +164,9 @@ void trees_signal(struct service *s, int signo)
 	collect(s, &members);
 	for (size_t i = 0; i < members.n; i++) {
 		_cleanup_close_ int fd = open_member(members.pids[i]);
-		struct proc_stat st;
 		int error;
 
-		/* The group of the main process has been signalled as a whole. */
-		if (fd < 0 ||
-		    (s->pid > 0 && proc_stat(members.pids[i], &st) == 0 && st.pgrp == s->pid))
+		if (fd < 0 || tree_was_signalled(s, members.pids[i]))
 			continue;
 		error = proc_pidfd_signal(fd, signo);
 		if (error < 0 && error != -ESRCH)

@@ -24,6 +24,12 @@ void trees_shutdown(struct manager *);
  */
 bool trees_seem_empty(struct service *);
 
+/*
+ * Whether the supervisor's signal to the service has reached that member: it goes to the main
+ * process's group, or, where that is no child of the supervisor's, to the main process alone.
+ */
+bool tree_was_signalled(const struct service *, pid_t);
+
 /* The signal to all of the tree that the main process's group does not have. */
 void trees_signal(struct service *, int signo);
 

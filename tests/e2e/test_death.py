@@ -226,7 +226,7 @@ def test_tree_of_an_adopted_service_is_stopped(foster):
     """Its orphans went to init, not to the next supervisor: they are found all the same."""
     script = "setsid sleep 1000 & (setsid sh -c 'sleep 1000 & sleep 1000' &) ; sleep 1000 & " \
              "echo ready; wait"
-    f = foster(f'service a {{ command = {{"/bin/sh", "-c", "{script}"}} }}')
+    f = foster(f'service a {{ command = {{"/bin/sh", "-c", "{script}"}} stop-timeout = "1min" }}')
     until(lambda: "ready" in f.log("a"), "its tree is there")
     f.kill_supervisor()
     f.start().wait_up()

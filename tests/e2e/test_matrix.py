@@ -16,7 +16,7 @@ from foster import alive, cgroup_of_ours, start_time, until
 from test_death import loggers_of, processes_of
 
 PROMISED = 0.1  # seconds until what must go is gone
-ALLOWED = 1.0   # the same on a machine that is busy with something else
+ALLOWED = 10.0  # what a busy machine may take: a test is no measurement
 KINDS = {"main", "child", "grandchild", "setsid", "orphan", "stubborn"}
 
 SIGNALS = [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV]
