@@ -19,6 +19,12 @@ PROMISED = 0.1  # seconds until what must go is gone
 ALLOWED = 10.0  # what a busy machine may take: a test is no measurement
 KINDS = {"main", "child", "grandchild", "setsid", "orphan", "stubborn"}
 
+
+@pytest.fixture(autouse=True)
+def plain_segv(monkeypatch):
+    """SIGSEGV is sent on purpose: a sanitizer is not to take it for a finding."""
+    monkeypatch.setenv("ASAN_OPTIONS", f"{os.environ.get('ASAN_OPTIONS', '')}:handle_segv=0")
+
 SIGNALS = [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV]
 VICTIMS = ["fosterd", "manager", "both", "logger"]
 
