@@ -40,6 +40,12 @@ static struct {
 	int fd; /* a copy; -1: none */
 } out = { .fd = -1 };
 
+static void forget_packet(void)
+{
+	out.size = 0;
+	out.fd = fd_close(out.fd);
+}
+
 void manager_link_open(struct supervisor *s)
 {
 	table_tell_all(s->table);
@@ -47,8 +53,7 @@ void manager_link_open(struct supervisor *s)
 	if (s->end_signal && !s->signalled[s->end_signal])
 		s->signalled[s->end_signal] = 1;
 	hello_due = synced_due = true;
-	out.size = 0;
-	out.fd = -1;
+	forget_packet();
 	s->link_blocked = false;
 }
 
@@ -58,12 +63,6 @@ static void close_link(struct supervisor *s)
 }
 
 /* --- to the manager ------------------------------------------------------------------- */
-
-static void forget_packet(void)
-{
-	out.size = 0;
-	out.fd = fd_close(out.fd);
-}
 
 /* False when the socket is full. */
 static bool send_packet(struct supervisor *s)
