@@ -6,6 +6,7 @@
  * is a file under the run directory, and the few numbers here.
  *
  *	main.c	   options, start, the loop
+ *	run-directory.c  where its state lies, and the lock of it
  *	table.c	   the table of children and stored descriptors
  *	identity.c who a pid really is; pidfds
  *	adopt.c	   what an earlier supervisor left behind
