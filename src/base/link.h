@@ -26,17 +26,19 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#define LINK_VERSION     2
-#define LINK_FD          3            /* the manager's end, in the manager */
-#define LINK_MESSAGE_MAX (128 * 1024) /* below the default limit of a Unix socket's buffer */
-#define LINK_NAME_MAX    64           /* with the NUL */
-#define LINK_NOTE_MAX    256
-#define LINK_SLOTS       12288 /* services */
-#define LINK_PLACES      16384 /* stored descriptors */
-#define LINK_ARGS_MAX    8192  /* arguments and environment strings of one spawn together */
-#define LINK_FDS_MAX     64    /* descriptors passed to one service, after stdio */
-#define LINK_GROUPS_MAX  256
-#define LINK_LIMITS_MAX  RLIM_NLIMITS
+#define LINK_VERSION      3
+#define LINK_VERSION_TEXT "3"
+#define LINK_FD           3            /* the manager's end, in the manager */
+#define LINK_MESSAGE_MAX  (128 * 1024) /* below the default limit of a Unix socket's buffer */
+#define LINK_NAME_MAX     64           /* with the NUL */
+#define LINK_NOTE_MAX     256
+#define LINK_SLOTS        12288 /* services */
+#define LINK_PLACES       16384 /* stored descriptors */
+#define LINK_ARGS_MAX     8192  /* arguments and environment strings of one spawn together */
+#define LINK_FDS_MAX      64    /* descriptors passed to one service, after stdio */
+#define LINK_GROUPS_MAX   256
+#define LINK_LIMITS_MAX   RLIM_NLIMITS
+#define LINK_PROGRAM_MAX  4096 /* a path, with the NUL */
 
 /* Instead of a place: /dev/null, and the supervisor's own standard output or error. */
 #define LINK_PLACE_NULL    UINT32_MAX
@@ -54,6 +56,8 @@ enum link_type {
 	LINK_RUNNING,   /* struct link_header: the manager is up; from now on it is replaced */
 	LINK_EXIT,      /* struct link_exit: the supervisor ends with that code */
 	LINK_PONG,      /* struct link_header: the answer to PING */
+	LINK_REHEARSE, /* struct link_program: could that fosterd take over? Answered by REHEARSED */
+	LINK_TAKE_OVER, /* struct link_header: let it do so, as soon as this manager has ended */
 
 	/* supervisor to manager */
 	LINK_HELLO = 64,  /* struct link_hello */
@@ -68,6 +72,7 @@ enum link_type {
 	LINK_FD_REPLY,    /* struct link_place with its fd, or none when the place is empty */
 	LINK_GOT_SIGNAL,  /* struct link_got: somebody sent the supervisor a signal */
 	LINK_PING,        /* struct link_header: a manager that does not answer is replaced */
+	LINK_REHEARSED,   /* struct link_rehearsed */
 };
 
 /* The steps between fork and the running program, in their order. */
@@ -100,7 +105,32 @@ struct link_hello {
 	int32_t supervisor_pid;
 	uint64_t run_id;     /* first half of every FOSTER_INSTANCE of this table */
 	uint32_t generation; /* 1: the first manager of this supervisor */
+	uint32_t upgrades;   /* how often a program was to take its place */
+	uint32_t outcome;    /* enum upgrade_outcome of the last time */
+	int32_t error;    /* of EXEC_FAILED: a positive errno; of FELL_BACK: a status of wait(2) */
+	uint32_t renewed; /* 1: the first manager since another program took over */
 	uint32_t reserved;
+};
+
+enum upgrade_outcome {
+	UPGRADE_NONE,        /* there was none */
+	UPGRADE_TAKEN_OVER,  /* that program is the supervisor */
+	UPGRADE_EXEC_FAILED, /* the old one goes on: the new one could not be run */
+	UPGRADE_FELL_BACK,   /* the old one is back: the new one's manager ended before it was up */
+	UPGRADE_CRASHED,     /* the old one is back: the new one crashed before that */
+};
+
+/* The descriptor of a rehearsal that its words go to, and the manager's configuration for it. */
+struct link_program {
+	struct link_header header;
+	uint32_t words, config;      /* places */
+	char path[LINK_PROGRAM_MAX]; /* empty: the one that the supervisor was started as */
+};
+
+struct link_rehearsed {
+	struct link_header header;
+	int32_t status; /* as wait(2) gives it */
+	int32_t error;  /* positive: it could not even be tried */
 };
 
 struct link_slot {

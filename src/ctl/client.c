@@ -13,6 +13,7 @@ struct call {
 	bool once; /* never a second time */
 	bool made;
 	bool raw; /* leave a good reply unparsed */
+	bool ends_with_fosterd;
 };
 
 static int prepare_call(struct exchange *e, bool again)
@@ -41,7 +42,9 @@ void answer_clear(struct answer *a)
 static void make_call(const struct ctl *ctl, struct call *call, uint64_t timeout,
 		      struct answer *ret)
 {
-	static const struct exchange_ops ops = { .prepare = prepare_call, .done = call_done };
+	const struct exchange_ops ops = { .prepare = prepare_call,
+					  .done = call_done,
+					  .ends_with_fosterd = call->ends_with_fosterd };
 	struct exchange e = { .ops = &ops, .user = call };
 
 	exchange_run(ctl->socket_path, &e, 1,
@@ -66,6 +69,14 @@ void client_call_once(const struct ctl *ctl, const char *target, const char *bod
 	struct call call = { "POST", target, body, .once = true };
 
 	make_call(ctl, &call, ANSWER_MAX, ret);
+}
+
+void client_call_running(const struct ctl *ctl, const char *target, uint64_t timeout,
+			 struct answer *ret)
+{
+	struct call call = { "GET", target, NULL, .ends_with_fosterd = true };
+
+	make_call(ctl, &call, timeout, ret);
 }
 
 static int check_error(const struct ctl *ctl, int error)

@@ -37,6 +37,10 @@ void client_call(const struct ctl *ctl, const char *method, const char *target, 
 void client_call_once(const struct ctl *ctl, const char *target, const char *body,
 		      struct answer *ret);
 
+/* A GET that does not wait for a fosterd that has ended to come back. */
+void client_call_running(const struct ctl *ctl, const char *target, uint64_t timeout,
+			 struct answer *ret);
+
 /* client_call() of what is answered at once. Prints an error; EXIT_OK when the status is 200. */
 int client_get(const struct ctl *ctl, const char *target, struct answer *ret);
 

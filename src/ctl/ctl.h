@@ -50,7 +50,7 @@ extern const size_t n_verbs;
 
 verb_run verb_status, verb_list, verb_why, verb_top, verb_start, verb_stop, verb_restart,
 	verb_signal, verb_join, verb_is_alive, verb_pid, verb_events, verb_check, verb_reload,
-	verb_shutdown, verb_chat, verb_version, verb_help;
+	verb_shutdown, verb_upgrade, verb_chat, verb_version, verb_help;
 
 /* "fosterctl: ..." on stderr. */
 void complain(const char *fmt, ...) PRINTF(1, 2);

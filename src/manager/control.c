@@ -28,6 +28,7 @@
 #include "manager/proc.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
+#include "manager/upgrade.h"
 
 #define BACKLOG     4096
 #define BODY_MAX    (64 * 1024)
@@ -83,6 +84,7 @@ void control_reply_text(struct call *call, int status, struct evbuffer *text)
 {
 	evhttp_add_header(evhttp_request_get_output_headers(call->request), "Content-Type",
 			  "application/json");
+	control_note_answer(call->request);
 	evhttp_send_reply(call->request, status, NULL, text);
 	evbuffer_free(text);
 }
@@ -233,6 +235,8 @@ static const struct route {
 	{ EVHTTP_REQ_POST, false, "/v1/shutdown", ACCESS_ALL, control_shutdown_all },
 	{ EVHTTP_REQ_POST, false, "/v1/announce", ACCESS_ALL, control_announce },
 	{ EVHTTP_REQ_GET, false, "/v1/version", ACCESS_READ, control_version },
+	{ EVHTTP_REQ_POST, false, "/v1/upgrade", ACCESS_ALL, control_upgrade },
+	{ EVHTTP_REQ_GET, false, "/v1/upgrade", ACCESS_READ, control_upgrade_state },
 };
 
 #define SERVICE_PREFIX "/v1/services/"
@@ -334,6 +338,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 	enum access access = access_of(call.manager, fd, &peer);
 	_cleanup_free_ char *path = NULL;
 
+	control_note_request(request);
 	snprintf(call.peer, sizeof(call.peer), "uid %d, pid %d", (int)peer.uid, (int)peer.pid);
 	call.asker = (struct asker){ .uid = peer.uid, .pid = peer.pid };
 	if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
@@ -490,6 +495,22 @@ int control_init(struct manager *m)
 	return error;
 }
 
+void control_close_door(struct manager *m)
+{
+	struct control *c = m->control;
+
+	if (c->deleted)
+		event_del(c->deleted);
+	if (c->bound)
+		evhttp_del_accept_socket(c->http, c->bound); /* closes our copy of the listener */
+	c->bound = NULL;
+}
+
+bool control_is_busy(const struct manager *m)
+{
+	return control_has_busy_client(m->control->path);
+}
+
 void control_shutdown(struct manager *m)
 {
 	struct control *c = m->control;
@@ -503,6 +524,7 @@ void control_shutdown(struct manager *m)
 		evhttp_free(
 			c->http); /* closes the connections, each of which drops who waits on it */
 	control_drop_waiters();
+	control_forget_clients();
 	free(c);
 	m->control = NULL;
 }

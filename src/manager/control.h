@@ -11,6 +11,7 @@
  *	control-json.c	   a service as JSON
  *	control-why.c	   why services are as they are, and what a shutdown waits for
  *	control-usage.c	   what services use; requests that need a census of processes
+ *	control-drain.c	   who is in the middle of a request
  */
 #ifndef FOSTER_MANAGER_CONTROL_H
 #define FOSTER_MANAGER_CONTROL_H
@@ -32,6 +33,11 @@ struct service;
 /* Opens the listener, or takes the last manager's. 0 or -errno. */
 int control_init(struct manager *);
 void control_shutdown(struct manager *);
+
+/* Takes no more connections: who comes now waits for the next manager. */
+void control_close_door(struct manager *);
+/* Somebody has connected and not asked yet, or is being answered. */
+bool control_is_busy(const struct manager *);
 
 /* Something about the service changed: those who wait for it are looked at. */
 void control_service_changed(struct service *);
@@ -133,6 +139,12 @@ json_t *control_service_json(const struct service *, bool full);
 json_t *control_string(const char *);             /* any bytes; null for NULL */
 json_t *control_text_or_null(const char *);       /* the same; null for "", too */
 json_t *control_wall_time(uint64_t monotonic_us); /* "2026-11-23T10:00:00Z" */
+
+/* control-drain.c: the request was read; its answer is on its way; is anybody not done yet? */
+void control_note_request(struct evhttp_request *);
+void control_note_answer(struct evhttp_request *);
+bool control_has_busy_client(const char *socket_path);
+void control_forget_clients(void);
 
 /* Waiters, at the end of the manager. */
 void control_drop_waiters(void);

@@ -21,6 +21,8 @@
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
+#define FLUSH_MAX 1000 /* ms */
+
 struct logs {
 	struct service *logger;
 	struct packet_queue *channel;
@@ -298,6 +300,17 @@ void logs_fetched(struct manager *m, uint32_t slot, int fd)
 	else if (s)
 		log_error_errno(reader, "%s: its log pipe cannot be given to the logger",
 				s->config->name);
+}
+
+void logs_flush(struct manager *m)
+{
+	packet_queue_flush(m->logs->channel, FLUSH_MAX);
+}
+
+void logs_renew(struct manager *m)
+{
+	if (machine_is_active(&m->logs->logger->machine))
+		tell(m, LOGGER_QUIT, 0, NULL, -1);
 }
 
 bool logs_quit(struct manager *m)

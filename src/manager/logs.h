@@ -37,6 +37,12 @@ void logs_fetched(struct manager *, uint32_t slot, int fd);
 /* The service is gone for good. */
 void logs_forget(struct service *);
 
+/* Sends what the logger has not been told yet. */
+void logs_flush(struct manager *);
+
+/* Has the logger replaced: it may be of an earlier release. */
+void logs_renew(struct manager *);
+
 /* The logger is to write what it has and exit; true when there is none that runs. */
 bool logs_quit(struct manager *);
 

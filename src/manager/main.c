@@ -36,6 +36,7 @@
 #include "manager/spawn.h"
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
+#include "manager/upgrade.h"
 
 #define EXIT_USAGE        2
 #define RUN_DIRECTORY_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof("/control"))
@@ -55,6 +56,7 @@ static int parse_options(int argc, char **argv, struct manager_options *o)
 		{ "join", required_argument, NULL, 'j' },
 		{ "private", no_argument, NULL, 'p' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "rehearse", required_argument, NULL, 'R' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL },
@@ -67,6 +69,7 @@ static int parse_options(int argc, char **argv, struct manager_options *o)
 		case 'j': o->join = optarg; break;
 		case 'p': o->private_directory = true; break;
 		case 'k': o->check = true; break;
+		case 'R': o->rehearse = optarg; break;
 		case 'h': fputs(usage, stdout); exit(0);
 		case 'V': puts("foster-manager " PACKAGE_VERSION); exit(0);
 		default: return -EINVAL;
@@ -143,6 +146,33 @@ static int check(struct manager *m)
 	config_free(config);
 	config_source_free(source);
 	return code;
+}
+
+/*
+ * Could this manager go on where that of the running foster is? Its configuration is descriptor 3,
+ * and fosterd, of this release, has looked at the table already.
+ */
+static int rehearse(struct manager *m)
+{
+	struct config *config;
+
+	if (strcmp(m->options.rehearse, LINK_VERSION_TEXT) != 0) {
+		log_error("its fosterd speaks version %s of the link, its foster-manager version "
+			  "%s: they are of different releases",
+			  m->options.rehearse, LINK_VERSION_TEXT);
+		return EXIT_FAILURE;
+	}
+	if (config_source_restore(LINK_FD, &m->source) < 0) {
+		log_error("the configuration in force cannot be read");
+		return EXIT_FAILURE;
+	}
+	config = load_or_complain(m, m->options.config_path, m->source);
+	if (!config)
+		return EXIT_CONFIG;
+	config_free(config);
+	config_source_free(m->source);
+	puts(UPGRADE_GOOD PACKAGE_VERSION);
+	return EXIT_SUCCESS;
 }
 
 /* The one in force, as the last manager kept it; else what the files say now. */
@@ -365,6 +395,8 @@ int main(int argc, char **argv)
 		m.options.config_path = default_config_path();
 	if (m.options.check)
 		return check(&m);
+	if (m.options.rehearse)
+		return rehearse(&m);
 	prepare_process();
 	error = init(&m);
 	if (error < 0) {
@@ -378,7 +410,12 @@ int main(int argc, char **argv)
 	supervisor_link_go_live(&m);
 	start_services(&m);
 	report_changed(&m);
+	upgrade_finish(&m);
 	event_base_dispatch(m.base);
+	if (upgrade_is_leaving(&m)) {
+		upgrade_leave(&m);
+		return EXIT_SUCCESS;
+	}
 	close_all(&m);
 	return EXIT_SUCCESS;
 }

@@ -28,6 +28,7 @@
  *	report.c       what systemd is told of all this; systemd.c: the seam to libsystemd
  *	reload.c       a new configuration in place of the old one
  *	shutdown.c     the end
+ *	upgrade.c      another fosterd and another manager in place of these
  */
 #ifndef FOSTER_MANAGER_MANAGER_H
 #define FOSTER_MANAGER_MANAGER_H
@@ -53,6 +54,7 @@ struct events;
 struct shutdown;
 struct trees;
 struct cgroups;
+struct upgrade;
 
 /* Places in the supervisor's store: a service's log pipe has the number of its slot. */
 enum {
@@ -62,6 +64,7 @@ enum {
 	PLACE_LOGGER,         /* the logger's standard input */
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
 	PLACE_CGROUP,         /* the directory of the services' cgroups */
+	PLACE_UPGRADE,        /* what an upgrade's rehearsal has to say */
 	PLACE_GIVEN = GIVEN_FIRST,
 	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
 };
@@ -79,6 +82,7 @@ struct manager_options {
 	const char *config_path, *run_directory, *join;
 	bool private_directory; /* the run directory was named by hand: logs go below it */
 	bool check;
+	const char *rehearse; /* version of the link of the fosterd that might start us */
 };
 
 struct manager {
@@ -103,6 +107,8 @@ struct manager {
 	struct report *report; /* NULL: nobody wants to be told */
 	struct trees *trees;
 	struct cgroups *cgroups;
+	struct upgrade *upgrade; /* NULL: none is under way */
+	struct link_hello hello;
 
 	pid_t supervisor_pid;
 	uint64_t run_id;

@@ -18,6 +18,7 @@
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
+#include "manager/upgrade.h"
 
 #define FETCH_TIMEOUT_MS 5000
 
@@ -127,6 +128,23 @@ void supervisor_link_running(struct manager *m)
 	send_message(m, &message, sizeof(message), -1);
 }
 
+void supervisor_link_rehearse(struct manager *m, uint32_t words, const char *program)
+{
+	struct link_program message = { .header.type = LINK_REHEARSE,
+					.words = words,
+					.config = PLACE_CONFIG };
+
+	strncpy(message.path, program, sizeof(message.path) - 1);
+	send_message(m, &message, sizeof(message), -1);
+}
+
+void supervisor_link_take_over(struct manager *m)
+{
+	struct link_header message = { .type = LINK_TAKE_OVER };
+
+	send_message(m, &message, sizeof(message), -1);
+}
+
 /* --- in ------------------------------------------------------------------------------- */
 
 static struct service *service_of(struct manager *m, uint32_t slot)
@@ -203,6 +221,7 @@ static void on_hello(struct manager *m, const void *message)
 	m->supervisor_pid = hello->supervisor_pid;
 	m->run_id = hello->run_id;
 	m->generation = hello->generation;
+	m->hello = *hello;
 }
 
 static void on_child(struct manager *m, const void *message)
@@ -227,6 +246,11 @@ static void on_ping(struct manager *m, const void *message)
 	send_message(m, &pong, sizeof(pong), -1);
 }
 
+static void on_rehearsed(struct manager *m, const void *message)
+{
+	upgrade_rehearsed(m, message);
+}
+
 static void on_synced(struct manager *m, const void *message)
 {
 	m->synced = true;
@@ -246,6 +270,7 @@ static const struct {
 	[LINK_UNSIGNALLED] = { sizeof(struct link_signal), on_unsignalled },
 	[LINK_ORPHANS] = { sizeof(struct link_orphans), on_orphans },
 	[LINK_PING] = { sizeof(struct link_header), on_ping },
+	[LINK_REHEARSED] = { sizeof(struct link_rehearsed), on_rehearsed },
 	[LINK_GOT_SIGNAL] = { sizeof(struct link_got), on_got_signal },
 };
 

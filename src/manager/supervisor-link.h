@@ -24,6 +24,8 @@ void supervisor_link_drop(struct manager *, uint32_t place);
 void supervisor_link_forget(struct manager *, uint32_t slot);
 void supervisor_link_exit(struct manager *, int code, bool keep);
 void supervisor_link_running(struct manager *);
+void supervisor_link_rehearse(struct manager *, uint32_t words, const char *program);
+void supervisor_link_take_over(struct manager *);
 
 /*
  * Asks for the descriptor of a place and waits for it, at most some seconds: at start only.

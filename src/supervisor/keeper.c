@@ -17,6 +17,7 @@
 #include "supervisor/manager-link.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
+#include "supervisor/upgrade.h"
 
 #define RETRY_FIRST (50 * USEC_PER_MSEC)
 #define RETRY_MAX   (10 * USEC_PER_SEC)
@@ -56,7 +57,7 @@ int keeper_start(struct supervisor *s)
 	ours = supervisor_raise_fd(ends[0]);
 	if (ours < 0)
 		return ours;
-	pid = spawn_own(s, s->manager_path, s->manager_argv, theirs);
+	pid = spawn_manager(s, theirs);
 	if (pid < 0) {
 		fd_close(ours);
 		return pid;
@@ -100,6 +101,9 @@ static void log_end(const struct supervisor *s, int status)
 void keeper_ended(struct supervisor *s, int status)
 {
 	manager_link_finish(s);
+	upgrade_manager_ended(s);
+	if (s->upgrade.fresh)
+		upgrade_fall_back(s, UPGRADE_FELL_BACK, status);
 	if (!s->ending && !s->keeper.ever_ready) {
 		/* It has said itself what is wrong. */
 		s->ending = true;
@@ -109,7 +113,7 @@ void keeper_ended(struct supervisor *s, int status)
 			log_error("foster-manager[%d]: killed by %s before it was up",
 				  s->keeper.pid, signal_to_string(WTERMSIG(status)));
 	}
-	if (!s->ending) {
+	if (!s->ending && !s->upgrade.due) {
 		log_end(s, status);
 		plan_next(s);
 	}
@@ -121,6 +125,7 @@ void keeper_ready(struct supervisor *s)
 {
 	s->keeper.ready = s->keeper.ever_ready = true;
 	s->keeper.unanswered = 0;
+	upgrade_confirm(s);
 }
 
 void keeper_expect_answer(struct supervisor *s)

@@ -33,6 +33,7 @@
 #include "supervisor/stage.h"
 #include "supervisor/systemd.h"
 #include "supervisor/table.h"
+#include "supervisor/upgrade.h"
 
 #define EXIT_USAGE 2
 #ifndef CLOSE_RANGE_CLOEXEC
@@ -45,6 +46,7 @@
 struct options {
 	const char *config, *run_directory, *join;
 	bool check;
+	bool rehearse;  /* see upgrade.h */
 	char **command; /* what stands behind "--"; NULL: a configuration is to be run */
 };
 
@@ -127,6 +129,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "run-directory", required_argument, NULL, 'r' },
 		{ "join", required_argument, NULL, 'j' },
 		{ "check", no_argument, NULL, 'k' },
+		{ "rehearse", no_argument, NULL, 'R' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL },
@@ -138,6 +141,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'r': o->run_directory = optarg; break;
 		case 'j': o->join = optarg; break;
 		case 'k': o->check = true; break;
+		case 'R': o->rehearse = true; break;
 		case 'h': fputs(usage, stdout); exit(0);
 		case 'V': puts("fosterd " PACKAGE_VERSION); exit(0);
 		default: return -EINVAL;
@@ -150,7 +154,7 @@ static int parse_options(int argc, char **argv, struct options *o)
  * Where foster-manager is: beside fosterd in a build tree, else in ../libexec/foster as in any
  * prefix, else where it was configured to be.
  */
-static const char *find_manager(void)
+static const char *manager_beside(void)
 {
 	static char path[PATH_MAX];
 	static const char *const beside[] = { "foster-manager",
@@ -171,9 +175,22 @@ static const char *find_manager(void)
 	return PKGLIBEXECDIR "/foster-manager";
 }
 
+/*
+ * All our managers are what lies there now: after a newer release was installed they go on
+ * understanding us, until we are upgraded, too.
+ */
+static void find_manager(struct supervisor *s)
+{
+	int fd;
+
+	s->manager_path = manager_beside();
+	fd = open(s->manager_path, O_PATH | O_CLOEXEC);
+	s->manager_fd = fd < 0 ? -1 : supervisor_raise_fd(fd);
+}
+
 static char **make_manager_argv(const struct options *o, const char *run_directory)
 {
-	static char *argv[10];
+	static char *argv[12];
 	size_t n = 0;
 
 	argv[n++] = (char *)"foster-manager";
@@ -193,6 +210,10 @@ static char **make_manager_argv(const struct options *o, const char *run_directo
 	}
 	if (o->check)
 		argv[n++] = (char *)"--check";
+	if (o->rehearse) {
+		argv[n++] = (char *)"--rehearse";
+		argv[n++] = (char *)LINK_VERSION_TEXT;
+	}
 	argv[n] = NULL;
 	return argv;
 }
@@ -253,7 +274,6 @@ static int init(struct supervisor *s)
 
 	close_inherited_on_exec();
 	default_signals();
-	raise_nofile(s);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		log_warning_errno(-errno, "cannot become the parent of orphans");
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -349,6 +369,7 @@ static void run(struct supervisor *s)
 			s->reap_due = s->service_ended = false;
 		}
 		end_without_manager(s);
+		upgrade_run(s);
 		keeper_run(s);
 	}
 }
@@ -393,10 +414,10 @@ static bool anything_left(struct supervisor *s)
  * After an orderly end the manager has stopped what had to stop, and this finds nothing to do;
  * without a manager it is the last resort.
  */
-static void finish(struct supervisor *s, const char *run_directory)
+static void finish(struct supervisor *s)
 {
 	uint64_t deadline = now_monotonic() + FINAL_STOP_WAIT;
-	_cleanup_close_ int dir_fd = open(run_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int dir_fd = open(s->run_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct pollfd poll_fd = { .fd = s->signal_fd, .events = POLLIN };
 
 	signal_daemons(s, SIGTERM);
@@ -417,14 +438,65 @@ static void finish(struct supervisor *s, const char *run_directory)
 	}
 }
 
+/* No other program's: --check, and the rehearsal of an upgrade. */
+static int run_manager(struct supervisor *s, const struct options *o, const char *run_directory)
+{
+	execv(s->manager_path, make_manager_argv(o, run_directory));
+	log_error_errno(-errno, "%s", s->manager_path);
+	return EXIT_FAILURE;
+}
+
+static int rehearse(struct supervisor *s, const struct options *o, const char *run_directory)
+{
+	return upgrade_rehearsal(run_directory) < 0 ? EXIT_FAILURE
+						    : run_manager(s, o, run_directory);
+}
+
+/* A plain start: nobody is there, at most what an earlier supervisor left. */
+static int start(struct supervisor *s, const char *directory)
+{
+	static char run_directory[PATH_MAX];
+	int error = run_directory_open(s, directory, run_directory);
+
+	s->run_directory = run_directory;
+	if (error == 0)
+		error = adopt_left_behind(s);
+	if (error < 0)
+		systemd_failed(error);
+	else
+		systemd_take_descriptors(s);
+	return error;
+}
+
+static int begin(struct supervisor *s, const struct options *o, const char *directory,
+		 bool handed_over)
+{
+	int error = init(s);
+
+	if (error < 0)
+		return log_error_errno(error, "cannot start");
+	error = handed_over ? upgrade_take_over(s) : start(s, directory);
+	if (error < 0)
+		return error;
+	snprintf(s->mark, sizeof(s->mark), "FOSTER_INSTANCE=%016llx.",
+		 (unsigned long long)table_run_id(s->table));
+	s->manager_argv = make_manager_argv(o, s->run_directory);
+	error = keeper_start(s);
+	return error < 0 ? log_error_errno(error, "%s", s->manager_path) : 0;
+}
+
 int main(int argc, char **argv)
 {
-	static struct supervisor s = {
-		.epoll_fd = -1, .signal_fd = -1, .null_fd = -1, .lock_fd = -1, .link_fd = -1
-	};
-	static char default_directory[PATH_MAX], run_directory[PATH_MAX];
+	static struct supervisor s = { .epoll_fd = -1,
+				       .signal_fd = -1,
+				       .null_fd = -1,
+				       .lock_fd = -1,
+				       .link_fd = -1,
+				       .manager_fd = -1 };
+	static char default_directory[PATH_MAX];
 	struct options o = { 0 };
-	int error;
+	const char *directory;
+	int handed_over;
 
 	log_init("fosterd");
 	if (parse_options(argc, argv, &o) < 0) {
@@ -434,30 +506,26 @@ int main(int argc, char **argv)
 	if (o.command)
 		return command_run(o.command);
 	fd_fill_stdio();
-	s.manager_path = find_manager();
-	if (o.check) {
-		execv(s.manager_path, make_manager_argv(&o, NULL));
-		log_error_errno(-errno, "%s", s.manager_path);
+	s.pid = getpid();
+	raise_nofile(&s);
+	upgrade_init(&s, argv);
+	find_manager(&s);
+	if (o.check)
+		return run_manager(&s, &o, NULL);
+	handed_over = upgrade_open(&s);
+	if (handed_over < 0)
+		return EXIT_FAILURE;
+	directory = o.run_directory;
+	if (!directory && run_directory_default(default_directory, PATH_MAX) < 0)
+		return EXIT_USAGE;
+	directory = directory ? directory : default_directory;
+	if (o.rehearse)
+		return rehearse(&s, &o, directory);
+	if (begin(&s, &o, directory, handed_over) < 0) {
+		upgrade_fall_back(&s, UPGRADE_FELL_BACK, W_EXITCODE(EXIT_FAILURE, 0));
 		return EXIT_FAILURE;
 	}
-	s.pid = getpid();
-	error = init(&s);
-	if (error < 0)
-		return log_error_errno(error, "cannot start"), EXIT_FAILURE;
-	if (!o.run_directory && run_directory_default(default_directory, PATH_MAX) < 0)
-		return EXIT_USAGE;
-	error = run_directory_open(&s, o.run_directory ? o.run_directory : default_directory,
-				   run_directory);
-	if (error == 0)
-		error = adopt_left_behind(&s);
-	if (error < 0)
-		return systemd_failed(error), EXIT_FAILURE;
-	systemd_take_descriptors(&s);
-	s.manager_argv = make_manager_argv(&o, run_directory);
-	error = keeper_start(&s);
-	if (error < 0)
-		return log_error_errno(error, "%s", s.manager_path), EXIT_FAILURE;
 	run(&s);
-	finish(&s, run_directory);
+	finish(&s);
 	return s.exit_code;
 }

@@ -23,6 +23,7 @@
 #include "supervisor/spawn.h"
 #include "supervisor/stage.h"
 #include "supervisor/table.h"
+#include "supervisor/upgrade.h"
 
 #define AWAIT        200 /* us; about two wake-ups of a sleeping processor */
 #define READS_A_TURN 4   /* packets; then SIGCHLD and the exec pipes are looked at again */
@@ -101,12 +102,17 @@ static bool send_message(struct supervisor *s, const void *data, size_t size, in
 
 static bool send_hello(struct supervisor *s)
 {
+	const struct table_upgrade *upgrade = table_upgrade(s->table);
 	struct link_hello hello = {
 		.header.type = LINK_HELLO,
 		.version = LINK_VERSION,
 		.supervisor_pid = s->pid,
 		.run_id = table_run_id(s->table),
 		.generation = s->keeper.generation,
+		.upgrades = upgrade->attempts,
+		.outcome = upgrade->outcome,
+		.error = upgrade->error,
+		.renewed = s->upgrade.fresh && upgrade->outcome == UPGRADE_TAKEN_OVER,
 	};
 
 	return send_message(s, &hello, sizeof(hello), -1);
@@ -257,6 +263,16 @@ static bool tell_ping(struct supervisor *s)
 	return true;
 }
 
+static bool tell_rehearsed(struct supervisor *s)
+{
+	struct upgrade *u = &s->upgrade;
+
+	if (u->rehearsed_untold && !send_message(s, &u->rehearsed, sizeof(u->rehearsed), -1))
+		return false;
+	u->rehearsed_untold = false;
+	return true;
+}
+
 static bool tell_hello(struct supervisor *s)
 {
 	if (hello_due && !send_hello(s))
@@ -272,7 +288,8 @@ void manager_link_flush(struct supervisor *s)
 	if (s->link_fd < 0)
 		return;
 	all = tell_hello(s) && tell_places(s) && tell_slots(s) && tell_synced(s) &&
-	      tell_orphans(s) && tell_signals(s) && tell_ping(s) && send_packet(s);
+	      tell_orphans(s) && tell_signals(s) && tell_ping(s) && tell_rehearsed(s) &&
+	      send_packet(s);
 	if (all == s->link_blocked) {
 		struct epoll_event event = { .events = EPOLLIN | (all ? 0 : EPOLLOUT),
 					     .data.u64 = (uint64_t)WATCH_LINK << 32 };
@@ -429,6 +446,16 @@ static void handle_exit(struct supervisor *s, const void *message, size_t size, 
 	s->keep = m->keep;
 }
 
+static void handle_rehearse(struct supervisor *s, const void *message, size_t size, int fd)
+{
+	upgrade_rehearse(s, message);
+}
+
+static void handle_take_over(struct supervisor *s, const void *message, size_t size, int fd)
+{
+	s->upgrade.due = true;
+}
+
 static const struct {
 	size_t size; /* the least */
 	void (*handle)(struct supervisor *, const void *message, size_t size, int fd);
@@ -443,6 +470,8 @@ static const struct {
 	[LINK_RUNNING] = { sizeof(struct link_header), handle_running },
 	[LINK_EXIT] = { sizeof(struct link_exit), handle_exit },
 	[LINK_PONG] = { sizeof(struct link_header), handle_pong },
+	[LINK_REHEARSE] = { sizeof(struct link_program), handle_rehearse },
+	[LINK_TAKE_OVER] = { sizeof(struct link_header), handle_take_over },
 };
 
 static void dispatch(struct supervisor *s, const struct link_header *header, int fd)

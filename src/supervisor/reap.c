@@ -17,6 +17,7 @@
 #include "supervisor/keeper.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
+#include "supervisor/upgrade.h"
 
 /* The status word of wait(2) from what waitid(2) gives. */
 static int status_of(const siginfo_t *info)
@@ -68,6 +69,8 @@ static void reap_other(struct supervisor *s, pid_t pid)
 		keeper_ended(s, status);
 		return;
 	}
+	if (upgrade_is_rehearsal(s, pid, status))
+		return;
 	s->orphans.total++;
 	s->orphans.pid = pid;
 	s->orphans.status = status;

@@ -124,7 +124,5 @@ int run_directory_open(struct supervisor *s, const char *directory, char *ret_pa
 	s->table = table_open(dir_fd);
 	if (!s->table)
 		return log_error_errno(-errno, "%s: cannot open the table of children", directory);
-	snprintf(s->mark, sizeof(s->mark), "FOSTER_INSTANCE=%016llx.",
-		 (unsigned long long)table_run_id(s->table));
 	return 0;
 }

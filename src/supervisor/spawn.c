@@ -307,7 +307,12 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 	record_child(s, r, pid, pipe[0]);
 }
 
-pid_t spawn_own(struct supervisor *s, const char *path, char **argv, int fd)
+void spawn_execute(int fd, char **argv, char **envp)
+{
+	syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH);
+}
+
+pid_t spawn_manager(struct supervisor *s, int fd)
 {
 	pid_t pid = fork();
 
@@ -318,7 +323,9 @@ pid_t spawn_own(struct supervisor *s, const char *path, char **argv, int fd)
 	setrlimit(RLIMIT_NOFILE, &s->nofile);
 	if (dup2(fd, LINK_FD) < 0)
 		_exit(127);
-	execv(path, argv);
-	log_error_errno(-errno, "%s", path);
+	/* A script cannot be run by a descriptor that the exec closes. */
+	spawn_execute(s->manager_fd, s->manager_argv, environ);
+	execv(s->manager_path, s->manager_argv);
+	log_error_errno(-errno, "%s", s->manager_path);
 	_exit(127);
 }

@@ -25,9 +25,12 @@ void spawn_end_exec_pipe(struct supervisor *, uint32_t slot);
 void spawn_watch_starting(struct supervisor *);
 
 /*
- * A process of foster's own (the manager): no slot, stdio kept, fd becomes descriptor 3. The
- * pid, or -errno of the fork.
+ * The manager: no slot, stdio kept, fd becomes descriptor 3. It is what lay there when we started,
+ * also when a newer release has been installed since. The pid, or -errno of the fork.
  */
-pid_t spawn_own(struct supervisor *, const char *path, char **argv, int fd);
+pid_t spawn_manager(struct supervisor *, int fd);
+
+/* execve(2) of an open program, whatever its path leads to by now. Returns when it cannot, errno. */
+void spawn_execute(int fd, char **argv, char **envp);
 
 #endif

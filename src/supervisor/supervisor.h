@@ -15,6 +15,7 @@
  *	stage.c	   the descriptors of children on their way
  *	reap.c	   SIGCHLD, and the end of adopted processes
  *	keeper.c   starts the manager, and the next one when it ends
+ *	upgrade.c  another program in our place
  *	manager-link.c	the link's two directions
  *	systemd.c  of sd_notify and sd_listen_fds what the main process itself must do
  */
@@ -52,6 +53,21 @@ struct keeper {
 	bool ping_due;       /* that is to be sent */
 };
 
+/* Another program that is to be what we are, in our place: see upgrade.h. */
+struct upgrade {
+	char **argv;         /* ours; [0] is the program as it was started */
+	const char *program; /* its path: what a start of today would run */
+	const char *next;    /* the path of what is to take over */
+	int program_fd;      /* what we are, even if the path leads elsewhere by now */
+	pid_t rehearsal;     /* its pid while there is one */
+	struct link_rehearsed rehearsed;
+	bool rehearsed_untold;
+	bool due;                   /* the manager leaves for it */
+	bool fresh;                 /* we have just taken over: no manager of ours was up yet */
+	int old_fd, old_manager_fd; /* the program that we took over from, until one is; else -1 */
+	const char *old_program;
+};
+
 struct supervisor {
 	struct table *table;
 	pid_t pid;
@@ -61,9 +77,12 @@ struct supervisor {
 	int link_fd;       /* our end; -1: no manager */
 	bool link_blocked; /* its buffer is full: EPOLLOUT is awaited */
 
+	const char *run_directory; /* without symbolic links */
 	char **manager_argv;
 	const char *manager_path;
+	int manager_fd; /* what was there at our start: managers are of our own release */
 	struct keeper keeper;
+	struct upgrade upgrade;
 
 	struct rlimit nofile; /* as inherited: children get it back */
 	char mark[40];        /* "FOSTER_INSTANCE=RUN.", RUN being the table's run id */

@@ -16,11 +16,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/macro.h"
 
 #define TABLE_FILE    "children"
 #define TABLE_MAGIC   0x666f73746572U
-#define TABLE_VERSION 2
+#define TABLE_VERSION 3
 #define PID_BUCKETS   8192
 
 struct queue {
@@ -33,6 +34,7 @@ struct table {
 	char boot_id[40];
 	uint64_t run_id;
 	uint64_t last_instance;
+	struct table_upgrade upgrade;
 	uint32_t used_slots, reserved; /* a high-water mark */
 	/* The running supervisor's. Here and not in .bss: there each fork would have the next
 	 * write copy a page. */
@@ -84,16 +86,20 @@ static int make_room(size_t offset, size_t size)
 	return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
 }
 
-struct table *table_open(int dir_fd)
+/* Opens the file and maps it, whatever is in it. */
+static struct table *map(int dir_fd, int flags)
 {
 	_cleanup_close_ int fd = -1;
-	char boot_id[sizeof(((struct table *)0)->boot_id)];
 	struct stat st;
 	struct table *t;
 
-	fd = openat(dir_fd, TABLE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(dir_fd, TABLE_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return NULL;
+	if (st.st_size != sizeof(struct table) && !flags) {
+		errno = EPROTO;
+		return NULL;
+	}
 	if (st.st_size != sizeof(struct table) &&
 	    (ftruncate(fd, 0) < 0 || ftruncate(fd, sizeof(struct table)) < 0))
 		return NULL;
@@ -111,20 +117,71 @@ struct table *table_open(int dir_fd)
 		return NULL;
 	/* A child between fork and exec has no business with it, and forks faster without. */
 	madvise(t, sizeof(*t), MADV_DONTFORK);
+	return t;
+}
+
+struct table *table_open(int dir_fd)
+{
+	char boot_id[sizeof(((struct table *)0)->boot_id)];
+	struct table *t = map(dir_fd, O_CREAT);
+
+	if (!t)
+		return NULL;
 	read_boot_id(boot_id, sizeof(boot_id));
 	if (!believable(t, boot_id)) {
-		if (ftruncate(fd, 0) < 0 || ftruncate(fd, sizeof(struct table)) < 0) {
-			munmap(t, sizeof(*t));
-			return NULL;
-		}
-		if (make_room(0, offsetof(struct table, slots)) < 0) {
+		if (ftruncate(table_fd, 0) < 0 || ftruncate(table_fd, sizeof(struct table)) < 0 ||
+		    make_room(0, offsetof(struct table, slots)) < 0) {
 			munmap(t, sizeof(*t));
 			return NULL;
 		}
 		make_new(t, boot_id);
 	}
 	t->starting = (struct queue){ 0 };
+	memset(&t->upgrade, 0, offsetof(struct table_upgrade, run_directory));
 	return t;
+}
+
+struct table *table_open_handed_over(int dir_fd)
+{
+	char boot_id[sizeof(((struct table *)0)->boot_id)];
+	struct table *t = map(dir_fd, 0);
+
+	if (!t)
+		return NULL;
+	read_boot_id(boot_id, sizeof(boot_id));
+	if (!believable(t, boot_id)) {
+		munmap(t, sizeof(*t));
+		errno = EPROTO;
+		return NULL;
+	}
+	t->starting = (struct queue){ 0 };
+	return t;
+}
+
+int table_check(int dir_fd)
+{
+	_cleanup_close_ int fd = openat(dir_fd, TABLE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct {
+		uint64_t magic;
+		uint32_t version, size_of_slot;
+	} head;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || pread(fd, &head, sizeof(head), 0) != sizeof(head))
+		return log_error_errno(-errno, "the table of children");
+	if (head.magic == TABLE_MAGIC && head.version == TABLE_VERSION &&
+	    head.size_of_slot == sizeof(struct table_slot) && st.st_size == sizeof(struct table))
+		return 0;
+	log_error("the table of children is of version %u, this fosterd reads version %u: stop "
+		  "foster "
+		  "and start it again instead",
+		  head.version, TABLE_VERSION);
+	return -EPROTO;
+}
+
+struct table_upgrade *table_upgrade(struct table *t)
+{
+	return &t->upgrade;
 }
 
 void table_remove(int dir_fd)

@@ -39,6 +39,21 @@ struct table_slot {
 	uint32_t next_starting;
 };
 
+/* What became of the supervisor's upgrades, and what it hands over to the next program. */
+struct table_upgrade {
+	uint32_t attempts, outcome; /* enum upgrade_outcome */
+	int32_t error;              /* see struct link_hello */
+
+	int32_t pid; /* of the supervisor that hands over; 0: nothing is handed over */
+	uint32_t generation;
+	int32_t end_signal, signalled[65];
+	uint64_t nofile_soft, nofile_hard;
+	struct link_orphans orphans;
+	/* Last: pages that only upgrades touch. */
+	char run_directory[LINK_PROGRAM_MAX];
+	char program[LINK_PROGRAM_MAX]; /* the path of the one that hands over */
+};
+
 struct table_place {
 	char name[LINK_NAME_MAX + 8]; /* empty: the place is free, and fd is -1 */
 	int32_t fd;
@@ -54,6 +69,14 @@ struct table;
  * table or a file of a wrong size holds is not believed: the table is then new. Sets errno.
  */
 struct table *table_open(int dir_fd);
+
+/* Opens the table of a supervisor that hands it over: one that cannot be believed is -EPROTO. */
+struct table *table_open_handed_over(int dir_fd);
+
+/* 0 when this program could open that table; else -errno, and says what is wrong. Changes nothing. */
+int table_check(int dir_fd);
+
+struct table_upgrade *table_upgrade(struct table *);
 
 /* The table's file is no longer needed: removes it. */
 void table_remove(int dir_fd);
