@@ -34,12 +34,12 @@ struct table {
 	char boot_id[40];
 	uint64_t run_id;
 	uint64_t last_instance;
-	struct table_upgrade upgrade;
 	uint32_t used_slots, reserved; /* a high-water mark */
 	/* The running supervisor's. Here and not in .bss: there each fork would have the next
 	 * write copy a page. */
 	struct queue untold_slots, untold_places, starting;
 	uint64_t used_places[LINK_PLACES / 64]; /* a bit each: holes stay holes of the file */
+	struct table_upgrade upgrade;
 	struct table_slot slots[LINK_SLOTS];
 	struct table_place places[LINK_PLACES];
 };
