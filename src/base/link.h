@@ -151,6 +151,7 @@ enum child_state {
 #define CHILD_STATUS_UNKNOWN (1U << 2) /* it ended, and nobody can tell how */
 #define CHILD_LEFT_OVER      (1U << 3) /* of an earlier supervisor, ended: its tree must be swept */
 #define CHILD_IN_CGROUP      (1U << 4) /* it was born into its cgroup, and so is all of its tree */
+#define CHILD_STARTED_TOLD   (1U << 5) /* STARTED was told to a manager, maybe an earlier one */
 
 struct link_child {
 	struct link_header header;

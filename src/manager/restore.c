@@ -231,6 +231,14 @@ static bool lost_its_process(const struct service *s)
 	       !s->machine.main_ended;
 }
 
+/* A note says STARTING: that its child has exec'd is not worth a note to each. */
+static void go_on_running(struct service *s, const struct link_child *child)
+{
+	s->retold = s->manager->generation > 1 && (child->flags & CHILD_STARTED_TOLD);
+	service_started(s, child);
+	s->retold = false;
+}
+
 static void catch_up(struct manager *m, const struct link_child *child)
 {
 	struct service *s = m->by_slot[child->slot];
@@ -245,7 +253,7 @@ static void catch_up(struct manager *m, const struct link_child *child)
 	else if (child->step != STEP_NONE && is_alive(child))
 		service_started(s, child); /* its end will follow */
 	else if (child->state == CHILD_RUNNING && s->machine.state == STATE_STARTING)
-		service_started(s, child);
+		go_on_running(s, child);
 	else if (child->state == CHILD_NONE && lost_its_process(s))
 		service_event(
 			s, EVENT_NOT_STARTED,

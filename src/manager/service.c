@@ -245,6 +245,8 @@ static void after_state_change(struct service *s, enum service_state before)
 			logs_logger_started(s);
 		return;
 	}
+	if (s->retold && s->machine.state == STATE_RUNNING)
+		return;
 	log_change(s, before);
 	events_service(s);
 }

@@ -31,6 +31,7 @@ struct service {
 	bool let_end; /* wanted down, but without a signal: its end is its own */
 	bool daemon;  /* as its running process was started; see service_is_daemon() */
 	bool adopted; /* its process is of an earlier supervisor */
+	bool retold;  /* that it runs is no news: the last manager has said it */
 	/* It was killed as a whole once. Linux (6.18) then kills who is born into it by clone3(2),
 	 * for ever: it is made anew for the next start. */
 	bool cgroup_spent;

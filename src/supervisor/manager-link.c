@@ -165,6 +165,8 @@ static bool tell_slot(struct supervisor *s, uint32_t index)
 		if (!send_message(s, &slot->child, slot_news[i].size, -1))
 			return false;
 		slot->tell &= ~slot_news[i].what;
+		if (slot_news[i].what == TELL_STARTED)
+			slot->child.flags |= CHILD_STARTED_TOLD;
 	}
 	if ((slot->tell & TELL_UNSIGNALLED) && !tell_unsignalled(s, index, slot))
 		return false;

@@ -1,6 +1,7 @@
 """What dies, and what must not: manager, supervisor, logger, services, in turn."""
 
 import datetime
+import json
 import os
 import pathlib
 import resource
@@ -37,6 +38,19 @@ def test_manager_killed_nobody_notices(foster, identity):
         assert after[name]["state"] == "running"
         assert abs(moment(after[name]) - moment(before[name])) <= 1
         assert after[name]["uptime_us"] >= before[name]["uptime_us"]
+
+
+def test_the_next_manager_tells_no_old_news(foster):
+    """Those who follow, the chat room among them, have heard that the services run."""
+    f = foster(TWO)
+    for name in ("keeper", "servant"):
+        f.wait_state(name, "running")
+    f.kill_manager()
+    f.post("/v1/services/keeper/restart")
+    f.wait_state("keeper", "running")
+    events = [json.loads(line) for line in f.get("/v1/events").body.splitlines()]
+    assert {e["service"] for e in events if e["type"] == "service"} == {"keeper"}
+    assert f.output().count("servant[") == 1
 
 
 def test_manager_that_hangs_is_replaced(foster):
@@ -422,7 +436,7 @@ def test_end_goes_on_when_the_manager_is_killed_in_it(foster):
 
 
 def test_end_without_any_manager(foster, builddir, directory):
-    """The manager's program is gone: an end that is asked for still comes."""
+    """The manager's program cannot be run any more: an end that is asked for still comes."""
     programs = directory / "programs"
     programs.mkdir()
     for name in ("fosterd", "foster-manager", "foster-log", "fosterctl"):
@@ -432,8 +446,7 @@ def test_end_without_any_manager(foster, builddir, directory):
     f.start().wait_up()
     f.wait_state("servant", "running")
     manager = f.manager_pid()
-    (programs / "foster-manager").unlink()
-    os.symlink("/bin/false", programs / "foster-manager")
+    (programs / "foster-manager").chmod(0o644)
     os.kill(manager, signal.SIGKILL)
     f.process.terminate()
     assert f.wait_end() == 1
