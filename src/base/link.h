@@ -219,7 +219,9 @@ struct link_got {
 struct link_exit {
 	struct link_header header;
 	int32_t code;
-	uint32_t keep; /* 1: children that are no daemons go on running */
+	uint32_t keep;  /* 1: children that are no daemons go on running */
+	uint32_t sweep; /* 1: nothing of anybody's may be left */
+	uint32_t reserved;
 };
 
 /* What a child is to become. Pointers point into the caller's memory or the message. */

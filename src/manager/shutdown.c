@@ -281,6 +281,16 @@ static void say_goodbye(struct manager *m, struct follower *f)
 	evhttp_send_reply_end(request);
 }
 
+/* With kill-mode = process the rest of a stopped service's tree is meant to go on. */
+static bool may_leave_processes(const struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->config->kill_mode == KILL_MODE_PROCESS)
+			return true;
+	}
+	return false;
+}
+
 static void finish(struct manager *m)
 {
 	static const struct timeval last_words = { 0, 200000 };
@@ -298,7 +308,7 @@ static void finish(struct manager *m)
 	if (!keep)
 		sockets_remove_files(m);
 	cgroups_remove(m);
-	supervisor_link_exit(m, sd->how.code, keep);
+	supervisor_link_exit(m, sd->how.code, keep, !keep && !may_leave_processes(m));
 	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
 	/* Those who follow are told, and have a moment to hear it. */
 	event_base_loopexit(m->base, sd->followers ? &last_words : NULL);

@@ -114,9 +114,11 @@ void supervisor_link_forget(struct manager *m, uint32_t slot)
 	send_message(m, &message, sizeof(message), -1);
 }
 
-void supervisor_link_exit(struct manager *m, int code, bool keep)
+void supervisor_link_exit(struct manager *m, int code, bool keep, bool sweep)
 {
-	struct link_exit message = { .header.type = LINK_EXIT, .code = code, .keep = keep };
+	struct link_exit message = {
+		.header.type = LINK_EXIT, .code = code, .keep = keep, .sweep = sweep
+	};
 
 	send_message(m, &message, sizeof(message), -1);
 }

@@ -22,7 +22,7 @@ void supervisor_link_signal(struct manager *, uint32_t slot, uint64_t instance, 
 void supervisor_link_store(struct manager *, uint32_t place, const char *name, int fd);
 void supervisor_link_drop(struct manager *, uint32_t place);
 void supervisor_link_forget(struct manager *, uint32_t slot);
-void supervisor_link_exit(struct manager *, int code, bool keep);
+void supervisor_link_exit(struct manager *, int code, bool keep, bool sweep);
 void supervisor_link_running(struct manager *);
 void supervisor_link_rehearse(struct manager *, uint32_t words, const char *program);
 void supervisor_link_take_over(struct manager *);

@@ -25,6 +25,7 @@
 #include "base/units.h"
 #include "supervisor/adopt.h"
 #include "supervisor/command.h"
+#include "supervisor/descendants.h"
 #include "supervisor/keeper.h"
 #include "supervisor/manager-link.h"
 #include "supervisor/reap.h"
@@ -411,6 +412,26 @@ static bool anything_left(struct supervisor *s)
 }
 
 /*
+ * Who wiped its environment and left its session, without a cgroup, is nobody's: but now all are
+ * to go, and whom we adopted is below us.
+ */
+static void sweep(struct supervisor *s)
+{
+	uint64_t deadline = now_monotonic() + FINAL_STOP_WAIT;
+	struct pollfd poll_fd = { .fd = s->signal_fd, .events = POLLIN };
+	pid_t refused = 0;
+	int killed;
+
+	while ((killed = descendants_kill(&refused)) > 0 && now_monotonic() < deadline) {
+		poll(&poll_fd, 1, 10);
+		read_signals(s);
+		reap_children(s);
+	}
+	if (killed == -EPERM)
+		log_warning("process %d is left: it may not be signalled", refused);
+}
+
+/*
  * After an orderly end the manager has stopped what had to stop, and this finds nothing to do;
  * without a manager it is the last resort.
  */
@@ -430,6 +451,8 @@ static void finish(struct supervisor *s)
 		poll(&poll_fd, 1, 1000);
 	read_signals(s);
 	reap_children(s);
+	if (s->sweep)
+		sweep(s);
 	if (!anything_left(s) && dir_fd >= 0) {
 		table_remove(dir_fd);
 		unlinkat(dir_fd, "control", 0);

@@ -446,6 +446,7 @@ static void handle_exit(struct supervisor *s, const void *message, size_t size, 
 	s->ending = true;
 	s->exit_code = m->code;
 	s->keep = m->keep;
+	s->sweep = m->sweep;
 }
 
 static void handle_rehearse(struct supervisor *s, const void *message, size_t size, int fd)

@@ -96,6 +96,7 @@ struct supervisor {
 	bool ending;   /* the manager said EXIT */
 	int exit_code; /* to end with */
 	bool keep;     /* leave children that are no daemons alone */
+	bool sweep;    /* leave nobody alone */
 };
 
 /*

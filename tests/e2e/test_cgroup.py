@@ -295,3 +295,36 @@ def test_kill_mode_process(foster):
     group = group_of(f, "a")
     f.post("/v1/services/a/stop")
     assert not members(group)
+
+
+@pytest.mark.parametrize("how", ["all", "signal", "join"])
+def test_an_end_that_leaves_nothing_ends_who_escaped_without_a_cgroup(foster, escape, how):
+    """Nobody knows whose it was, but it is below fosterd, and all are to go."""
+    f = foster(f"""
+        cgroup = no
+        service a {{ command = {escaping(escape)} daemon = true stop-timeout = "100ms" }}
+        service job {{ command = {shell('trap "exit 3" TERM; while :; do sleep 0.05; done')}
+                       restart = no daemon = {"false" if how == "join" else "true"} }}
+        """, arguments=["--join", "job"] if how == "join" else [])
+    pid = read_pid(escape)
+    job = f.wait_state("job", "running")["pid"]
+    f.post("/v1/services/a/stop")
+    f.wait_state("a", "stopped")
+    assert alive(pid)
+    if how == "all":
+        f.ctl("shutdown", "--all", check=0)
+    else:
+        os.kill(f.pid if how == "signal" else job, signal.SIGTERM)
+    assert f.wait_end() == (3 if how == "join" else 0)
+    assert not alive(pid)
+
+
+def test_an_end_spares_what_kill_mode_spares(foster, escape):
+    f = foster(f"""
+        cgroup = no
+        service a {{ command = {escaping(escape)} daemon = true kill-mode = process }}
+        """)
+    pid = read_pid(escape)
+    f.ctl("shutdown", "--all", check=0)
+    assert f.wait_end() == 0 and alive(pid)
+    os.kill(pid, signal.SIGKILL)
