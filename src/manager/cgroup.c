@@ -26,10 +26,11 @@
 #define SUFFIX     ".service" /* no file of the kernel's own ends so */
 #define DEPTH_MAX  16         /* of cgroups that a service makes below its own */
 #define KILL_TRIES 50         /* looks, where the kernel has no cgroup.kill */
+#define LOOK_EVERY 50         /* ms, where inotify has no watch left for us */
 
 struct watch {
 	struct service *service;
-	int descriptor; /* inotify's */
+	int descriptor; /* inotify's; -1: it could not be had, and it is looked at now and then */
 	struct watch *next;
 };
 
@@ -38,13 +39,14 @@ struct cgroups {
 	int fd;          /* of the directory */
 	bool may_freeze; /* no cgroup.kill: one that was killed may have been left frozen */
 	int inotify;
-	struct event *changed;
+	struct event *changed, *now_and_then;
 	struct watch *watches;
 };
 
 /* --- the directory ---------------------------------------------------------------------- */
 
 static void on_changed(evutil_socket_t fd, short what, void *arg);
+static void on_now_and_then(evutil_socket_t fd, short what, void *arg);
 
 static int listen_to_changes(struct manager *m, struct cgroups *c)
 {
@@ -52,7 +54,8 @@ static int listen_to_changes(struct manager *m, struct cgroups *c)
 	if (c->inotify < 0)
 		return -errno;
 	c->changed = event_new(m->base, c->inotify, EV_READ | EV_PERSIST, on_changed, m);
-	return c->changed && event_add(c->changed, NULL) == 0 ? 0 : -ENOMEM;
+	c->now_and_then = event_new(m->base, -1, 0, on_now_and_then, c);
+	return c->now_and_then && c->changed && event_add(c->changed, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 /* Opens path, which cgroup_path_find() gave, for use. 0 or -errno. */
@@ -102,6 +105,8 @@ void cgroups_shutdown(struct manager *m)
 		cgroup_unwatch(c->watches->service);
 	if (c->changed)
 		event_free(c->changed);
+	if (c->now_and_then)
+		event_free(c->now_and_then);
 	fd_close(c->inotify);
 	fd_close(c->fd);
 	free(c->path);
@@ -323,6 +328,7 @@ int cgroup_kill(const struct manager *m, const char *service)
 	struct cgroups *c = m->cgroups;
 	int error = write_file(c, service, "cgroup.kill", "1");
 	struct service *s = manager_find(m, service);
+	char name[CGROUP_NAME_MAX];
 
 	if (s)
 		s->cgroup_spent = true;
@@ -330,7 +336,7 @@ int cgroup_kill(const struct manager *m, const char *service)
 	/* Also where it is there and refuses, as in some containers. */
 	if (error != -ENOENT && error != -EOPNOTSUPP && error != -EINVAL)
 		return error;
-	if (!c || !c->path)
+	if (!c || !c->path || faccessat(c->fd, name_of(service, name), F_OK, 0) < 0)
 		return -ENOENT;
 	c->may_freeze = true;
 	return freeze_and_kill(c, service);
@@ -343,7 +349,8 @@ static void drop(struct cgroups *c, struct watch **p)
 	struct watch *w = *p;
 
 	*p = w->next;
-	inotify_rm_watch(c->inotify, w->descriptor);
+	if (w->descriptor >= 0)
+		inotify_rm_watch(c->inotify, w->descriptor);
 	free(w);
 }
 
@@ -374,6 +381,41 @@ static void look(struct cgroups *c, int descriptor)
 	}
 }
 
+/* All of them, or those that inotify does not watch. True: of these there are some left. */
+static bool look_at_many(struct cgroups *c, bool all)
+{
+	bool left = false;
+
+	for (struct watch **p = &c->watches; *p;) {
+		struct service *s = (*p)->service;
+
+		if ((!all && (*p)->descriptor >= 0) || !cgroup_is_empty(s)) {
+			left |= (*p)->descriptor < 0;
+			p = &(*p)->next;
+			continue;
+		}
+		drop(c, p);
+		service_event(s, EVENT_EMPTY, (struct machine_facts){ 0 });
+		/* That may have changed the list. */
+		p = &c->watches;
+		left = false;
+	}
+	return left;
+}
+
+static void look_later(struct cgroups *c)
+{
+	static const struct timeval later = { .tv_usec = LOOK_EVERY * 1000 };
+
+	event_add(c->now_and_then, &later);
+}
+
+static void on_now_and_then(evutil_socket_t fd, short what, void *arg)
+{
+	if (look_at_many(arg, false))
+		look_later(arg);
+}
+
 static void on_changed(evutil_socket_t fd, short what, void *arg)
 {
 	struct manager *m = arg;
@@ -385,7 +427,9 @@ static void on_changed(evutil_socket_t fd, short what, void *arg)
 			const struct inotify_event *e = (const void *)p;
 
 			p += sizeof(*e) + e->len;
-			if (e->mask & (IN_MODIFY | IN_IGNORED))
+			if (e->mask & IN_Q_OVERFLOW)
+				look_at_many(m->cgroups, true);
+			else if (e->mask & (IN_MODIFY | IN_IGNORED))
 				look(m->cgroups, e->wd);
 		}
 	}
@@ -409,11 +453,14 @@ bool cgroup_watch(struct service *s)
 	w->descriptor = inotify_add_watch(c->inotify, path, IN_MODIFY);
 	w->next = c->watches;
 	c->watches = w;
+	if (w->descriptor < 0 && errno != ENOENT) {
+		log_warning_errno(-errno, "%s: %s cannot be watched, and is looked at now and then",
+				  service_label(s), path);
+		look_later(c);
+	}
 	/* Looked at after the watch is there: what changes from now on is told. */
-	if (w->descriptor >= 0 && !cgroup_is_empty(s))
+	if (!cgroup_is_empty(s))
 		return false;
-	if (w->descriptor < 0 && errno != ENOENT)
-		log_error_errno(-errno, "%s: %s cannot be watched", service_label(s), path);
 	drop(c, &c->watches);
 	return true;
 }

@@ -55,6 +55,22 @@ def test_born_into_it(foster):
     assert f.manager_pid() not in members(group.parent)
 
 
+def without_inotify_watches():
+    """In a user namespace of its own, which has a limit of its own."""
+    sandbox.own_user_namespace()
+    pathlib.Path("/proc/sys/user/max_inotify_watches").write_text("0")
+
+
+def test_an_end_is_seen_without_watches(foster, escape):
+    """inotify has no watch left: the cgroup is looked at now and then, and never taken for empty."""
+    f = foster(f"service a {{ command = {escaping(escape)} stop-timeout = \"100ms\" }}", start=False)
+    f.before_exec = without_inotify_watches
+    f.start().wait_up()
+    pid = read_pid(escape)
+    f.ctl("stop", "a", check=0)
+    assert not alive(pid) and "is looked at now and then" in f.output()
+
+
 def test_a_stop_ends_who_escaped(foster, escape):
     f = foster(f"service a {{ command = {escaping(escape)} stop-timeout = \"100ms\" }}")
     pid = read_pid(escape)
