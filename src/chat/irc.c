@@ -33,8 +33,10 @@ int irc_parse(char *line, struct irc_message *ret)
 	struct irc_message m = { .n_params = 0 };
 	char *p = skip_blanks(line);
 
-	if (*p == '@')
+	if (*p == '@') {
+		m.tags = p + 1;
 		p = cut_word(p);
+	}
 	if (*p == ':')
 		p = cut_word(p);
 	if (!*p)

@@ -16,14 +16,15 @@
 #define IRC_PARAMS_MAX 15
 
 struct irc_message {
+	char *tags; /* NULL: none; see irc-tags.h */
 	char *command;
 	char *params[IRC_PARAMS_MAX];
 	int n_params;
 };
 
 /*
- * Takes line (NUL-terminated, without CR LF) apart in place; the pointers lead into it. Tags
- * and a source are skipped: a client has no say in either. A last parameter without colon is as
+ * Takes line (NUL-terminated, without CR LF) apart in place; the pointers lead into it. A source
+ * is skipped: a client has no say in it. A last parameter without colon is as
  * good as one with. 0, or -ENODATA: no command (an empty line).
  */
 int irc_parse(char *line, struct irc_message *ret);

@@ -119,7 +119,11 @@ int channel_add(struct room *room, struct channel *channel, struct user *user, u
 	user->seats[user->n_seats++] =
 		(struct seat){ .channel = channel, .index = channel->n_members };
 	channel->members[channel->n_members++] = (struct member){
-		.user = user, .id = user->id, .course = user->course != NULL, .modes = modes
+		.user = user,
+		.id = user->id,
+		.course = user->course != NULL,
+		.modes = modes,
+		.tags = tags_wanted(user->caps),
 	};
 	return 0;
 }
@@ -160,13 +164,21 @@ void channel_remove(struct room *room, struct channel *channel, struct user *use
 void channel_send(struct room *room, const struct channel *channel, const struct user *except,
 		  const struct irc_line *line)
 {
-	const struct room_output *output = &room->output;
+	struct delivery d;
+
+	delivery_begin(&d, room, line);
+	channel_deliver(&d, channel, except);
+}
+
+void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except)
+{
+	bool all = !d->wanted && !d->unwanted;
 
 	for (size_t i = 0; i < channel->n_members; i++) {
 		const struct member *m = &channel->members[i];
 
-		if (m->user != except && !m->course)
-			output->send(output->arg, m->id, line->bytes, line->size);
+		if (m->user != except && !m->course && (all || delivery_is_for(d, m->user)))
+			deliver_tagged(d, m->user, m->id, m->tags);
 	}
 }
 

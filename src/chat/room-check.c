@@ -83,10 +83,13 @@ static int check_channels(const struct room *room, struct room_counts *counts,
 
 		CHECK(channel->n_members > 0, "an empty channel");
 		CHECK(channel->n_bans <= room->config->bans_per_channel, "too many bans");
-		for (size_t i = 0; i < channel->n_members; i++)
-			CHECK(channel_member(channel, channel->members[i].user) ==
-				      &channel->members[i],
-			      "a member without its seat");
+		for (size_t i = 0; i < channel->n_members; i++) {
+			const struct member *m = &channel->members[i];
+
+			CHECK(channel_member(channel, m->user) == m, "a member without its seat");
+			CHECK(m->tags == tags_wanted(m->user->caps),
+			      "a member gets other tags than it asked for");
+		}
 		counts->channels++;
 	}
 	return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "chat/irc-tags.h"
 #include "chat/numerics.h"
 #include "chat/utf8.h"
 
@@ -20,7 +21,8 @@ static const struct command commands[] = {
 	{ "NOTICE", command_notice, 0, false },     { "PART", command_part, 1, false },
 	{ "PASS", command_pass, 1, true },          { "PING", command_ping, 0, true },
 	{ "PONG", command_pong, 0, true },          { "PRIVMSG", command_privmsg, 0, false },
-	{ "QUIT", command_quit, 0, true },          { "TIME", command_time, 0, false },
+	{ "QUIT", command_quit, 0, true },          { "SETNAME", command_setname, 1, false },
+	{ "TAGMSG", command_tagmsg, 1, false },     { "TIME", command_time, 0, false },
 	{ "TOPIC", command_topic, 1, false },       { "USER", command_user, 4, true },
 	{ "USERHOST", command_userhost, 1, false }, { "VERSION", command_version, 0, false },
 	{ "WHO", command_who, 0, false },           { "WHOIS", command_whois, 0, false },
@@ -71,6 +73,7 @@ void room_line(struct room *room, uint32_t id, const char *line, size_t size)
 	struct user *user = user_by_id(room, id);
 	char text[IRC_TAGS_MAX + ROOM_LINE_MAX * 3];
 	struct irc_message m;
+	char label[128];
 	size_t end;
 	bool valid;
 
@@ -87,7 +90,11 @@ void room_line(struct room *room, uint32_t id, const char *line, size_t size)
 		return;
 	if (!valid)
 		warn_of_encoding(room, user, m.command);
+	if ((user->caps & CAP_LABELED_RESPONSE) && (user->caps & CAP_BATCH) &&
+	    irc_tag_value(m.tags, "label", label, sizeof(label)))
+		label_begin(room, user, label);
 	run_command(room, user, &m);
+	label_end(room);
 }
 
 void room_line_too_long(struct room *room, uint32_t id)

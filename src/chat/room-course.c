@@ -253,7 +253,7 @@ static void say(struct room *room, struct user *user, const struct course_reques
 		return;
 	}
 	course_plain(text, sizeof(text), r->text, r->text_size);
-	say_in_channel(room, user, channel, "PRIVMSG", text);
+	say_in_channel(room, user, channel, "PRIVMSG", text, NULL);
 }
 
 static void handle_member(struct room *room, struct user *user, const struct course_peer *peer,

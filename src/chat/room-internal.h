@@ -17,11 +17,23 @@
 #define INVITES_MAX    16
 #define STRANGERS_SIZE 1024
 
+struct delivery;
+struct label;
+
 enum cap {
 	CAP_MULTI_PREFIX = 1 << 0,
 	CAP_USERHOST_IN_NAMES = 1 << 1,
 	CAP_ECHO_MESSAGE = 1 << 2,
 	CAP_NOTIFY = 1 << 3, /* implied by CAP LS 302; the list never changes */
+	CAP_MESSAGE_TAGS = 1 << 4,
+	CAP_SERVER_TIME = 1 << 5,
+	CAP_BATCH = 1 << 6,
+	CAP_LABELED_RESPONSE = 1 << 7,
+	CAP_AWAY_NOTIFY = 1 << 8,
+	CAP_EXTENDED_JOIN = 1 << 9,
+	CAP_INVITE_NOTIFY = 1 << 10,
+	CAP_SETNAME = 1 << 11,
+	CAP_STANDARD_REPLIES = 1 << 12,
 };
 
 /* What a user waits for. Each queue has one timeout, so it is in order by itself. */
@@ -74,9 +86,9 @@ struct user {
 	uint64_t *invites;          /* serials of channels, oldest first */
 	struct course_user *course; /* NULL: came by IRC */
 	uint32_t id;                /* of the connection; IRC only */
+	uint32_t caps;              /* enum cap */
 	uint16_t n_seats, seats_room;
 	uint8_t n_invites;
-	uint8_t caps; /* enum cap */
 	uint8_t queue;
 	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
 		warned : 1;
@@ -88,6 +100,7 @@ struct member {
 	uint32_t id;
 	bool course;
 	uint8_t modes; /* enum member_mode */
+	uint8_t tags;  /* tags_wanted() of its capabilities */
 };
 
 struct ban {
@@ -121,6 +134,10 @@ struct room {
 	uint64_t now, realtime, mark, serial;
 	struct room_counts counts;
 	size_t max_users;
+	uint64_t messages; /* that were given an id so far */
+	struct label *label;
+	char time_tag[40]; /* "time=..." of the moment time_tag_of, realtime in ms */
+	uint64_t time_tag_of;
 };
 
 /* --- room-users.c ------------------------------------------------------------------------- */
@@ -137,6 +154,7 @@ void user_count_registered(struct room *room, struct user *user);
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self);
 /* line to everybody who shares a channel with user, once; not to user. */
 void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line);
+void user_deliver_to_neighbours(struct delivery *d, struct user *user);
 bool users_share_channel(struct room *room, const struct user *a, const struct user *b);
 /* "nick!user@host"; *  for a nick not set. Returns buf. */
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
@@ -153,20 +171,62 @@ struct member *channel_member(const struct channel *channel, const struct user *
 /* To the IRC members but except (may be NULL). */
 void channel_send(struct room *room, const struct channel *channel, const struct user *except,
 		  const struct irc_line *line);
+void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except);
 bool channel_is_banned(const struct channel *channel, const struct user *user);
 bool channel_is_visible(const struct channel *channel, const struct user *user);
 int channel_ban(struct room *room, struct channel *channel, const char *mask, const char *by);
 int channel_unban(struct channel *channel, const char *mask); /* -ENOENT */
 
-/* --- room-replies.c ----------------------------------------------------------------------- */
+/* --- room-tags.c -------------------------------------------------------------------------- */
+
+/*
+ * One line on its way to many, each of whom gets the tags in front that he asked for. begin, then
+ * any number of channel_deliver(), deliver() and so on; wanted and unwanted may be set in between.
+ */
+#define TAG_KINDS       4
+#define TAGGED_LINE_MAX (IRC_TAGS_MAX + 160 + IRC_LINE_MAX)
+struct delivery {
+	struct room *room;
+	const struct irc_line *line;
+	const char *client;        /* tags between clients; NULL: none */
+	uint64_t id;               /* 0: none */
+	uint32_t wanted, unwanted; /* capabilities: only who has all of these and none of those */
+	uint16_t tags[TAG_KINDS];  /* bytes of the tags; 0: none, when size is not 0 */
+	uint16_t size[TAG_KINDS];  /* of the whole; 0: not made yet */
+	char text[TAG_KINDS][TAGGED_LINE_MAX]; /* "@tags line", or the line alone */
+};
+void delivery_begin(struct delivery *d, struct room *room, const struct irc_line *line);
+/* The line is a message: it has an id, and the tags that its sender put there. */
+void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
+			    const char *client);
+void deliver(struct delivery *d, const struct user *user);
+/* The same when the tags that he wants are known already. */
+void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
+bool delivery_is_for(const struct delivery *d, const struct user *user);
+
+/* Which tags somebody with these capabilities gets: less than TAG_KINDS. */
+unsigned tags_wanted(uint32_t caps);
 
 void send_line(struct room *room, const struct user *user, const struct irc_line *line);
+
+/* What user is told from now on is the answer to a command with that label, until label_end(). */
+void label_begin(struct room *room, struct user *user, const char *label);
+void label_end(struct room *room);
+/* The user is about to be removed. */
+void label_abandon(struct room *room, const struct user *user);
+
+/* --- room-replies.c ----------------------------------------------------------------------- */
+
 /* One line, formatted whole: send_text(room, user, ":%s PONG ...", ...). */
 void send_text(struct room *room, const struct user *user, const char *fmt, ...) PRINTF(3, 4);
 /* ":server NNN nick " and the text; numeric and fmt come from numerics.h as one macro. */
 void reply(struct room *room, const struct user *user, const char *numeric, const char *fmt, ...)
 	PRINTF(4, 5);
 const char *nick_or_star(const struct user *user);
+
+/* --- room-register.c ---------------------------------------------------------------------- */
+
+void finish_registration(struct room *room, struct user *user);
 
 /* --- room-join.c, room-info.c ------------------------------------------------------------- */
 
@@ -182,10 +242,11 @@ void send_welcome(struct room *room, struct user *user);
 
 /* --- room-say.c --------------------------------------------------------------------------- */
 
-/* What is said in a channel reaches both doors. verb is PRIVMSG or NOTICE. */
+/* What is said in a channel reaches both doors. verb is PRIVMSG or NOTICE; tags may be NULL. */
 void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
-		    const char *verb, const char *text);
+		    const char *verb, const char *text, const char *tags);
 bool may_speak(const struct channel *channel, const struct user *user);
+void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", or back again */
 
 /* --- room-course.c ------------------------------------------------------------------------ */
 

@@ -14,13 +14,28 @@
 int enter_channel(struct room *room, struct user *user, struct channel *channel, uint8_t modes)
 {
 	char source[SOURCE_MAX];
+	struct delivery d;
 	struct irc_line line;
 	int r = channel_add(room, channel, user, modes);
 
 	if (r < 0)
 		return r;
-	irc_format(&line, ":%s JOIN %s", user_source(user, source), channel->name);
-	channel_send(room, channel, NULL, &line);
+	user_source(user, source);
+	irc_format(&line, ":%s JOIN %s", source, channel->name);
+	delivery_begin(&d, room, &line);
+	d.unwanted = CAP_EXTENDED_JOIN;
+	channel_deliver(&d, channel, NULL);
+	/* '*': nobody has an account. */
+	irc_format(&line, ":%s JOIN %s * :%s", source, channel->name, user->realname);
+	delivery_begin(&d, room, &line);
+	d.wanted = CAP_EXTENDED_JOIN;
+	channel_deliver(&d, channel, NULL);
+	if (user->away) {
+		away_line(&line, user);
+		delivery_begin(&d, room, &line);
+		d.wanted = CAP_AWAY_NOTIFY;
+		channel_deliver(&d, channel, user);
+	}
 	if (channel->course)
 		course_tell_joined(room, user);
 	return 0;
@@ -237,6 +252,25 @@ void command_kick(struct room *room, struct user *user, struct irc_message *m)
 	}
 }
 
+static void tell_operators_of_invitation(struct room *room, const struct user *user,
+					 const struct user *target, const struct channel *channel)
+{
+	char source[SOURCE_MAX];
+	struct delivery d;
+	struct irc_line line;
+
+	irc_format(&line, ":%s INVITE %s %s", user_source(user, source), target->nick,
+		   channel->name);
+	delivery_begin(&d, room, &line);
+	d.wanted = CAP_INVITE_NOTIFY;
+	for (size_t i = 0; i < channel->n_members; i++) {
+		const struct member *m = &channel->members[i];
+
+		if ((m->modes & MEMBER_OP) && m->user != user)
+			deliver(&d, m->user);
+	}
+}
+
 void command_invite(struct room *room, struct user *user, struct irc_message *m)
 {
 	struct user *target = user_by_nick(room, m->params[0]);
@@ -266,4 +300,5 @@ void command_invite(struct room *room, struct user *user, struct irc_message *m)
 		reply(room, user, RPL_AWAY, target->nick, target->away);
 	send_text(room, target, ":%s INVITE %s %s", user_source(user, source), target->nick,
 		  channel->name);
+	tell_operators_of_invitation(room, user, target, channel);
 }

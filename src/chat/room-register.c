@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a connection to a user: PASS, NICK, USER, CAP; and PING, PONG, QUIT, which are always
- * allowed.
+ * From a connection to a user: PASS, NICK, USER; and PING, PONG, QUIT, which are always allowed.
+ * CAP is in room-caps.c.
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/units.h"
 #include "chat/names.h"
@@ -14,16 +13,6 @@
 #include "chat/utf8.h"
 
 #define USERNAME_MAX 10
-
-static const struct {
-	const char *name;
-	enum cap cap;
-} caps[] = {
-	{ "cap-notify", CAP_NOTIFY },
-	{ "echo-message", CAP_ECHO_MESSAGE },
-	{ "multi-prefix", CAP_MULTI_PREFIX },
-	{ "userhost-in-names", CAP_USERHOST_IN_NAMES },
-};
 
 /* The time that it takes does not tell how much of it was right. */
 static bool same_password(const char *a, const char *b)
@@ -46,7 +35,7 @@ void command_pass(struct room *room, struct user *user, struct irc_message *m)
 		room->config->password && same_password(m->params[0], room->config->password);
 }
 
-static void finish_registration(struct room *room, struct user *user)
+void finish_registration(struct room *room, struct user *user)
 {
 	if (user->registered || user->negotiating || !user->nick || !user->username)
 		return;
@@ -139,95 +128,28 @@ void command_user(struct room *room, struct user *user, struct irc_message *m)
 	finish_registration(room, user);
 }
 
-static void cap_names(char *buf, size_t room, unsigned which)
+void command_setname(struct room *room, struct user *user, struct irc_message *m)
 {
-	size_t n = 0;
+	const char *name = m->params[0];
+	char source[SOURCE_MAX], *copy;
+	struct delivery d;
+	struct irc_line line;
 
-	buf[0] = '\0';
-	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
-		if (caps[i].cap & which)
-			n += snprintf(buf + n, room - n, "%s%s", n ? " " : "", caps[i].name);
+	if (!*name || strlen(name) > ROOM_REALNAME_MAX) {
+		send_text(room, user, ":%s FAIL SETNAME INVALID_REALNAME :A name has 1 to %d bytes",
+			  room->server, ROOM_REALNAME_MAX);
+		return;
 	}
-}
-
-static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
-{
-	char names[256];
-	int64_t version;
-
-	if (!user->registered)
-		user->negotiating = true;
-	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
-		user->caps |= CAP_NOTIFY;
-	cap_names(names, sizeof(names), ~0U);
-	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
-}
-
-static void cap_list(struct room *room, struct user *user, struct irc_message *m)
-{
-	char names[256];
-
-	cap_names(names, sizeof(names), user->caps);
-	send_text(room, user, ":%s CAP %s LIST :%s", room->server, nick_or_star(user), names);
-}
-
-static unsigned cap_by_name(const char *name)
-{
-	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
-		if (strcmp(caps[i].name, name) == 0)
-			return caps[i].cap;
-	}
-	return 0;
-}
-
-/* All of the request or nothing of it. */
-static void cap_req(struct room *room, struct user *user, struct irc_message *m)
-{
-	char asked[IRC_LINE_MAX], *rest, *item;
-	unsigned now = user->caps;
-	bool known = true;
-
-	if (!user->registered)
-		user->negotiating = true;
-	snprintf(asked, sizeof(asked), "%s", m->n_params > 1 ? m->params[1] : "");
-	for (rest = asked; (item = irc_next_item(&rest, ' ')) != NULL;) {
-		bool off = item[0] == '-';
-		unsigned cap = cap_by_name(item + off);
-
-		if (!*item)
-			continue;
-		if (cap == 0)
-			known = false;
-		now = off ? now & ~cap : now | cap;
-	}
-	if (known)
-		user->caps = now;
-	send_text(room, user, ":%s CAP %s %s :%s", room->server, nick_or_star(user),
-		  known ? "ACK" : "NAK", m->n_params > 1 ? m->params[1] : "");
-}
-
-static void cap_end(struct room *room, struct user *user, struct irc_message *m)
-{
-	user->negotiating = false;
-	finish_registration(room, user);
-}
-
-void command_cap(struct room *room, struct user *user, struct irc_message *m)
-{
-	static const struct {
-		const char *name;
-		command_run *run;
-	} verbs[] = {
-		{ "LS", cap_ls }, { "LIST", cap_list }, { "REQ", cap_req }, { "END", cap_end }
-	};
-
-	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
-		if (strcasecmp(verbs[i].name, m->params[0]) == 0) {
-			verbs[i].run(room, user, m);
-			return;
-		}
-	}
-	reply(room, user, ERR_INVALIDCAPCMD, m->params[0]);
+	copy = strdup(name);
+	if (!copy)
+		return;
+	free(user->realname);
+	user->realname = copy;
+	irc_format(&line, ":%s SETNAME :%s", user_source(user, source), name);
+	delivery_begin(&d, room, &line);
+	d.wanted = CAP_SETNAME;
+	deliver(&d, user);
+	user_deliver_to_neighbours(&d, user);
 }
 
 void command_ping(struct room *room, struct user *user, struct irc_message *m)

@@ -11,12 +11,6 @@ const char *nick_or_star(const struct user *user)
 	return user->nick ? user->nick : "*";
 }
 
-void send_line(struct room *room, const struct user *user, const struct irc_line *line)
-{
-	if (!user->course)
-		room->output.send(room->output.arg, user->id, line->bytes, line->size);
-}
-
 void send_text(struct room *room, const struct user *user, const char *fmt, ...)
 {
 	char text[IRC_LINE_MAX * 2];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "chat/course.h"
+#include "chat/irc-tags.h"
 #include "chat/names.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
@@ -54,25 +55,28 @@ bool may_speak(const struct channel *channel, const struct user *user)
 }
 
 void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
-		    const char *verb, const char *text)
+		    const char *verb, const char *text, const char *tags)
 {
 	char source[SOURCE_MAX];
 	struct speech speech = { user_source(from, source), verb, channel->name, text,
 				 strlen(text) };
+	struct delivery d;
 	struct irc_line line;
 
 	while (next_line(&speech, &line)) {
-		channel_send(room, channel, from, &line);
+		delivery_begin_message(&d, room, &line, tags);
+		channel_deliver(&d, channel, from);
 		if (from->caps & CAP_ECHO_MESSAGE)
-			send_line(room, from, &line);
+			deliver(&d, from);
 	}
 	if (channel->course)
 		course_tell_said(room, from, text);
 }
 
 static void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
-			const char *text)
+			const char *text, const char *tags)
 {
+	struct delivery d;
 	char source[SOURCE_MAX];
 	struct speech speech = { user_source(from, source), verb, to->nick, text, strlen(text) };
 	struct irc_line line;
@@ -80,15 +84,16 @@ static void say_to_user(struct room *room, struct user *from, struct user *to, c
 	if (to->course)
 		course_tell_privately(room, from, to, text);
 	while (next_line(&speech, &line)) {
-		send_line(room, to, &line);
+		delivery_begin_message(&d, room, &line, tags);
+		deliver(&d, to);
 		if ((from->caps & CAP_ECHO_MESSAGE) && from != to)
-			send_line(room, from, &line);
+			deliver(&d, from);
 	}
 }
 
 /* A NOTICE is never answered, not even with an error: so no two programs answer for ever. */
 static void say_to(struct room *room, struct user *from, const char *target, const char *verb,
-		   const char *text, bool notice)
+		   const char *text, const char *tags, bool notice)
 {
 	struct channel *channel;
 	struct user *to;
@@ -96,7 +101,7 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 	if (target[0] == '#') {
 		channel = channel_find(room, target);
 		if (channel && may_speak(channel, from))
-			say_in_channel(room, from, channel, verb, text);
+			say_in_channel(room, from, channel, verb, text, tags);
 		else if (channel && !notice)
 			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
 		else if (!notice)
@@ -109,7 +114,7 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 			reply(room, from, ERR_NOSUCHNICK, target);
 		return;
 	}
-	say_to_user(room, from, to, verb, text);
+	say_to_user(room, from, to, verb, text, tags);
 	if (to->away && !notice)
 		reply(room, from, RPL_AWAY, to->nick, to->away);
 }
@@ -117,9 +122,11 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 static void say(struct room *room, struct user *user, struct irc_message *m, const char *verb,
 		bool notice)
 {
+	char tags[IRC_TAGS_MAX];
 	char *targets = m->n_params > 0 ? m->params[0] : NULL, *target;
 
 	user->spoke = room->now;
+	irc_tags_of_client(m->tags, tags, sizeof(tags));
 	if (m->n_params < 2 || !*m->params[1] || !*targets) {
 		if (!notice && (m->n_params == 0 || !*targets))
 			reply(room, user, ERR_NORECIPIENT, verb);
@@ -134,7 +141,7 @@ static void say(struct room *room, struct user *user, struct irc_message *m, con
 			return;
 		}
 		if (*target)
-			say_to(room, user, target, verb, m->params[1], notice);
+			say_to(room, user, target, verb, m->params[1], tags, notice);
 	}
 }
 
@@ -148,18 +155,85 @@ void command_notice(struct room *room, struct user *user, struct irc_message *m)
 	say(room, user, m, "NOTICE", true);
 }
 
+/* Tags alone: that somebody types, say. Only who wants tags hears of it. */
+static void tagmsg_to(struct room *room, struct user *from, const char *target, const char *tags)
+{
+	struct channel *channel = target[0] == '#' ? channel_find(room, target) : NULL;
+	struct user *to = target[0] == '#' ? NULL : user_by_nick(room, target);
+	char source[SOURCE_MAX];
+	struct delivery d;
+	struct irc_line line;
+
+	if (!channel && (!to || !to->registered)) {
+		reply(room, from, ERR_NOSUCHNICK, target);
+		return;
+	}
+	if (channel && !may_speak(channel, from)) {
+		reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
+		return;
+	}
+	irc_format(&line, ":%s TAGMSG %s", user_source(from, source),
+		   channel ? channel->name : to->nick);
+	delivery_begin_message(&d, room, &line, tags);
+	d.wanted = CAP_MESSAGE_TAGS;
+	if (channel)
+		channel_deliver(&d, channel, from);
+	else
+		deliver(&d, to);
+	if ((from->caps & CAP_ECHO_MESSAGE) && from != to)
+		deliver(&d, from);
+}
+
+void command_tagmsg(struct room *room, struct user *user, struct irc_message *m)
+{
+	char *targets = m->params[0], *target, tags[IRC_TAGS_MAX];
+
+	if (irc_tags_of_client(m->tags, tags, sizeof(tags)) == 0)
+		return;
+	for (int i = 0; (target = irc_next_item(&targets, ',')) != NULL; i++) {
+		if (i == TARGETS_MAX) {
+			reply(room, user, ERR_TOOMANYTARGETS, target);
+			return;
+		}
+		if (*target)
+			tagmsg_to(room, user, target, tags);
+	}
+}
+
+void away_line(struct irc_line *line, const struct user *user)
+{
+	char source[SOURCE_MAX];
+
+	user_source(user, source);
+	if (user->away)
+		irc_format(line, ":%s AWAY :%s", source, user->away);
+	else
+		irc_format(line, ":%s AWAY", source);
+}
+
+static void tell_away(struct room *room, struct user *user)
+{
+	struct delivery d;
+	struct irc_line line;
+
+	away_line(&line, user);
+	delivery_begin(&d, room, &line);
+	d.wanted = CAP_AWAY_NOTIFY;
+	user_deliver_to_neighbours(&d, user);
+}
+
 void command_away(struct room *room, struct user *user, struct irc_message *m)
 {
 	const char *text = m->n_params > 0 ? m->params[0] : "";
 
 	free(TAKE_PTR(user->away));
-	if (!*text) {
-		reply(room, user, RPL_UNAWAY);
-		return;
-	}
-	user->away = strndup(text, utf8_cut(text, strlen(text), ROOM_AWAY_MAX));
+	if (*text)
+		user->away = strndup(text, utf8_cut(text, strlen(text), ROOM_AWAY_MAX));
 	if (user->away)
 		reply(room, user, RPL_NOWAWAY);
+	else
+		reply(room, user, RPL_UNAWAY);
+	tell_away(room, user);
 }
 
 static void announce_to(struct room *room, const struct user *user, const char *text)

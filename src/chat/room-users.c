@@ -156,6 +156,16 @@ char *user_source(const struct user *user, char buf[SOURCE_MAX])
 
 void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line)
 {
+	struct delivery d;
+
+	delivery_begin(&d, room, line);
+	user_deliver_to_neighbours(&d, user);
+}
+
+void user_deliver_to_neighbours(struct delivery *d, struct user *user)
+{
+	struct room *room = d->room;
+
 	user->mark = ++room->mark;
 	for (size_t i = 0; i < user->n_seats; i++) {
 		const struct channel *channel = user->seats[i].channel;
@@ -166,7 +176,7 @@ void user_tell_neighbours(struct room *room, struct user *user, const struct irc
 			if (m->course || m->user->mark == room->mark)
 				continue;
 			m->user->mark = room->mark;
-			send_line(room, m->user, line);
+			deliver(d, m->user);
 		}
 	}
 }
@@ -209,6 +219,7 @@ static void forget(struct room *room, struct user *user)
 
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self)
 {
+	label_abandon(room, user);
 	if (user->n_seats > 0)
 		tell_quit(room, user, reason);
 	while (user->n_seats > 0)

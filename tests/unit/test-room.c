@@ -14,12 +14,12 @@
 
 static void test_commands_are_sorted(void **state)
 {
-	static const char *const names[] = { "AWAY",  "CAP",    "INVITE",   "ISON",    "JOIN",
-					     "KICK",  "LIST",   "LUSERS",   "MODE",    "MOTD",
-					     "NAMES", "NICK",   "NOTICE",   "PART",    "PASS",
-					     "PING",  "PONG",   "PRIVMSG",  "QUIT",    "TIME",
-					     "TOPIC", "USER",   "USERHOST", "VERSION", "WHO",
-					     "WHOIS", "WHOWAS", "privmsg",  "Join" };
+	static const char *const names[] = {
+		"AWAY", "CAP",     "INVITE", "ISON",  "JOIN",   "KICK",    "LIST",     "LUSERS",
+		"MODE", "MOTD",    "NAMES",  "NICK",  "NOTICE", "PART",    "PASS",     "PING",
+		"PONG", "PRIVMSG", "QUIT",   "TIME",  "TOPIC",  "USER",    "USERHOST", "VERSION",
+		"WHO",  "SETNAME", "TAGMSG", "WHOIS", "WHOWAS", "privmsg", "Join"
+	};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++)
 		assert_non_null(command_find(names[i]));
@@ -109,7 +109,9 @@ static void test_capabilities(void **state)
 {
 	open_irc(1);
 	line(1, "CAP LS 302");
-	expect(1, ":srv CAP * LS :cap-notify echo-message multi-prefix userhost-in-names\n");
+	expect(1, ":srv CAP * LS :away-notify batch cap-notify echo-message extended-join "
+		  "invite-notify labeled-response message-tags multi-prefix server-time setname "
+		  "standard-replies userhost-in-names\n");
 	line(1, "NICK bob");
 	line(1, "USER bob 0 * :Bob");
 	expect(1, "");

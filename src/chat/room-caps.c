@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Capabilities, and their negotiation: CAP. One row each; what it changes is where it changes it. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/units.h"
+#include "chat/numerics.h"
+#include "chat/room-commands.h"
+
+static const struct {
+	const char *name;
+	enum cap cap;
+} caps[] = {
+	{ "away-notify", CAP_AWAY_NOTIFY },
+	{ "batch", CAP_BATCH },
+	{ "cap-notify", CAP_NOTIFY },
+	{ "echo-message", CAP_ECHO_MESSAGE },
+	{ "extended-join", CAP_EXTENDED_JOIN },
+	{ "invite-notify", CAP_INVITE_NOTIFY },
+	{ "labeled-response", CAP_LABELED_RESPONSE },
+	{ "message-tags", CAP_MESSAGE_TAGS },
+	{ "multi-prefix", CAP_MULTI_PREFIX },
+	{ "server-time", CAP_SERVER_TIME },
+	{ "setname", CAP_SETNAME },
+	{ "standard-replies", CAP_STANDARD_REPLIES },
+	{ "userhost-in-names", CAP_USERHOST_IN_NAMES },
+};
+
+static void user_set_caps(struct user *user, uint32_t which)
+{
+	user->caps = which;
+	for (size_t i = 0; i < user->n_seats; i++)
+		channel_member(user->seats[i].channel, user)->tags = tags_wanted(which);
+}
+
+static void cap_names(char *buf, size_t room, unsigned which)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
+		if (caps[i].cap & which)
+			n += snprintf(buf + n, room - n, "%s%s", n ? " " : "", caps[i].name);
+	}
+}
+
+static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
+{
+	char names[IRC_LINE_MAX];
+	int64_t version;
+
+	if (!user->registered)
+		user->negotiating = true;
+	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
+		user_set_caps(user, user->caps | CAP_NOTIFY);
+	cap_names(names, sizeof(names), ~0U);
+	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
+}
+
+static void cap_list(struct room *room, struct user *user, struct irc_message *m)
+{
+	char names[IRC_LINE_MAX];
+
+	cap_names(names, sizeof(names), user->caps);
+	send_text(room, user, ":%s CAP %s LIST :%s", room->server, nick_or_star(user), names);
+}
+
+static unsigned cap_by_name(const char *name)
+{
+	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
+		if (strcmp(caps[i].name, name) == 0)
+			return caps[i].cap;
+	}
+	return 0;
+}
+
+/* All of the request or nothing of it. */
+static void cap_req(struct room *room, struct user *user, struct irc_message *m)
+{
+	char asked[IRC_LINE_MAX], *rest, *item;
+	unsigned now = user->caps;
+	bool known = true;
+
+	if (!user->registered)
+		user->negotiating = true;
+	snprintf(asked, sizeof(asked), "%s", m->n_params > 1 ? m->params[1] : "");
+	for (rest = asked; (item = irc_next_item(&rest, ' ')) != NULL;) {
+		bool off = item[0] == '-';
+		unsigned cap = cap_by_name(item + off);
+
+		if (!*item)
+			continue;
+		if (cap == 0)
+			known = false;
+		now = off ? now & ~cap : now | cap;
+	}
+	if (known)
+		user_set_caps(user, now);
+	send_text(room, user, ":%s CAP %s %s :%s", room->server, nick_or_star(user),
+		  known ? "ACK" : "NAK", m->n_params > 1 ? m->params[1] : "");
+}
+
+static void cap_end(struct room *room, struct user *user, struct irc_message *m)
+{
+	user->negotiating = false;
+	finish_registration(room, user);
+}
+
+void command_cap(struct room *room, struct user *user, struct irc_message *m)
+{
+	static const struct {
+		const char *name;
+		command_run *run;
+	} verbs[] = {
+		{ "LS", cap_ls }, { "LIST", cap_list }, { "REQ", cap_req }, { "END", cap_end }
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		if (strcasecmp(verbs[i].name, m->params[0]) == 0) {
+			verbs[i].run(room, user, m);
+			return;
+		}
+	}
+	reply(room, user, ERR_INVALIDCAPCMD, m->params[0]);
+}
