@@ -47,19 +47,25 @@ int channel_new(struct room *room, const char *name, struct channel **ret)
 	return 0;
 }
 
-static void free_ban(struct ban *ban)
+static void free_mask(struct mask *mask)
 {
-	free(ban->mask);
-	free(ban->by);
+	free(mask->text);
+	free(mask->by);
+}
+
+static void free_masks(struct masks *masks)
+{
+	for (size_t i = 0; i < masks->n; i++)
+		free_mask(&masks->items[i]);
+	free(masks->items);
 }
 
 static void channel_free(struct room *room, struct channel *channel)
 {
 	hash_remove(&room->channels, &channel->by_name);
 	room->counts.channels--;
-	for (size_t i = 0; i < channel->n_bans; i++)
-		free_ban(&channel->bans[i]);
-	free(channel->bans);
+	for (size_t i = 0; i < MASK_LISTS; i++)
+		free_masks(&channel->masks[i]);
 	free(channel->members);
 	free(channel->name);
 	free(channel->topic);
@@ -182,18 +188,57 @@ void channel_deliver(struct delivery *d, const struct channel *channel, const st
 	}
 }
 
-bool channel_is_banned(const struct channel *channel, const struct user *user)
-{
-	char source[SOURCE_MAX];
+#define MUTE "m:"
 
-	if (channel->n_bans == 0)
-		return false;
-	user_source(user, source);
-	for (size_t i = 0; i < channel->n_bans; i++) {
-		if (name_matches(channel->bans[i].mask, source))
+/* Of a mute what stands behind the "m:"; NULL: it is none. */
+static const char *muted_mask(const char *mask)
+{
+	return strncmp(mask, MUTE, strlen(MUTE)) == 0 ? mask + strlen(MUTE) : NULL;
+}
+
+static bool is_listed(const struct channel *channel, enum mask_list list, const char *source,
+		      bool mutes)
+{
+	const struct masks *masks = &channel->masks[list];
+
+	for (size_t i = 0; i < masks->n; i++) {
+		const char *muted = muted_mask(masks->items[i].text);
+
+		if (muted && !mutes)
+			continue;
+		if (name_matches(muted ? muted : masks->items[i].text, source))
 			return true;
 	}
 	return false;
+}
+
+static bool is_banned(const struct channel *channel, const struct user *user, bool mutes)
+{
+	char source[SOURCE_MAX];
+
+	if (channel->masks[LIST_BAN].n == 0)
+		return false;
+	user_source(user, source);
+	return is_listed(channel, LIST_BAN, source, mutes) &&
+	       !is_listed(channel, LIST_EXCEPTION, source, false);
+}
+
+bool channel_is_banned(const struct channel *channel, const struct user *user)
+{
+	return is_banned(channel, user, false);
+}
+
+bool channel_is_silenced(const struct channel *channel, const struct user *user)
+{
+	return is_banned(channel, user, true);
+}
+
+bool channel_is_invited(const struct channel *channel, const struct user *user)
+{
+	char source[SOURCE_MAX];
+
+	return channel->masks[LIST_INVITE].n > 0 &&
+	       is_listed(channel, LIST_INVITE, user_source(user, source), false);
 }
 
 bool channel_is_visible(const struct channel *channel, const struct user *user)
@@ -201,39 +246,46 @@ bool channel_is_visible(const struct channel *channel, const struct user *user)
 	return !(channel->modes & (MODE_SECRET | MODE_PRIVATE)) || channel_member(channel, user);
 }
 
-int channel_ban(struct room *room, struct channel *channel, const char *mask, const char *by)
+int channel_add_mask(struct room *room, struct channel *channel, enum mask_list list,
+		     const char *mask, const char *by)
 {
-	struct ban *more, ban = { .at = room->realtime };
+	struct masks *masks = &channel->masks[list];
+	struct mask *more, new = { .at = room->realtime };
+	size_t all = 0;
 
-	for (size_t i = 0; i < channel->n_bans; i++) {
-		if (name_equal(channel->bans[i].mask, mask))
+	for (size_t i = 0; i < masks->n; i++) {
+		if (name_equal(masks->items[i].text, mask))
 			return -EEXIST;
 	}
-	if (channel->n_bans >= room->config->bans_per_channel)
+	for (size_t i = 0; i < MASK_LISTS; i++)
+		all += channel->masks[i].n;
+	if (all >= room->config->bans_per_channel)
 		return -ENOSPC;
-	more = reallocarray(channel->bans, channel->n_bans + 1, sizeof(*more));
+	more = reallocarray(masks->items, masks->n + 1, sizeof(*more));
 	if (!more)
 		return -ENOMEM;
-	channel->bans = more;
-	ban.mask = strdup(mask);
-	ban.by = strdup(by);
-	if (!ban.mask || !ban.by) {
-		free_ban(&ban);
+	masks->items = more;
+	new.text = strdup(mask);
+	new.by = strdup(by);
+	if (!new.text || !new.by) {
+		free_mask(&new);
 		return -ENOMEM;
 	}
-	channel->bans[channel->n_bans++] = ban;
+	masks->items[masks->n++] = new;
 	return 0;
 }
 
-int channel_unban(struct channel *channel, const char *mask)
+int channel_remove_mask(struct channel *channel, enum mask_list list, const char *mask)
 {
-	for (size_t i = 0; i < channel->n_bans; i++) {
-		if (!name_equal(channel->bans[i].mask, mask))
+	struct masks *masks = &channel->masks[list];
+
+	for (size_t i = 0; i < masks->n; i++) {
+		if (!name_equal(masks->items[i].text, mask))
 			continue;
-		free_ban(&channel->bans[i]);
-		channel->n_bans--;
-		memmove(&channel->bans[i], &channel->bans[i + 1],
-			(channel->n_bans - i) * sizeof(channel->bans[0]));
+		free_mask(&masks->items[i]);
+		masks->n--;
+		memmove(&masks->items[i], &masks->items[i + 1],
+			(masks->n - i) * sizeof(masks->items[0]));
 		return 0;
 	}
 	return -ENOENT;

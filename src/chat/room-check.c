@@ -82,7 +82,10 @@ static int check_channels(const struct room *room, struct room_counts *counts,
 		const struct channel *channel = CONTAINER_OF(node, struct channel, by_name);
 
 		CHECK(channel->n_members > 0, "an empty channel");
-		CHECK(channel->n_bans <= room->config->bans_per_channel, "too many bans");
+		CHECK(channel->masks[LIST_BAN].n + channel->masks[LIST_EXCEPTION].n +
+				      channel->masks[LIST_INVITE].n <=
+			      room->config->bans_per_channel,
+		      "too many masks");
 		for (size_t i = 0; i < channel->n_members; i++) {
 			const struct member *m = &channel->members[i];
 

@@ -166,7 +166,8 @@ static const char *refuse_peer(const struct room *room, const struct course_peer
 
 static bool is_closed(const struct channel *channel, const struct user *user)
 {
-	return channel_is_banned(channel, user) || (channel->modes & MODE_INVITE_ONLY) ||
+	return channel_is_banned(channel, user) ||
+	       ((channel->modes & MODE_INVITE_ONLY) && !channel_is_invited(channel, user)) ||
 	       channel->key || (channel->limit && channel->n_members >= channel->limit);
 }
 

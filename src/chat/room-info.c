@@ -134,6 +134,55 @@ void command_topic(struct room *room, struct user *user, struct irc_message *m)
 		set_topic(room, user, channel, m->params[1]);
 }
 
+/* --- LIST --- */
+
+/* What a channel must be to be listed: ELIST. 0 and NULL: no matter. */
+struct wish {
+	uint32_t more, less;                                         /* users */
+	uint64_t made_after, made_before, topic_after, topic_before; /* realtime */
+	const char *mask, *not_mask;
+};
+
+/* "C<60": made less than 60 minutes ago; "T>5": its topic is older than five. */
+static bool take_time(struct wish *w, const char *text, uint64_t now)
+{
+	uint64_t *after = text[0] == 'C' ? &w->made_after : &w->topic_after;
+	uint64_t *before = text[0] == 'C' ? &w->made_before : &w->topic_before;
+	int64_t minutes;
+
+	if ((text[1] != '<' && text[1] != '>') || parse_int(text + 2, 0, 1 << 24, &minutes) < 0)
+		return false;
+	*(text[1] == '<' ? after : before) = now - MIN((uint64_t)minutes * 60 * USEC_PER_SEC, now);
+	return true;
+}
+
+static void take_condition(struct wish *w, const char *text, uint64_t now)
+{
+	int64_t n;
+
+	if (text[0] == '>' && parse_int(text + 1, 0, INT32_MAX, &n) == 0)
+		w->more = n + 1;
+	else if (text[0] == '<' && parse_int(text + 1, 0, INT32_MAX, &n) == 0)
+		w->less = n;
+	else if ((text[0] == 'C' || text[0] == 'T') && take_time(w, text, now))
+		return;
+	else if (text[0] == '!')
+		w->not_mask = text + 1;
+	else if (*text)
+		w->mask = text;
+}
+
+static bool is_wished(const struct wish *w, const struct channel *channel)
+{
+	return channel->n_members >= w->more && (!w->less || channel->n_members < w->less) &&
+	       channel->created >= w->made_after &&
+	       (!w->made_before || channel->created < w->made_before) &&
+	       (!w->topic_after || (channel->topic && channel->topic_at >= w->topic_after)) &&
+	       (!w->topic_before || (channel->topic && channel->topic_at < w->topic_before)) &&
+	       (!w->mask || name_matches(w->mask, channel->name)) &&
+	       !(w->not_mask && name_matches(w->not_mask, channel->name));
+}
+
 static void list_one(struct room *room, struct user *user, const struct channel *channel)
 {
 	if (channel_is_visible(channel, user))
@@ -141,22 +190,42 @@ static void list_one(struct room *room, struct user *user, const struct channel 
 		      channel->topic ? channel->topic : "");
 }
 
+static void list_named(struct room *room, struct user *user, char *names)
+{
+	char *name;
+
+	while ((name = irc_next_item(&names, ',')) != NULL) {
+		const struct channel *channel = channel_find(room, name);
+
+		if (channel)
+			list_one(room, user, channel);
+	}
+}
+
+static void list_wished(struct room *room, struct user *user, char *conditions)
+{
+	struct hash_node *node = NULL;
+	struct wish wish = { 0 };
+	char *text;
+
+	while ((text = irc_next_item(&conditions, ',')) != NULL)
+		take_condition(&wish, text, room->realtime);
+	while ((node = hash_next(&room->channels, node)) != NULL) {
+		const struct channel *channel = CONTAINER_OF(node, struct channel, by_name);
+
+		if (is_wished(&wish, channel))
+			list_one(room, user, channel);
+	}
+}
+
 void command_list(struct room *room, struct user *user, struct irc_message *m)
 {
-	char *names = m->n_params > 0 ? m->params[0] : NULL, *name;
-	struct hash_node *node = NULL;
+	char *what = m->n_params > 0 ? m->params[0] : NULL;
 
 	reply(room, user, RPL_LISTSTART);
-	if (names && names[0] == '#') {
-		while ((name = irc_next_item(&names, ',')) != NULL) {
-			const struct channel *channel = channel_find(room, name);
-
-			if (channel)
-				list_one(room, user, channel);
-		}
-	} else {
-		while ((node = hash_next(&room->channels, node)) != NULL)
-			list_one(room, user, CONTAINER_OF(node, struct channel, by_name));
-	}
+	if (what && what[0] == '#' && !strpbrk(what, "*?"))
+		list_named(room, user, what);
+	else
+		list_wished(room, user, what);
 	reply(room, user, RPL_LISTEND);
 }

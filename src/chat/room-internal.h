@@ -16,9 +16,13 @@
 
 #define INVITES_MAX    16
 #define STRANGERS_SIZE 1024
+#define MONITOR_MAX    100 /* names a user */
+#define GONE_MAX       1024
 
 struct delivery;
+struct gone;
 struct label;
+struct monitored;
 
 enum cap {
 	CAP_MULTI_PREFIX = 1 << 0,
@@ -57,6 +61,15 @@ enum channel_mode {
 	MODE_PRIVATE = 1 << 3,
 	MODE_SECRET = 1 << 4,
 	MODE_TOPIC = 1 << 5,
+	MODE_NO_CTCP = 1 << 6,
+};
+
+/* Lists of masks of a channel. */
+enum mask_list {
+	LIST_BAN,
+	LIST_EXCEPTION, /* whom no ban keeps out or silences */
+	LIST_INVITE,    /* who needs no invitation */
+	MASK_LISTS
 };
 
 /* A user's side of a membership. */
@@ -91,7 +104,9 @@ struct user {
 	uint8_t n_invites;
 	uint8_t queue;
 	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
-		warned : 1;
+		warned : 1, bot : 1;
+	uint16_t n_monitored;
+	struct monitored **monitored; /* MONITOR: names that this one waits for */
 };
 
 /* A channel's side of a membership, with what a delivery needs in the same cache line. */
@@ -103,10 +118,15 @@ struct member {
 	uint8_t tags;  /* tags_wanted() of its capabilities */
 };
 
-struct ban {
-	char *mask;
+struct mask {
+	char *text; /* "nick!user@host"; of a ban also "m:nick!user@host": silenced, not kept out */
 	char *by;
 	uint64_t at;
+};
+
+struct masks {
+	struct mask *items;
+	uint32_t n;
 };
 
 struct channel {
@@ -115,8 +135,9 @@ struct channel {
 	char *name, *topic, *topic_by, *key;
 	uint64_t created, topic_at;
 	struct member *members;
-	struct ban *bans;
-	uint32_t n_members, members_room, n_bans, limit;
+	struct masks masks[MASK_LISTS];
+	uint64_t knocked_at; /* monotonic; 0: never */
+	uint32_t n_members, members_room, limit;
 	uint8_t modes; /* enum channel_mode */
 	bool course;   /* the one that both doors share */
 };
@@ -125,7 +146,9 @@ struct room {
 	const struct room_config *config;
 	struct room_output output;
 	const char *server; /* config->server_name */
-	struct hash_table nicks, channels, peers;
+	struct hash_table nicks, channels, peers, monitored;
+	struct gone *gone; /* GONE_MAX of them, a ring: WHOWAS */
+	size_t gone_next;
 	struct user **users; /* by connection id */
 	size_t users_room;
 	struct list queues[QUEUES];
@@ -173,9 +196,13 @@ void channel_send(struct room *room, const struct channel *channel, const struct
 		  const struct irc_line *line);
 void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except);
 bool channel_is_banned(const struct channel *channel, const struct user *user);
+bool channel_is_silenced(const struct channel *channel, const struct user *user);
+bool channel_is_invited(const struct channel *channel, const struct user *user); /* by a mask */
 bool channel_is_visible(const struct channel *channel, const struct user *user);
-int channel_ban(struct room *room, struct channel *channel, const char *mask, const char *by);
-int channel_unban(struct channel *channel, const char *mask); /* -ENOENT */
+/* 0, -EEXIST, -ENOSPC or -ENOMEM; -ENOENT. */
+int channel_add_mask(struct room *room, struct channel *channel, enum mask_list list,
+		     const char *mask, const char *by);
+int channel_remove_mask(struct channel *channel, enum mask_list list, const char *mask);
 
 /* --- room-tags.c -------------------------------------------------------------------------- */
 
@@ -189,6 +216,7 @@ struct delivery {
 	struct room *room;
 	const struct irc_line *line;
 	const char *client;        /* tags between clients; NULL: none */
+	bool bot;                  /* its sender is one */
 	uint64_t id;               /* 0: none */
 	uint32_t wanted, unwanted; /* capabilities: only who has all of these and none of those */
 	uint16_t tags[TAG_KINDS];  /* bytes of the tags; 0: none, when size is not 0 */
@@ -198,7 +226,7 @@ struct delivery {
 void delivery_begin(struct delivery *d, struct room *room, const struct irc_line *line);
 /* The line is a message: it has an id, and the tags that its sender put there. */
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
-			    const char *client);
+			    const struct user *from, const char *client);
 void deliver(struct delivery *d, const struct user *user);
 /* The same when the tags that he wants are known already. */
 void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
@@ -239,6 +267,21 @@ void send_names(struct room *room, struct user *user, const struct channel *chan
 void send_topic(struct room *room, struct user *user, const struct channel *channel);
 void take_invitation(struct user *user, const struct channel *channel);
 void send_welcome(struct room *room, struct user *user);
+/* "2026-11-23 10:00:00 UTC"; returns buf. */
+const char *time_text(uint64_t realtime, char *buf, size_t size);
+
+/* --- room-monitor.c ----------------------------------------------------------------------- */
+
+/* Somebody with that name has come, or has it no more. */
+void monitor_online(struct room *room, const struct user *user);
+void monitor_offline(struct room *room, const char *nick);
+void monitor_forget(struct room *room, struct user *user); /* its own list */
+
+/* --- room-whowas.c ------------------------------------------------------------------------ */
+
+/* Under this name the user is no more. */
+void whowas_note(struct room *room, const struct user *user);
+void whowas_free(struct room *room);
 
 /* --- room-say.c --------------------------------------------------------------------------- */
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Coming into channels and going: JOIN, PART, KICK, INVITE. */
+/* Coming into channels and going: JOIN, PART, KICK, INVITE, KNOCK. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "chat/names.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
 #include "chat/utf8.h"
 
 #define KICK_TARGETS_MAX 4
+#define KNOCK_PAUSE      (10 * USEC_PER_SEC) /* between two knocks at one channel */
 
 int enter_channel(struct room *room, struct user *user, struct channel *channel, uint8_t modes)
 {
@@ -96,7 +98,7 @@ static int check_doors(struct room *room, struct user *user, const struct channe
 		return 0;
 	if (channel_is_banned(channel, user))
 		reply(room, user, ERR_BANNEDFROMCHAN, channel->name);
-	else if (channel->modes & MODE_INVITE_ONLY)
+	else if ((channel->modes & MODE_INVITE_ONLY) && !channel_is_invited(channel, user))
 		reply(room, user, ERR_INVITEONLYCHAN, channel->name);
 	else if (channel->key && strcmp(channel->key, key ? key : "") != 0)
 		reply(room, user, ERR_BADCHANNELKEY, channel->name);
@@ -301,4 +303,40 @@ void command_invite(struct room *room, struct user *user, struct irc_message *m)
 	send_text(room, target, ":%s INVITE %s %s", user_source(user, source), target->nick,
 		  channel->name);
 	tell_operators_of_invitation(room, user, target, channel);
+}
+
+static void tell_operators_of_knock(struct room *room, const struct user *user,
+				    const struct channel *channel)
+{
+	char source[SOURCE_MAX];
+
+	user_source(user, source);
+	for (size_t i = 0; i < channel->n_members; i++) {
+		const struct member *m = &channel->members[i];
+
+		if (m->modes & MEMBER_OP)
+			reply(room, m->user, RPL_KNOCK, channel->name, source);
+	}
+}
+
+/* Who may not come in asks those who can let him. */
+void command_knock(struct room *room, struct user *user, struct irc_message *m)
+{
+	struct channel *channel = channel_find(room, m->params[0]);
+
+	if (!channel || (channel->modes & (MODE_SECRET | MODE_PRIVATE)))
+		reply(room, user, ERR_NOSUCHCHANNEL, m->params[0]);
+	else if (channel_member(channel, user))
+		reply(room, user, ERR_KNOCKONCHAN, channel->name);
+	else if (!(channel->modes & MODE_INVITE_ONLY) && !channel->key && !channel->limit)
+		reply(room, user, ERR_CHANOPEN, channel->name);
+	else if (channel_is_banned(channel, user))
+		reply(room, user, ERR_CANNOTSENDTOCHAN, channel->name);
+	else if (channel->knocked_at && room->now - channel->knocked_at < KNOCK_PAUSE)
+		reply(room, user, ERR_TOOMANYKNOCK, channel->name);
+	else {
+		channel->knocked_at = room->now;
+		tell_operators_of_knock(room, user, channel);
+		reply(room, user, RPL_KNOCKDLVR, channel->name);
+	}
 }

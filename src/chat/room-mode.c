@@ -22,7 +22,7 @@ struct change {
 	struct irc_message *m;
 	int next; /* the parameter to be taken next */
 	int with_param;
-	bool refused, listed;
+	bool refused, listed[MASK_LISTS];
 	char sign, last_sign;
 	char letters[80], params[2 * IRC_LINE_MAX];
 	size_t n_letters, n_params;
@@ -32,7 +32,7 @@ typedef void apply_mode(struct change *c, char letter, const char *param);
 
 struct mode_row {
 	char letter;
-	uint8_t value; /* enum channel_mode or enum member_mode */
+	uint8_t value; /* enum channel_mode, enum member_mode or enum mask_list */
 	bool param_plus, param_minus;
 	apply_mode *apply;
 };
@@ -158,38 +158,52 @@ static void apply_limit(struct change *c, char letter, const char *param)
 	record(c, letter, text);
 }
 
-static void list_bans(struct change *c)
+static void list_masks(struct change *c, enum mask_list list)
 {
+	static const struct {
+		const char *line, *end, *end_text;
+	} numerics[MASK_LISTS] = {
+		[LIST_BAN] = { "367", "368", "ban" },
+		[LIST_EXCEPTION] = { "348", "349", "exception" },
+		[LIST_INVITE] = { "346", "347", "invite exception" },
+	};
 	const struct channel *channel = c->channel;
+	const struct masks *masks = &channel->masks[list];
 
-	for (size_t i = 0; i < channel->n_bans; i++)
-		reply(c->room, c->user, RPL_BANLIST, channel->name, channel->bans[i].mask,
-		      channel->bans[i].by,
-		      (unsigned long long)(channel->bans[i].at / USEC_PER_SEC));
-	reply(c->room, c->user, RPL_ENDOFBANLIST, channel->name);
+	for (size_t i = 0; i < masks->n; i++)
+		reply(c->room, c->user, numerics[list].line, "%s %s %s %llu", channel->name,
+		      masks->items[i].text, masks->items[i].by,
+		      (unsigned long long)(masks->items[i].at / USEC_PER_SEC));
+	reply(c->room, c->user, numerics[list].end, "%s :End of channel %s list", channel->name,
+	      numerics[list].end_text);
 }
 
-/* "nick" is nick!*@*, "user@host" is *!user@host. */
-static bool complete_mask(const char *mask, char buf[MASK_MAX + 8])
+/* "nick" is nick!*@*, "user@host" is *!user@host; the same behind "m:". */
+static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 {
-	const char *bang = strchr(mask, '!'), *at = strchr(mask, '@');
+	const char *prefix = strncmp(mask, "m:", 2) == 0 ? "m:" : "", *bang, *at;
 
 	if (strlen(mask) > MASK_MAX || mask[0] == ':')
 		return false;
+	mask += strlen(prefix);
+	bang = strchr(mask, '!');
+	at = strchr(mask, '@');
 	if (bang)
-		snprintf(buf, MASK_MAX + 8, "%s%s", mask, at ? "" : "@*");
+		snprintf(buf, MASK_MAX + 16, "%s%s%s", prefix, mask, at ? "" : "@*");
 	else
-		snprintf(buf, MASK_MAX + 8, "%s%s%s", at ? "*!" : "", mask, at ? "" : "!*@*");
-	for (; *mask; mask++) {
-		if ((unsigned char)*mask <= ' ' || *mask == 0x7f)
+		snprintf(buf, MASK_MAX + 16, "%s%s%s%s", prefix, at ? "*!" : "", mask,
+			 at ? "" : "!*@*");
+	for (const char *p = mask; *p; p++) {
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			return false;
 	}
-	return true;
+	return *mask != '\0';
 }
 
-static void apply_ban(struct change *c, char letter, const char *param)
+static void apply_mask(struct change *c, char letter, const char *param)
 {
-	char mask[MASK_MAX + 8];
+	enum mask_list list = find_mode(letter)->value;
+	char mask[MASK_MAX + 16];
 	int r;
 
 	if (!complete_mask(param, mask)) {
@@ -198,9 +212,9 @@ static void apply_ban(struct change *c, char letter, const char *param)
 		return;
 	}
 	if (c->sign == '+')
-		r = channel_ban(c->room, c->channel, mask, c->user->nick);
+		r = channel_add_mask(c->room, c->channel, list, mask, c->user->nick);
 	else
-		r = channel_unban(c->channel, mask);
+		r = channel_remove_mask(c->channel, list, mask);
 	if (r == -ENOSPC)
 		reply(c->room, c->user, ERR_BANLISTFULL, c->channel->name, mask);
 	if (r == 0)
@@ -208,7 +222,10 @@ static void apply_ban(struct change *c, char letter, const char *param)
 }
 
 static const struct mode_row modes[] = {
-	{ 'b', 0, true, true, apply_ban },
+	{ 'C', MODE_NO_CTCP, false, false, apply_flag },
+	{ 'I', LIST_INVITE, true, true, apply_mask },
+	{ 'b', LIST_BAN, true, true, apply_mask },
+	{ 'e', LIST_EXCEPTION, true, true, apply_mask },
 	{ 'i', MODE_INVITE_ONLY, false, false, apply_flag },
 	{ 'k', 0, true, true, apply_key },
 	{ 'l', 0, true, false, apply_limit },
@@ -230,7 +247,7 @@ static const struct mode_row *find_mode(char letter)
 	return NULL;
 }
 
-/* Anybody may look at the bans; whatever changes something takes an operator. */
+/* Anybody may look at the lists; whatever changes something takes an operator. */
 static bool is_permitted(struct change *c)
 {
 	const struct member *member = channel_member(c->channel, c->user);
@@ -254,10 +271,10 @@ static void apply_letter(struct change *c, char letter)
 	}
 	if (c->sign == '+' ? mode->param_plus : mode->param_minus) {
 		param = c->next < c->m->n_params ? c->m->params[c->next++] : NULL;
-		if (!param && letter == 'b') {
-			if (!c->listed)
-				list_bans(c);
-			c->listed = true;
+		if (!param && mode->apply == apply_mask) {
+			if (!c->listed[mode->value])
+				list_masks(c, mode->value);
+			c->listed[mode->value] = true;
 			return;
 		}
 		/* A key may be removed without being named. */
@@ -311,37 +328,55 @@ static void tell_channel(struct room *room, struct user *user, const struct chan
 	      (unsigned long long)(channel->created / USEC_PER_SEC));
 }
 
-static void set_user_flag(struct user *user, char letter, bool on, char changed[8])
-{
-	bool was = letter == 'i' ? user->invisible : user->wallops;
+/* The modes of a user: their letters, and whether one is set. */
+static const char user_modes[] = "Biw";
 
-	if (was == on || strlen(changed) > 5)
-		return;
-	if (letter == 'i')
-		user->invisible = on;
-	else
-		user->wallops = on;
-	snprintf(changed + strlen(changed), 8 - strlen(changed), "%c%c", on ? '+' : '-', letter);
+static bool user_mode(const struct user *user, char letter)
+{
+	return letter == 'B' ? user->bot : letter == 'i' ? user->invisible : user->wallops;
+}
+
+static void set_user_mode(struct user *user, char letter, bool on)
+{
+	switch (letter) {
+	case 'B': user->bot = on; break;
+	case 'i': user->invisible = on; break;
+	case 'w': user->wallops = on; break;
+	}
+}
+
+static void tell_self(struct room *room, const struct user *user)
+{
+	char text[sizeof(user_modes)];
+	size_t n = 0;
+
+	for (const char *p = user_modes; *p; p++) {
+		if (user_mode(user, *p))
+			text[n++] = *p;
+	}
+	text[n] = '\0';
+	reply(room, user, RPL_UMODEIS, text);
 }
 
 static void change_self(struct room *room, struct user *user, struct irc_message *m)
 {
-	char changed[8] = "";
+	char changed[4 * sizeof(user_modes)] = "";
 	bool on = true, unknown = false;
+	size_t n = 0;
 
 	if (m->n_params == 1) {
-		snprintf(changed, sizeof(changed), "%s%s", user->invisible ? "i" : "",
-			 user->wallops ? "w" : "");
-		reply(room, user, RPL_UMODEIS, changed);
+		tell_self(room, user);
 		return;
 	}
 	for (const char *p = m->params[1]; *p; p++) {
-		if (*p == '+' || *p == '-')
+		if (*p == '+' || *p == '-') {
 			on = *p == '+';
-		else if (*p == 'i' || *p == 'w')
-			set_user_flag(user, *p, on, changed);
-		else
+		} else if (!strchr(user_modes, *p)) {
 			unknown = true;
+		} else if (user_mode(user, *p) != on && n + 3 < sizeof(changed)) {
+			set_user_mode(user, *p, on);
+			n += snprintf(changed + n, sizeof(changed) - n, "%c%c", on ? '+' : '-', *p);
+		}
 	}
 	if (unknown)
 		reply(room, user, ERR_UMODEUNKNOWNFLAG);

@@ -57,6 +57,8 @@ static void change_nick(struct room *room, struct user *user, const char *nick)
 
 	user_source(user, source);
 	snprintf(old, sizeof(old), "%s", nick_or_star(user));
+	if (user->registered)
+		whowas_note(room, user);
 	if (user_set_nick(room, user, nick) < 0) {
 		user_quit(room, user, "Out of memory", true);
 		return;
@@ -68,6 +70,10 @@ static void change_nick(struct room *room, struct user *user, const char *nick)
 	irc_format(&line, ":%s NICK :%s", source, nick);
 	send_line(room, user, &line);
 	user_tell_neighbours(room, user, &line);
+	if (!name_equal(old, nick)) {
+		monitor_offline(room, old);
+		monitor_online(room, user);
+	}
 	for (size_t i = 0; i < user->n_seats; i++) {
 		if (user->seats[i].channel->course) {
 			course_tell_left(room, user, old);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is said: PRIVMSG, NOTICE, AWAY, and the operators' announcements. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ bool may_speak(const struct channel *channel, const struct user *user)
 		return true;
 	if (!member && (channel->modes & MODE_NO_EXTERNAL))
 		return false;
-	return !(channel->modes & MODE_MODERATED) && !channel_is_banned(channel, user);
+	return !(channel->modes & MODE_MODERATED) && !channel_is_silenced(channel, user);
 }
 
 void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
@@ -64,7 +65,7 @@ void say_in_channel(struct room *room, struct user *from, const struct channel *
 	struct irc_line line;
 
 	while (next_line(&speech, &line)) {
-		delivery_begin_message(&d, room, &line, tags);
+		delivery_begin_message(&d, room, &line, from, tags);
 		channel_deliver(&d, channel, from);
 		if (from->caps & CAP_ECHO_MESSAGE)
 			deliver(&d, from);
@@ -84,9 +85,49 @@ static void say_to_user(struct room *room, struct user *from, struct user *to, c
 	if (to->course)
 		course_tell_privately(room, from, to, text);
 	while (next_line(&speech, &line)) {
-		delivery_begin_message(&d, room, &line, tags);
+		delivery_begin_message(&d, room, &line, from, tags);
 		deliver(&d, to);
 		if ((from->caps & CAP_ECHO_MESSAGE) && from != to)
+			deliver(&d, from);
+	}
+}
+
+/* With +C requests and answers between programs stay out; actions are speech. */
+static bool may_say(const struct channel *channel, const char *text)
+{
+	size_t size;
+
+	return !(channel->modes & MODE_NO_CTCP) || !irc_is_ctcp(text) || irc_action(text, &size);
+}
+
+/* "@#channel": its operators alone; "+#channel": who has a voice, too. */
+static void say_to_status(struct room *room, struct user *from, const char *target,
+			  const char *verb, const char *text, const char *tags, bool notice)
+{
+	const struct channel *channel = channel_find(room, target + 1);
+	uint8_t modes = target[0] == '@' ? MEMBER_OP : MEMBER_OP | MEMBER_VOICE;
+	char source[SOURCE_MAX], name[ROOM_CHANNEL_MAX + 2];
+	struct speech speech = { user_source(from, source), verb, name, text, strlen(text) };
+	struct delivery d;
+	struct irc_line line;
+
+	if (!channel || !may_speak(channel, from) || !may_say(channel, text)) {
+		if (channel && !notice)
+			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
+		else if (!notice)
+			reply(room, from, ERR_NOSUCHNICK, target);
+		return;
+	}
+	snprintf(name, sizeof(name), "%c%s", target[0], channel->name);
+	while (next_line(&speech, &line)) {
+		delivery_begin_message(&d, room, &line, from, tags);
+		for (size_t i = 0; i < channel->n_members; i++) {
+			const struct member *m = &channel->members[i];
+
+			if ((m->modes & modes) && m->user != from)
+				deliver(&d, m->user);
+		}
+		if (from->caps & CAP_ECHO_MESSAGE)
 			deliver(&d, from);
 	}
 }
@@ -98,9 +139,13 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 	struct channel *channel;
 	struct user *to;
 
+	if (strchr("@+", target[0]) && target[1] == '#') {
+		say_to_status(room, from, target, verb, text, tags, notice);
+		return;
+	}
 	if (target[0] == '#') {
 		channel = channel_find(room, target);
-		if (channel && may_speak(channel, from))
+		if (channel && may_speak(channel, from) && may_say(channel, text))
 			say_in_channel(room, from, channel, verb, text, tags);
 		else if (channel && !notice)
 			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
@@ -174,7 +219,7 @@ static void tagmsg_to(struct room *room, struct user *from, const char *target, 
 	}
 	irc_format(&line, ":%s TAGMSG %s", user_source(from, source),
 		   channel ? channel->name : to->nick);
-	delivery_begin_message(&d, room, &line, tags);
+	delivery_begin_message(&d, room, &line, from, tags);
 	d.wanted = CAP_MESSAGE_TAGS;
 	if (channel)
 		channel_deliver(&d, channel, from);

@@ -13,13 +13,12 @@
 #define TIME_TEXT_MAX 32
 
 /* In UTC: the room does not know where it is. */
-static const char *time_text(uint64_t realtime, char buf[TIME_TEXT_MAX])
+const char *time_text(uint64_t realtime, char *buf, size_t size)
 {
 	time_t seconds = (time_t)(realtime / USEC_PER_SEC);
 	struct tm tm;
 
-	if (!gmtime_r(&seconds, &tm) ||
-	    strftime(buf, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+	if (!gmtime_r(&seconds, &tm) || strftime(buf, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
 		buf[0] = '\0';
 	return buf;
 }
@@ -29,16 +28,19 @@ static void send_isupport(struct room *room, struct user *user)
 	const struct room_config *c = room->config;
 
 	reply(room, user, "005",
-	      "AWAYLEN=%d CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=b,k,l,imnpst CHANNELLEN=%d "
-	      "CHANTYPES=# KEYLEN=%d KICKLEN=%d LINELEN=%d MAXLIST=b:%u MODES=6 "
+	      "AWAYLEN=%d BOT=B CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=Ibe,k,l,Cimnpst "
+	      "CHANNELLEN=%d "
+	      "CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,m INVEX=I KEYLEN=%d KICKLEN=%d "
 	      ":are supported by this server",
-	      ROOM_AWAY_MAX, c->channels_per_user, ROOM_CHANNEL_MAX, ROOM_KEY_MAX, ROOM_KICK_MAX,
-	      IRC_LINE_MAX, c->bans_per_channel);
+	      ROOM_AWAY_MAX, c->channels_per_user, ROOM_CHANNEL_MAX, ROOM_KEY_MAX, ROOM_KICK_MAX);
 	reply(room, user, "005",
-	      "NETWORK=%s NICKLEN=%u PREFIX=(ov)@+ "
-	      "TARGMAX=JOIN:,KICK:4,LIST:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,WHOIS:1 TOPICLEN=%d "
-	      "USERLEN=10 UTF8ONLY :are supported by this server",
-	      c->network, c->nick_length, ROOM_TOPIC_MAX);
+	      "LINELEN=%d MAXLIST=Ibe:%u MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u PREFIX=(ov)@+ "
+	      "STATUSMSG=@+ "
+	      "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,WHOIS:"
+	      "1 TOPICLEN=%d "
+	      "USERLEN=10 UTF8ONLY WHOX :are supported by this server",
+	      IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX, c->network, c->nick_length,
+	      ROOM_TOPIC_MAX);
 }
 
 void send_welcome(struct room *room, struct user *user)
@@ -47,7 +49,7 @@ void send_welcome(struct room *room, struct user *user)
 
 	reply(room, user, RPL_WELCOME, room->config->network, user_source(user, source));
 	reply(room, user, RPL_YOURHOST, room->server, room->config->version);
-	reply(room, user, RPL_CREATED, time_text(room->config->created, started));
+	reply(room, user, RPL_CREATED, time_text(room->config->created, started, sizeof(started)));
 	reply(room, user, RPL_MYINFO, room->server, room->config->version);
 	send_isupport(room, user);
 	command_lusers(room, user, NULL);
@@ -107,5 +109,45 @@ void command_time(struct room *room, struct user *user, struct irc_message *m)
 	char now[TIME_TEXT_MAX];
 
 	if (!is_elsewhere(room, user, m))
-		reply(room, user, RPL_TIME, room->server, time_text(room->realtime, now));
+		reply(room, user, RPL_TIME, room->server,
+		      time_text(room->realtime, now, sizeof(now)));
+}
+
+static void stats_uptime(struct room *room, struct user *user)
+{
+	unsigned long long s = (room->realtime - room->config->created) / USEC_PER_SEC;
+
+	reply(room, user, RPL_STATSUPTIME, s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+}
+
+/* Of the queries only 'u' tells what is not the operators' business alone. */
+void command_stats(struct room *room, struct user *user, struct irc_message *m)
+{
+	char query[2] = { m->n_params > 0 && (unsigned char)m->params[0][0] > ' ' &&
+					  (unsigned char)m->params[0][0] < 0x7f
+				  ? m->params[0][0]
+				  : '*' };
+
+	if (query[0] == 'u')
+		stats_uptime(room, user);
+	reply(room, user, RPL_ENDOFSTATS, query);
+}
+
+void command_links(struct room *room, struct user *user, struct irc_message *m)
+{
+	reply(room, user, RPL_LINKS, room->server, room->server, room->config->network);
+	reply(room, user, RPL_ENDOFLINKS, "*");
+}
+
+void command_info(struct room *room, struct user *user, struct irc_message *m)
+{
+	char started[TIME_TEXT_MAX];
+
+	if (is_elsewhere(room, user, m))
+		return;
+	reply(room, user, RPL_INFO, room->config->version);
+	reply(room, user, RPL_INFO, "A chat room with two doors: IRC and the course protocol.");
+	time_text(room->config->created, started, sizeof(started));
+	reply(room, user, RPL_INFO, started);
+	reply(room, user, RPL_ENDOFINFO);
 }

@@ -62,6 +62,8 @@ static void make_tagged(struct delivery *d, unsigned tags)
 			 (unsigned long long)d->room->config->created, (unsigned long long)d->id);
 		n = add_tag(buf + 1, size, n, id);
 	}
+	if ((tags & TAG_MESSAGE) && d->bot)
+		n = add_tag(buf + 1, size, n, "bot");
 	if ((tags & TAG_MESSAGE) && d->client && *d->client)
 		n = add_tag(buf + 1, size, n, d->client);
 	d->tags[tags] = n;
@@ -210,16 +212,18 @@ void delivery_begin(struct delivery *d, struct room *room, const struct irc_line
 	d->room = room;
 	d->line = line;
 	d->client = NULL;
+	d->bot = false;
 	d->id = 0;
 	d->wanted = d->unwanted = 0;
 	memset(d->size, 0, sizeof(d->size));
 }
 
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
-			    const char *client)
+			    const struct user *from, const char *client)
 {
 	delivery_begin(d, room, line);
 	d->client = client;
+	d->bot = from->bot;
 	d->id = ++room->messages;
 }
 

@@ -145,6 +145,7 @@ void user_count_registered(struct room *room, struct user *user)
 	room->max_users = MAX(room->max_users, room->counts.users);
 	if (user->course)
 		room->counts.course_users++;
+	monitor_online(room, user);
 }
 
 char *user_source(const struct user *user, char buf[SOURCE_MAX])
@@ -201,8 +202,13 @@ static void tell_quit(struct room *room, struct user *user, const char *reason)
 
 static void forget(struct room *room, struct user *user)
 {
+	monitor_forget(room, user);
 	if (user->nick)
 		hash_remove(&room->nicks, &user->by_nick);
+	if (user->registered) {
+		whowas_note(room, user);
+		monitor_offline(room, user->nick);
+	}
 	list_leave(&user->timer);
 	if (user->registered) {
 		room->counts.users--;

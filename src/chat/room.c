@@ -26,7 +26,7 @@ struct room *room_new(const struct room_config *config, const struct room_output
 		list_start(&room->queues[i]);
 	room->strangers = calloc(STRANGERS_SIZE, sizeof(*room->strangers));
 	if (!room->strangers || hash_init(&room->nicks) < 0 || hash_init(&room->channels) < 0 ||
-	    hash_init(&room->peers) < 0) {
+	    hash_init(&room->peers) < 0 || hash_init(&room->monitored) < 0) {
 		room_free(room);
 		return NULL;
 	}
@@ -67,6 +67,8 @@ void room_free(struct room *room)
 	hash_clear(&room->nicks);
 	hash_clear(&room->channels);
 	hash_clear(&room->peers);
+	hash_clear(&room->monitored);
+	whowas_free(room);
 	free(room->strangers);
 	free(room->users);
 	free(room);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/units.h"
 #include "room-harness.h"
 
 static void test_join(void **state)
@@ -186,8 +187,177 @@ static void test_list(void **state)
 	line(1, "LIST #hidden,#none");
 	expect(1, ":srv 321 a Channel :Users  Name\n:srv 322 a #hidden 1 :\n"
 		  ":srv 323 a :End of /LIST\n");
-	line(2, "LIST >5"); /* no ELIST: the same as all */
-	expect_part(2, " 322 b #x ");
+	line(2, "LIST >5");
+	expect(2, ":srv 321 b Channel :Users  Name\n:srv 323 b :End of /LIST\n");
+}
+
+/* What a LIST with these conditions has in it: of #old (two users, a topic), #new (one). */
+static void expect_list(const char *conditions, bool old, bool new)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "LIST %s", conditions);
+	line(1, text);
+	expect_part_at(1, " #old ", old, conditions, __LINE__);
+	expect_part_at(1, " #new ", new, conditions, __LINE__);
+	forget(1);
+}
+
+static void test_list_with_conditions(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #old");
+	line(2, "JOIN #old");
+	line(1, "TOPIC #old :about");
+	pass_time(30 * 60 * USEC_PER_SEC);
+	line(1, "JOIN #new");
+	forget_all();
+	expect_list("", true, true);
+	expect_list(">1", true, false);
+	expect_list("<2", false, true);
+	expect_list(">0,<3", true, true);
+	expect_list("#o*", true, false);
+	expect_list("!*o*", false, true);
+	expect_list("C<10", false, true);
+	expect_list("C>10", true, false);
+	expect_list("T<60", true, false);
+	expect_list("T<10", false, false);
+	expect_list("T>10", true, false);
+	expect_list("C<10,>1", false, false);
+}
+
+static void test_exceptions(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(1, "MODE #x +b *!*@*");
+	forget_all();
+	line(2, "JOIN #x");
+	expect(2, ":srv 474 b #x :Cannot join channel (+b)\n");
+	line(1, "MODE #x +e b");
+	expect(1, ":a!~a@10.0.0.1 MODE #x +e b!*@*\n");
+	line(1, "MODE #x e");
+	expect(1,
+	       ":srv 348 a #x b!*@* a 1600000000\n:srv 349 a #x :End of channel exception list\n");
+	line(2, "JOIN #x");
+	expect_part(2, ":b!~b@10.0.0.2 JOIN #x\n");
+	forget_all();
+	line(2, "PRIVMSG #x :hi");
+	expect(1, ":b!~b@10.0.0.2 PRIVMSG #x :hi\n");
+	line(1, "MODE #x -e b!*@*");
+	forget_all();
+	line(2, "PRIVMSG #x :hi");
+	expect(2, ":srv 404 b #x :Cannot send to channel\n");
+}
+
+static void test_mutes(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(1, "MODE #x +b m:b");
+	expect_part(1, ":a!~a@10.0.0.1 MODE #x +b m:b!*@*\n");
+	forget_all();
+	line(2, "JOIN #x");
+	expect_part(2, ":b!~b@10.0.0.2 JOIN #x\n");
+	forget_all();
+	line(2, "PRIVMSG #x :hi");
+	expect(2, ":srv 404 b #x :Cannot send to channel\n");
+	expect(1, "");
+	line(1, "MODE #x +v b");
+	forget_all();
+	line(2, "PRIVMSG #x :now");
+	expect(1, ":b!~b@10.0.0.2 PRIVMSG #x :now\n");
+	line(1, "MODE #x +b m:");
+	expect(1, ":srv 696 a #x b m: :not a mask\n");
+}
+
+static void test_lists_share_their_limit(void **state)
+{
+	enter(1, "a");
+	line(1, "JOIN #x");
+	line(1, "MODE #x +bbb 1 2 3"); /* five are allowed */
+	line(1, "MODE #x +eI 4 5");
+	forget_all();
+	line(1, "MODE #x +e 6");
+	expect(1, ":srv 478 a #x 6!*@* :Channel ban list is full\n");
+}
+
+static void test_invite_exceptions(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(1, "MODE #x +iI *!*@10.0.0.2");
+	line(1, "MODE #x I");
+	expect_part(1, ":srv 346 a #x *!*@10.0.0.2 a 1600000000\n"
+		       ":srv 347 a #x :End of channel invite exception list\n");
+	line(2, "JOIN #x");
+	expect_part(2, ":b!~b@10.0.0.2 JOIN #x\n");
+	enter(3, "c");
+	line(3, "JOIN #x");
+	expect(3, ":srv 473 c #x :Cannot join channel (+i)\n");
+}
+
+static void test_no_ctcp(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(2, "JOIN #x");
+	line(1, "MODE #x +C");
+	forget_all();
+	line(2, "PRIVMSG #x :\1VERSION\1");
+	expect(2, ":srv 404 b #x :Cannot send to channel\n");
+	expect(1, "");
+	line(2, "PRIVMSG #x :\1ACTION waves\1");
+	expect(1, ":b!~b@10.0.0.2 PRIVMSG #x :\1ACTION waves\1\n");
+}
+
+static void test_status_messages(void **state)
+{
+	for (uint32_t id = 1; id <= 4; id++) {
+		char nick[] = { (char)('a' + id - 1), '\0' };
+
+		enter(id, nick);
+		line(id, "JOIN #x");
+	}
+	line(1, "MODE #x +ov b c");
+	forget_all();
+	line(1, "PRIVMSG @#x :ops");
+	expect(2, ":a!~a@10.0.0.1 PRIVMSG @#x :ops\n");
+	expect(3, "");
+	line(4, "NOTICE +#x :help");
+	expect(1, ":d!~d@10.0.0.4 NOTICE +#x :help\n");
+	expect(3, ":d!~d@10.0.0.4 NOTICE +#x :help\n");
+	expect(4, "");
+	line(4, "PRIVMSG @#none :x");
+	expect(4, ":srv 401 d @#none :No such nick/channel\n");
+}
+
+static void test_knock(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	forget_all();
+	line(2, "KNOCK #x");
+	expect(2, ":srv 713 b #x :Channel is open\n");
+	line(1, "MODE #x +i");
+	forget_all();
+	line(2, "KNOCK #x");
+	expect(1, ":srv 710 a #x b!~b@10.0.0.2 :has asked for an invitation\n");
+	expect(2, ":srv 711 b #x :Your knock has been delivered\n");
+	line(2, "KNOCK #x");
+	expect(2, ":srv 712 b #x :Too many knocks\n");
+	pass_time(10 * USEC_PER_SEC);
+	line(1, "KNOCK #x");
+	expect(1, ":srv 714 a #x :You are already on that channel\n");
+	line(1, "MODE #x +s");
+	line(2, "KNOCK #x");
+	expect(2, ":srv 403 b #x :No such channel\n");
 }
 
 static void test_modes(void **state)
@@ -389,6 +559,14 @@ int main(void)
 		ROOM_TEST(test_names),
 		ROOM_TEST(test_names_take_more_than_a_line),
 		ROOM_TEST(test_list),
+		ROOM_TEST(test_list_with_conditions),
+		ROOM_TEST(test_exceptions),
+		ROOM_TEST(test_mutes),
+		ROOM_TEST(test_lists_share_their_limit),
+		ROOM_TEST(test_invite_exceptions),
+		ROOM_TEST(test_no_ctcp),
+		ROOM_TEST(test_status_messages),
+		ROOM_TEST(test_knock),
 		ROOM_TEST(test_modes),
 		ROOM_TEST(test_bans),
 		ROOM_TEST(test_doors),

@@ -103,6 +103,16 @@ static void test_time_and_id(void **state)
 	expect(2, ":bob!~bob@10.0.0.1 PRIVMSG #a :plain\n");
 }
 
+static void test_bot(void **state)
+{
+	three_in_a_channel();
+	ask_for(2, "message-tags");
+	line(1, "MODE bob +B");
+	expect(1, ":bob MODE bob :+B\n");
+	line(1, "PRIVMSG #a :beep");
+	expect(2, "@msgid=0-1;bot :bob!~bob@10.0.0.1 PRIVMSG #a :beep\n");
+}
+
 static void test_what_a_client_may_say_in_tags(void **state)
 {
 	three_in_a_channel();
@@ -246,12 +256,19 @@ static void test_invite_notify(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),    cmocka_unit_test(test_tags_between_clients),
-		ROOM_TEST(test_time_and_id),      ROOM_TEST(test_what_a_client_may_say_in_tags),
-		ROOM_TEST(test_tagmsg),           ROOM_TEST(test_label),
-		ROOM_TEST(test_label_of_an_echo), ROOM_TEST(test_label_of_the_last_words),
-		ROOM_TEST(test_away_notify),      ROOM_TEST(test_extended_join),
-		ROOM_TEST(test_setname),          ROOM_TEST(test_invite_notify),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_tags_between_clients),
+		ROOM_TEST(test_time_and_id),
+		ROOM_TEST(test_bot),
+		ROOM_TEST(test_what_a_client_may_say_in_tags),
+		ROOM_TEST(test_tagmsg),
+		ROOM_TEST(test_label),
+		ROOM_TEST(test_label_of_an_echo),
+		ROOM_TEST(test_label_of_the_last_words),
+		ROOM_TEST(test_away_notify),
+		ROOM_TEST(test_extended_join),
+		ROOM_TEST(test_setname),
+		ROOM_TEST(test_invite_notify),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

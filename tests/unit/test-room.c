@@ -15,10 +15,11 @@
 static void test_commands_are_sorted(void **state)
 {
 	static const char *const names[] = {
-		"AWAY", "CAP",     "INVITE", "ISON",  "JOIN",   "KICK",    "LIST",     "LUSERS",
-		"MODE", "MOTD",    "NAMES",  "NICK",  "NOTICE", "PART",    "PASS",     "PING",
-		"PONG", "PRIVMSG", "QUIT",   "TIME",  "TOPIC",  "USER",    "USERHOST", "VERSION",
-		"WHO",  "SETNAME", "TAGMSG", "WHOIS", "WHOWAS", "privmsg", "Join"
+		"AWAY",  "CAP",     "INVITE", "ISON",    "JOIN",   "KICK",  "LIST",     "LUSERS",
+		"MODE",  "MOTD",    "NAMES",  "NICK",    "NOTICE", "PART",  "PASS",     "PING",
+		"PONG",  "PRIVMSG", "QUIT",   "TIME",    "TOPIC",  "USER",  "USERHOST", "VERSION",
+		"WHO",   "SETNAME", "TAGMSG", "HELP",    "INFO",   "KNOCK", "LINKS",    "MONITOR",
+		"STATS", "WHOIS",   "WHOWAS", "privmsg", "Join"
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(names); i++)
@@ -36,13 +37,14 @@ static void test_registration(void **state)
 	expect(1, ":srv 001 bob :Welcome to the net network, bob!~bob@10.0.0.1\n"
 		  ":srv 002 bob :Your host is srv, running version foster-test\n"
 		  ":srv 003 bob :This server was started 1970-01-01 00:00:00 UTC\n"
-		  ":srv 004 bob srv foster-test iw biklmnopstv bklov\n"
-		  ":srv 005 bob AWAYLEN=200 CASEMAPPING=ascii CHANLIMIT=#:5 CHANMODES=b,k,l,imnpst "
-		  "CHANNELLEN=64 CHANTYPES=# KEYLEN=32 KICKLEN=255 LINELEN=512 MAXLIST=b:5 MODES=6 "
-		  ":are supported by this server\n"
-		  ":srv 005 bob NETWORK=net NICKLEN=32 PREFIX=(ov)@+ "
-		  "TARGMAX=JOIN:,KICK:4,LIST:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,WHOIS:1 TOPICLEN=300 "
-		  "USERLEN=10 UTF8ONLY :are supported by this server\n"
+		  ":srv 004 bob srv foster-test Biw CIbeiklmnopstv Ibeklov\n"
+		  ":srv 005 bob AWAYLEN=200 BOT=B CASEMAPPING=ascii CHANLIMIT=#:5 "
+		  "CHANMODES=Ibe,k,l,Cimnpst CHANNELLEN=64 CHANTYPES=# ELIST=CMNTU EXCEPTS=e "
+		  "EXTBAN=,m INVEX=I KEYLEN=32 KICKLEN=255 :are supported by this server\n"
+		  ":srv 005 bob LINELEN=512 MAXLIST=Ibe:5 MODES=6 MONITOR=100 NETWORK=net "
+		  "NICKLEN=32 PREFIX=(ov)@+ STATUSMSG=@+ "
+		  "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,"
+		  "WHOIS:1 TOPICLEN=300 USERLEN=10 UTF8ONLY WHOX :are supported by this server\n"
 		  ":srv 251 bob :There are 1 users and 0 invisible on 1 servers\n"
 		  ":srv 252 bob 0 :operator(s) online\n"
 		  ":srv 253 bob 0 :unknown connection(s)\n"
