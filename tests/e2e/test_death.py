@@ -272,6 +272,54 @@ def test_main_process_ended_while_nobody_watched(foster, cgroup, identity):
     until(lambda: len(processes_of("sleep\0" + "12345")) == 1, "there is one copy")
 
 
+STUBBORN = "sleep\0" + "12345"
+
+
+def make_end_slow(foster, cgroup, identity, adopted):
+    """A service whose main process was killed, and whose tree has a stop-timeout to go."""
+    script = "(trap '' TERM; echo ready; exec sleep 12345) & exec sleep 777"
+    f = foster(f"cgroup = {cgroup}\n"
+               f"service a {{ command = {shell(script)} restart = always stop-timeout = 1min }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    if adopted:
+        f.kill_supervisor()
+        f.start().wait_up()
+    rest, = until(lambda: processes_of(STUBBORN))
+    os.kill(f.service_pid("a"), signal.SIGKILL)
+    f.wait_state("a", "stopping")
+    return f, rest
+
+
+def check_started_anew(f, rest):
+    f.wait_state("a", "running")
+    new, = until(lambda: [pid for pid in processes_of(STUBBORN) if pid != rest])
+    assert not alive(rest)
+    os.kill(new, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_manager_killed_while_a_tree_ends(foster, cgroup, identity):
+    """Where the rest of an adopted service's tree is to be looked for, the next one knows, too."""
+    f, rest = make_end_slow(foster, cgroup, identity, adopted=True)
+    f.kill_manager()
+    assert f.state("a") == "stopping"
+    assert processes_of(STUBBORN) == [rest]
+    os.kill(rest, signal.SIGKILL)
+    check_started_anew(f, rest)
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_both_killed_while_a_tree_ends(foster, cgroup, identity):
+    f, rest = make_end_slow(foster, cgroup, identity, adopted=False)
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    os.kill(manager, signal.SIGKILL)
+    f.start().wait_up()
+    check_started_anew(f, rest)
+
+
 def loggers_of(f):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
