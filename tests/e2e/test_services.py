@@ -257,6 +257,16 @@ def test_restart_takes_dependents_along(foster):
     assert after["other"] == before["other"]
 
 
+def test_restart_of_a_stopped_one_starts_what_it_needs(foster):
+    f = foster(f"""
+        service db  {{ command = {SLEEP} autostart = false }}
+        service web {{ command = {SLEEP} requires = {{db}} autostart = false }}
+    """)
+    assert f.state("db") == "stopped"
+    assert f.post("/v1/services/web/restart").json["result"] == "ok"
+    assert f.state("db") == f.state("web") == "running"
+
+
 def kill_logger_of(f):
     """It has the removed file open still: the next one opens it anew."""
     for child in children_of(f.pid):
