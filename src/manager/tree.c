@@ -39,6 +39,7 @@ struct trees {
 	struct watch *watches;
 	struct tree_mark *sweeps; /* to be ended at the next sweep */
 	size_t n_sweeps;
+	bool sweep_all; /* one of them was adopted: its orphans are not the supervisor's children */
 	struct event *sweep_timer;
 };
 
@@ -56,7 +57,8 @@ bool trees_seem_empty(struct service *s)
 {
 	if (s->in_cgroup)
 		return cgroup_is_empty(s);
-	return s->pid <= 0 || (kill(-s->pid, 0) < 0 && errno == ESRCH);
+	/* Not s->pid: of one that ended between two managers that is gone already. */
+	return s->tree_pid <= 0 || (kill(-s->tree_pid, 0) < 0 && errno == ESRCH);
 }
 
 /* --- who belongs to a tree -------------------------------------------------------------- */
@@ -347,7 +349,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	struct trees *t = m->trees;
 	_cleanup_pids_ struct pid_list all = { 0 }, found = { 0 };
 
-	if (proc_children(m->supervisor_pid, &all) < 0)
+	if (t->sweep_all || proc_children(m->supervisor_pid, &all) < 0)
 		proc_all(&all);
 	for (size_t i = 0; i < all.n; i++) {
 		pid_t pid = all.pids[i];
@@ -359,6 +361,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	add_descendants(&found);
 	kill_all(&found);
 	t->n_sweeps = 0;
+	t->sweep_all = false;
 }
 
 void trees_sweep(struct service *s)
@@ -374,6 +377,7 @@ void trees_sweep(struct service *s)
 		return;
 	t->sweeps = bigger;
 	t->sweeps[t->n_sweeps++] = (struct tree_mark){ s->instance, s->tree_pid };
+	t->sweep_all |= s->adopted;
 	if (!evtimer_pending(t->sweep_timer, NULL))
 		evtimer_add(t->sweep_timer, &delay);
 }

@@ -320,6 +320,44 @@ def test_both_killed_while_a_tree_ends(foster, cgroup, identity):
     check_started_anew(f, rest)
 
 
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_adopted_service_and_manager_killed_at_once(foster, cgroup, identity):
+    """The end is told to the next manager alone: what is left of the tree is ended all the same."""
+    f = foster(f"cgroup = {cgroup}\n"
+               f"service a {{ command = {shell('sleep 12345 & echo ready; wait')} restart = always }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    f.kill_supervisor()
+    f.start().wait_up()
+    pid, manager, (rest,) = f.service_pid("a"), f.manager_pid(), processes_of(STUBBORN)
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)  # it came to us
+    os.kill(manager, signal.SIGKILL)
+    until(lambda: (s := f.service("a"))["state"] == "running" and s["pid"] != pid)
+    until(lambda: not alive(rest), "the rest of the old tree is ended")
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_who_left_the_session_of_an_adopted_service_is_ended_with_it(foster, cgroup, identity):
+    """Nothing is left of its process group, and its orphans are no children of this fosterd."""
+    f = foster(f"cgroup = {cgroup}\nservice a {{ restart = always "
+               f"command = {shell('setsid sleep 12345 & echo ready; exec sleep 777')} }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    rest, = until(lambda: processes_of(STUBBORN))
+    until(lambda: os.getsid(rest) == rest, "it has left")
+    f.kill_supervisor()
+    f.start().wait_up()
+    pid, manager = f.service_pid("a"), f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)  # a zombie would be one of its group still
+    os.kill(manager, signal.SIGCONT)
+    until(lambda: (s := f.service("a"))["state"] == "running" and s["pid"] != pid)
+    until(lambda: not alive(rest), "what left its session is ended")
+
+
 def loggers_of(f):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
