@@ -91,11 +91,19 @@ class World:
             self.services[other].hit = True
 
     def wait_gone(self, moment, what):
-        while left := what():
+        while left := self.or_again(what):
             if time.monotonic() - moment > self.options.patience:
                 raise Violation(f"daemons outlive their fosterd: {left}")
             time.sleep(0.002)
         self.gone_after.append(time.monotonic() - moment)
+
+    @staticmethod
+    def or_again(look):
+        """What a look finds; one in whose middle somebody ended is none."""
+        try:
+            return look()
+        except OSError:
+            return "a look in vain"
 
     def reap(self):
         """What foster's deaths have made children of ours."""
@@ -143,7 +151,7 @@ class Chaos:
 
     def wait_settled(self):
         deadline = time.monotonic() + self.options.patience
-        while problem := self.asked() or self.invariants.settled():
+        while problem := self.injuries.dying() or self.asked() or self.invariants.settled():
             self.w.reap()
             self.check_running()
             if time.monotonic() > deadline:
@@ -227,6 +235,8 @@ class Chaos:
         """Whatever became of it, nothing is left; an end of all leaves nothing by itself."""
         self.injuries.release()
         self.injuries.resume()
+        if failed:
+            self.w.f.process.kill()
         self.w.f.end()
         left = {p for pids in self.w.living().values() for some in pids.values() for p in some}
         for pid in left:

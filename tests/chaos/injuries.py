@@ -44,6 +44,7 @@ class Injuries:
         self.w = world
         self.kills = []     # moments at which a manager of this fosterd was hurt
         self.stopped = []   # (pid, start time)
+        self.struck = []    # the same, of those that must die of what they were sent
         self.commands = []  # fosterctl, under way
         self.connections = []
         self.begin_round()
@@ -61,12 +62,26 @@ class Injuries:
 
     def send(self, pid, signo, born=None):
         try:
-            if pid and (born is None or start_time(pid) == born):
+            if pid and born in (None, now := start_time(pid)):
                 os.kill(pid, signo)
+                if signo not in (signal.SIGSTOP, signal.SIGCONT):
+                    self.struck.append((pid, now))
                 return True
         except (ProcessLookupError, FileNotFoundError):
             pass
         return False
+
+    def dying(self):
+        """Who was struck and lives still: what is told until then is of no use."""
+        self.struck = [(pid, born) for pid, born in self.struck if self.lives(pid, born)]
+        return f"not dead yet: {self.struck}" if self.struck else None
+
+    @staticmethod
+    def lives(pid, born):
+        try:
+            return alive(pid) and start_time(pid) == born
+        except OSError:
+            return False
 
     def stop(self, pid, born=None):
         if self.send(pid, signal.SIGSTOP, born):
@@ -199,7 +214,7 @@ class Injuries:
         else:
             self.w.wait_gone(moment, lambda: [
                 s.name for s in daemons if s.name != "daemon-changed" and s.pid and
-                alive(s.pid) and start_time(s.pid) == s.born])
+                self.lives(s.pid, s.born)])
 
     def kill_supervisor(self, draw):
         signo = draw.choice(LETHAL)
@@ -240,16 +255,18 @@ class Injuries:
         self.resume()
         if self.manager_hurt:
             return ("its manager is hurt",)
+        self.release()
         self.send(self.w.f.pid, signo)
         self.w.f.wait_end(30)
         self.supervisor_killed = True
-        self.check_daemons_gone(time.monotonic(), whole=not self.squeezed)
+        self.check_daemons_gone(time.monotonic(), whole=True)
         return (signo.name,)
 
     def end_all(self, draw):
         if self.supervisor_killed or self.manager_hurt:
             return ("nobody to ask",)
         self.resume()
+        self.release()
         for name in self.w.services:
             self.w.hit(name)
         try:
@@ -258,7 +275,7 @@ class Injuries:
             return (type(error).__name__,)
         self.w.f.wait_end(30)
         self.supervisor_killed = True
-        if not self.squeezed and (left := self.w.living()):
+        if left := self.w.living():
             raise Violation(f"left by the end of all: {left}")
         return ()
 

@@ -66,7 +66,7 @@ class Invariants:
             raise Unsettled(f"{s.name} is {has['state']}: {has['reason']}, next {has['next']}")
         if [has["pid"] in pids for pids in instances.values()] != [True]:
             raise Unsettled(f"{s.name} is {has['pid']} and has {instances}")
-        if s.file and ["main", str(has["pid"])] not in s.told():
+        if s.file and has["pid"] != s.pid and ["main", str(has["pid"])] not in s.told():
             raise Unsettled(f"{s.name} has not made its tree yet")
 
     def check_own(self, found):
@@ -116,7 +116,9 @@ class Invariants:
             pid = self.status[name]["pid"]
             if s.pid and not (pid == s.pid and start_time(pid) == s.born):
                 raise Violation(f"{name} was hurt or doubled: {s.pid} is {pid} now")
-            lost = set(s.members) - {p for pids in living.get(name, {}).values() for p in pids}
+            tree = {p for pids in living.get(name, {}).values() for p in pids}
+            lost = {p for p, born in s.members.items()
+                    if p not in tree or self.found[p].born != born}
             if lost:
                 raise Violation(f"{name} lost of its tree: {lost}")
 
@@ -145,11 +147,13 @@ class Invariants:
         for name, s in self.w.services.items():
             has = self.status[name]
             pid = None if s.restless else has["pid"]
-            s.pid, s.born, s.members, s.hit = None, None, {}, False
+            before, s.hit = s.pid, False
+            s.pid = s.born = None
             s.up = has["desired"] == "up"
             s.daemon = has["daemon"] if name == "turncoat" else s.daemon
             if pid:
                 s.pid, s.born = pid, start_time(pid)
-                told = {int(line[1]) for line in s.told()}
-                tree = {p for pids in living[name].values() for p in pids}
-                s.members = {p: self.found[p].born for p in tree & told}
+            tree = {p for pids in living.get(name, {}).values() for p in pids}
+            told = set(s.members) if pid == before else s.told_pids()
+            s.members = {p: self.found[p].born for p in tree & told}
+            s.forget_told()

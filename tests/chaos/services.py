@@ -2,7 +2,6 @@
 
 import os
 
-TOLD_BYTES = 4096  # of the last trees: the file grows with each
 SLEEP = ["/bin/sleep", "100000"]
 SHORT = ["/bin/sh", "-c", "sleep 0.3; exit 1"]
 
@@ -35,13 +34,17 @@ class Service:
                 f'stop-timeout = "50ms"{needs} }}\n')
 
     def told(self):
-        """What its last trees have written: [kind, pid] of each process."""
-        if not self.file or not self.file.exists():
-            return []
-        with open(self.file, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TOLD_BYTES))
-            lines = [line.split() for line in file.read().decode().splitlines()]
-        return [line for line in lines if len(line) == 2]
+        """What trees have written since the last look: [kind, pid] of each process."""
+        lines = self.file.read_text().splitlines() if self.file and self.file.exists() else []
+        return [line.split() for line in lines]
+
+    def told_pids(self):
+        return {int(pid) for _, pid in self.told()}
+
+    def forget_told(self):
+        """Else a process that is made in passing is taken for one that had its pid before."""
+        if self.file:
+            os.truncate(self.file, 0)
 
 
 def make_services():
