@@ -20,7 +20,7 @@
 
 #define TABLE_FILE    "children"
 #define TABLE_MAGIC   0x666f73746572U
-#define TABLE_VERSION 2
+#define TABLE_VERSION 3
 #define PID_BUCKETS   8192
 
 struct queue {
@@ -34,6 +34,7 @@ struct table {
 	uint64_t run_id;
 	uint64_t last_instance;
 	uint32_t used_slots, reserved; /* a high-water mark */
+	struct table_manager manager;
 	/* The running supervisor's. Here and not in .bss: there each fork would have the next
 	 * write copy a page. */
 	struct queue untold_slots, untold_places, starting;
@@ -140,6 +141,11 @@ uint64_t table_run_id(const struct table *t)
 uint64_t table_next_instance(struct table *t)
 {
 	return ++t->last_instance;
+}
+
+struct table_manager *table_manager(struct table *t)
+{
+	return &t->manager;
 }
 
 struct table_slot *table_slots(struct table *t, uint32_t *n)
