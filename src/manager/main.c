@@ -29,6 +29,7 @@
 #include "manager/notify-socket.h"
 #include "manager/reload.h"
 #include "manager/report.h"
+#include "manager/reserve.h"
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
@@ -366,6 +367,7 @@ int main(int argc, char **argv)
 	if (m.options.check)
 		return check(&m);
 	prepare_process();
+	reserve_fill();
 	error = init(&m);
 	if (error < 0) {
 		if (m.generation == 1)

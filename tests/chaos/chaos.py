@@ -46,7 +46,7 @@ class World:
     def __init__(self, options, mark):
         self.options, self.version = options, 0
         self.services = make_services()
-        self.processes = Processes(mark)
+        self.processes = Processes(mark, bool(options.pid_max))
         self.pids = Pids(mark[:8])
         self.f = Foster(options.builddir, options.directory, "", start=False)
         self.f.before_exec = self.before_exec

@@ -19,8 +19,9 @@ class Process:
 class Processes:
     """One look at all processes that bear the mark, and at the zombies among their children."""
 
-    def __init__(self, mark):
+    def __init__(self, mark, recycled):
         self.mark = f"FOSTER_TEST={mark}".encode()
+        self.recycled = recycled  # pids may come again within one tick of the start time
         self.known = {}  # {(pid, born): (service, instance)}: an environment is read once
 
     def stat(self, pid):
@@ -39,7 +40,7 @@ class Processes:
             named = dict(v.split(b"=", 1) for v in variables if b"=" in v)
             name = named.get(b"FOSTER_SERVICE", b"").decode() or None
             instance = named.get(b"FOSTER_INSTANCE", b"").decode() or None
-            if name and instance and p.comm != "fosterd":
+            if name and instance and p.comm != "fosterd" and not self.recycled:
                 self.known[key] = name, instance
         else:
             name, instance = self.known[key]

@@ -7,7 +7,7 @@
 
 #include "supervisor/table.c" /* its layout is nobody else's to know */
 
-#define SHOW(prefix, type, field)                                                     \
+#define SHOW(prefix, type, field) \
 	printf(prefix #field " %zu %zu\n", offsetof(type, field), sizeof(((type *)0)->field))
 
 int main(void)

@@ -358,6 +358,22 @@ def test_who_left_the_session_of_an_adopted_service_is_ended_with_it(foster, cgr
     until(lambda: not alive(rest), "what left its session is ended")
 
 
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_manager_that_hung_when_fosterd_was_killed(foster, cgroup, identity):
+    """It must not wake up some day and end the daemons of the next fosterd."""
+    f = foster(f"cgroup = {cgroup}\n{TWO}", identity=identity)
+    keeper = f.wait_state("keeper", "running")["pid"]
+    f.wait_state("servant", "running")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    f.start().wait_up()
+    assert not alive(manager)
+    assert f.service_pid("keeper") == keeper
+    servant = f.wait_state("servant", "running")["pid"]
+    assert f.manager_pid() != manager and alive(servant)
+
+
 def loggers_of(f):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
@@ -563,6 +579,29 @@ def test_too_few_descriptors_start_no_second_copy(foster):
     f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limited)
     f.start().wait_up()
     assert sorted(s["pid"] for s in f.services().values()) == pids
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_manager_without_descriptors_sees_a_tree_and_ends_it(foster, cgroup):
+    """Else it takes what it cannot see for empty, and starts a second copy."""
+    script = "(trap '' TERM; echo ready; exec sleep 12345) & exec sleep 777"
+    f = foster(f"cgroup = {cgroup}\nservice a {{ command = {shell(script)} restart = always "
+               "stop-timeout = 1s }")
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    rest, = until(lambda: processes_of(STUBBORN))
+    pid, manager = f.service_pid("a"), f.manager_pid()
+    used = set(map(int, os.listdir(f"/proc/{manager}/fd")))
+    limit = min(set(range(max(used) + 2)) - used)  # no number is left below it
+    _, hard = resource.prlimit(manager, resource.RLIMIT_NOFILE)
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, (limit, hard))
+    os.kill(pid, signal.SIGKILL)
+    while new := until(lambda: processes_of(STUBBORN)):
+        assert len(new) == 1, f.output()
+        if new != [rest]:
+            break
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, (hard, hard))
+    f.wait_state("a", "running")
+    os.kill(new[0], signal.SIGKILL)
 
 
 def test_service_removed_and_added_again(foster):
