@@ -81,7 +81,7 @@ static bool is_done(const struct waiter *w, size_t i)
 	const struct machine *m = &s->machine;
 
 	switch (w->verb) {
-	case VERB_STOP: return !machine_is_active(m);
+	case VERB_STOP: return !machine_is_active(m) || m->desired_up; /* taken back by a start */
 	case VERB_JOIN:
 		if (w->instances[i])
 			return s->pid == 0 || s->instance != w->instances[i];
@@ -282,9 +282,10 @@ static void start_needed(struct service *s, struct spread *l, const struct asker
 	spread(l, s, true);
 	for (size_t i = l->n; i > 0; i--) {
 		struct service *at = l->list[i - 1];
-		enum service_state state = at->machine.state;
+		const struct machine *m = &at->machine;
 
-		if (at != s && (state == STATE_STOPPED || state == STATE_FAILED))
+		/* Also of one that is on its way down still. */
+		if (at != s && (!m->desired_up || m->state == STATE_FAILED))
 			service_ask(at, EVENT_START, REASON_DEPENDENT, &for_s);
 	}
 }
