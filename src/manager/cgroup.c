@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "manager/cgroup-path.h"
 #include "manager/proc.h"
+#include "manager/reserve.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
@@ -141,11 +142,14 @@ static int open_file(const struct cgroups *c, const char *service, const char *f
 static int write_file(const struct cgroups *c, const char *service, const char *file,
 		      const char *text)
 {
-	_cleanup_close_ int fd = open_file(c, service, file, O_WRONLY);
+	int fd, error;
 
-	if (fd < 0)
-		return fd;
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	reserve_begin();
+	fd = open_file(c, service, file, O_WRONLY);
+	error = fd < 0 ? fd : write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	fd_close(fd);
+	reserve_end();
+	return error;
 }
 
 const char *cgroup_prepare(struct service *s, char buf[CGROUP_NAME_MAX])
@@ -186,17 +190,33 @@ const char *cgroup_path(const struct service *s, char *buf, size_t size)
 	return buf;
 }
 
+/* What a file of the service's cgroup holds, NUL-terminated. Its size or -errno. */
+static ssize_t read_file(const struct cgroups *c, const char *service, const char *file, char *buf,
+			 size_t size)
+{
+	ssize_t n;
+	int fd;
+
+	reserve_begin();
+	fd = open_file(c, service, file, O_RDONLY);
+	n = fd < 0 ? fd : read(fd, buf, size - 1);
+	if (fd >= 0 && n < 0)
+		n = -errno;
+	fd_close(fd);
+	reserve_end();
+	buf[MAX(n, (ssize_t)0)] = '\0';
+	return n;
+}
+
 bool cgroup_is_empty(struct service *s)
 {
-	_cleanup_close_ int fd =
-		open_file(s->manager->cgroups, s->config->name, "cgroup.events", O_RDONLY);
 	char text[256];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t n = read_file(s->manager->cgroups, s->config->name, "cgroup.events", text,
+			      sizeof(text));
 
-	/* What cannot be looked at for want of descriptors, say, may not be empty. */
+	/* What cannot be looked at may not be empty. */
 	if (n < 0)
-		return fd == -ENOENT || fd == -ENODEV || (fd >= 0 && errno == ENODEV);
-	text[n] = '\0';
+		return n == -ENOENT || n == -ENODEV;
 	return !strstr(text, "populated 1");
 }
 

@@ -81,7 +81,7 @@ static bool is_done(const struct waiter *w, size_t i)
 	const struct machine *m = &s->machine;
 
 	switch (w->verb) {
-	case VERB_STOP: return !machine_is_active(m);
+	case VERB_STOP: return !machine_is_active(m) || m->desired_up; /* taken back by a start */
 	case VERB_JOIN:
 		if (w->instances[i])
 			return s->pid == 0 || s->instance != w->instances[i];
@@ -274,8 +274,7 @@ static struct asker through(const struct service *s, const struct asker *asker)
 	return a;
 }
 
-/* What it needs first, then itself. */
-static void start_with_needed(struct service *s, struct spread *l, const struct asker *asker)
+static void start_needed(struct service *s, struct spread *l, const struct asker *asker)
 {
 	struct asker for_s = through(s, asker);
 
@@ -283,13 +282,19 @@ static void start_with_needed(struct service *s, struct spread *l, const struct 
 	spread(l, s, true);
 	for (size_t i = l->n; i > 0; i--) {
 		struct service *at = l->list[i - 1];
-		enum service_state state = at->machine.state;
+		const struct machine *m = &at->machine;
 
-		if (at == s)
-			service_ask(at, EVENT_START, REASON_COMMAND, asker);
-		else if (state == STATE_STOPPED || state == STATE_FAILED)
+		/* Also of one that is on its way down still. */
+		if (at != s && (!m->desired_up || m->state == STATE_FAILED))
 			service_ask(at, EVENT_START, REASON_DEPENDENT, &for_s);
 	}
+}
+
+/* What it needs first, then itself. */
+static void start_with_needed(struct service *s, struct spread *l, const struct asker *asker)
+{
+	start_needed(s, l, asker);
+	service_ask(s, EVENT_START, REASON_COMMAND, asker);
 }
 
 /* Those that need it first: so it finds itself held by them. */
@@ -313,6 +318,7 @@ static void restart_with_dependents(struct service *s, struct spread *l, const s
 {
 	struct asker for_s = through(s, asker);
 
+	start_needed(s, l, asker); /* of one that is stopped, a restart is a start */
 	l->n = 0;
 	spread(l, s, false);
 	for (size_t i = l->n; i > 0; i--) {

@@ -315,8 +315,11 @@ static unsigned ended_stopping(struct machine *m, const struct machine_facts *f)
 
 static unsigned timer_stopping(struct machine *m, const struct machine_facts *f)
 {
+	unsigned look = m->main_ended ? ACTION_WATCH_TREE : 0;
+
 	m->killed = true;
-	return ACTION_KILL | set_deadline(m, f->now, KILL_AGAIN);
+	/* Looked at anew: the last look may have failed for want of descriptors. */
+	return ACTION_KILL | look | set_deadline(m, f->now, KILL_AGAIN);
 }
 
 /* Not ready in time, or silent: it is ended the hard way and then judged as a failure. */

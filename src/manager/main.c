@@ -29,6 +29,7 @@
 #include "manager/notify-socket.h"
 #include "manager/reload.h"
 #include "manager/report.h"
+#include "manager/reserve.h"
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
@@ -398,6 +399,7 @@ int main(int argc, char **argv)
 	if (m.options.rehearse)
 		return rehearse(&m);
 	prepare_process();
+	reserve_fill();
 	error = init(&m);
 	if (error < 0) {
 		if (m.generation == 1)

@@ -32,7 +32,7 @@ int pid_list_add(struct pid_list *l, pid_t pid)
 	return 0;
 }
 
-/* A small file of /proc/PID, NUL-terminated. Its size, or -ESRCH. */
+/* A small file of /proc/PID, NUL-terminated. Its size, or -errno, -ESRCH where it is gone. */
 static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 {
 	_cleanup_close_ int fd = -1;
@@ -41,6 +41,8 @@ static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
 	n = fd < 0 ? -1 : read(fd, buf, size - 1);
 	buf[MAX(n, (ssize_t)0)] = '\0';
 	return n <= 0 ? -ESRCH : n;
@@ -49,9 +51,10 @@ static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 int proc_stat(pid_t pid, struct proc_stat *ret)
 {
 	char text[512], *p;
+	ssize_t n = read_small(pid, "stat", text, sizeof(text));
 
-	if (read_small(pid, "stat", text, sizeof(text)) < 0)
-		return -ESRCH;
+	if (n < 0)
+		return n;
 	p = strrchr(text, ')'); /* the name before it may hold anything */
 	if (!p ||
 	    sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
@@ -66,8 +69,10 @@ int proc_usage(pid_t pid, struct proc_usage *ret)
 	long long waited_user, waited_system, pages;
 	long ticks = sysconf(_SC_CLK_TCK);
 
-	if (read_small(pid, "stat", text, sizeof(text)) < 0)
-		return -ESRCH;
+	ssize_t n = read_small(pid, "stat", text, sizeof(text));
+
+	if (n < 0)
+		return n;
 	name = strchr(text, '(');
 	p = strrchr(text, ')');
 	if (!name || !p ||

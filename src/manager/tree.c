@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "manager/cgroup.h"
 #include "manager/proc.h"
+#include "manager/reserve.h"
 #include "manager/service.h"
 
 #define SWEEP_DELAY (20 * USEC_PER_MSEC) /* many ends at once are one look */
@@ -39,6 +40,7 @@ struct trees {
 	struct watch *watches;
 	struct tree_mark *sweeps; /* to be ended at the next sweep */
 	size_t n_sweeps;
+	bool sweep_all; /* one of them was adopted: its orphans are not the supervisor's children */
 	struct event *sweep_timer;
 };
 
@@ -56,7 +58,8 @@ bool trees_seem_empty(struct service *s)
 {
 	if (s->in_cgroup)
 		return cgroup_is_empty(s);
-	return s->pid <= 0 || (kill(-s->pid, 0) < 0 && errno == ESRCH);
+	/* Not s->pid: of one that ended between two managers that is gone already. */
+	return s->tree_pid <= 0 || (kill(-s->tree_pid, 0) < 0 && errno == ESRCH);
 }
 
 /* --- who belongs to a tree -------------------------------------------------------------- */
@@ -96,45 +99,54 @@ static int add_orphans(const struct manager *m, const struct tree_mark *mark, st
 	return 0;
 }
 
-/* Without the kernel's lists of children: every process is looked at. */
-static void add_all_marked(const struct manager *m, const struct tree_mark *mark,
-			   struct pid_list *l)
+/* Without the kernel's lists of children: every process is looked at. 0 or -errno. */
+static int add_all_marked(const struct manager *m, const struct tree_mark *mark, struct pid_list *l)
 {
 	_cleanup_pids_ struct pid_list all = { 0 };
+	int error = proc_all(&all);
 
-	proc_all(&all);
 	for (size_t i = 0; i < all.n; i++) {
 		if (all.pids[i] != mark->main && all.pids[i] != own_pid() &&
 		    belongs(m, all.pids[i], mark))
 			pid_list_add(l, all.pids[i]);
 	}
+	return error;
 }
 
-/* The tree without its main process. */
-static void collect(const struct service *s, struct pid_list *l)
+/* The tree without its main process. 0, or -errno: there may be more of it. */
+static int collect(const struct service *s, struct pid_list *l)
 {
 	struct tree_mark mark = { s->instance, s->tree_pid };
+	int error = 0;
 
+	reserve_begin();
 	if (s->pid > 0)
 		proc_children(s->pid, l);
 	/* The orphans of one that was adopted went to init: it is not below the supervisor. */
 	if (s->adopted || add_orphans(s->manager, &mark, l) < 0)
-		add_all_marked(s->manager, &mark, l);
+		error = add_all_marked(s->manager, &mark, l);
 	add_descendants(l);
+	reserve_end();
+	return error;
 }
 
 /*
  * A pidfd of a process that still is a live member: opened first, then looked at again, so
- * that a pid that was reused meanwhile is not taken for it. -1: it is gone.
+ * that a pid that was reused meanwhile is not taken for it. -ESRCH: it is gone; other errors
+ * say nothing of it.
  */
 static int open_member(pid_t pid)
 {
 	_cleanup_close_ int fd = proc_pidfd(pid);
 	struct proc_stat st;
+	int error;
 
-	if (fd < 0 || proc_stat(pid, &st) < 0 || st.state == 'Z' || st.state == 'X')
-		return -1;
-	return TAKE_FD(fd);
+	if (fd < 0)
+		return fd == -EINVAL ? -ESRCH : fd;
+	error = proc_stat(pid, &st);
+	if (error < 0)
+		return error;
+	return st.state == 'Z' || st.state == 'X' ? -ESRCH : TAKE_FD(fd);
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
@@ -162,6 +174,7 @@ void trees_signal(struct service *s, int signo)
 	if (s->in_cgroup && signal_cgroup(s, signo) == 0)
 		return;
 	collect(s, &members);
+	reserve_begin();
 	for (size_t i = 0; i < members.n; i++) {
 		_cleanup_close_ int fd = open_member(members.pids[i]);
 		int error;
@@ -173,6 +186,7 @@ void trees_signal(struct service *s, int signo)
 			log_warning_errno(error, "%s: process %d of its tree: signal %d",
 					  service_label(s), members.pids[i], signo);
 	}
+	reserve_end();
 }
 
 /* --- waiting for the end of a tree ------------------------------------------------------ */
@@ -201,33 +215,36 @@ static void drop_watch(struct trees *t, struct watch *w)
 
 static void on_member_ended(evutil_socket_t fd, short what, void *arg);
 
-static void watch_member(struct watch *w, pid_t pid)
+/* False: it is gone. One that cannot be watched is looked for again when the tree is killed. */
+static bool watch_member(struct watch *w, pid_t pid)
 {
 	struct member *member = &w->members[w->n];
 	int fd = open_member(pid);
 
 	if (fd < 0)
-		return;
+		return fd != -ESRCH;
 	member->watch = w;
 	member->pidfd = fd;
 	member->event = event_new(w->service->manager->base, fd, EV_READ, on_member_ended, member);
 	if (!member->event || event_add(member->event, NULL) < 0) {
 		fd_close(fd);
-		return;
+		return true;
 	}
 	w->n++;
+	return true;
 }
 
 /* Looks at the tree anew; true when nothing is left of it. */
 static bool look(struct watch *w)
 {
 	_cleanup_pids_ struct pid_list members = { 0 };
+	bool empty;
 
 	drop_members(w);
-	collect(w->service, &members);
+	empty = collect(w->service, &members) == 0;
 	for (size_t i = 0; i < members.n && w->n < WATCHED_MAX; i++)
-		watch_member(w, members.pids[i]);
-	return w->n == 0;
+		empty = !watch_member(w, members.pids[i]) && empty;
+	return empty;
 }
 
 static void on_member_ended(evutil_socket_t fd, short what, void *arg)
@@ -327,6 +344,7 @@ void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n
 {
 	size_t killed = 1;
 
+	reserve_begin();
 	for (int i = 0; n > 0 && killed > 0 && i < END_TRIES; i++) {
 		_cleanup_pids_ struct pid_list all = { 0 }, marked = { 0 };
 
@@ -339,6 +357,7 @@ void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n
 		add_descendants(&marked);
 		killed = kill_all(&marked);
 	}
+	reserve_end();
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
@@ -347,7 +366,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	struct trees *t = m->trees;
 	_cleanup_pids_ struct pid_list all = { 0 }, found = { 0 };
 
-	if (proc_children(m->supervisor_pid, &all) < 0)
+	reserve_begin();
+	if (t->sweep_all || proc_children(m->supervisor_pid, &all) < 0)
 		proc_all(&all);
 	for (size_t i = 0; i < all.n; i++) {
 		pid_t pid = all.pids[i];
@@ -358,7 +378,9 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	}
 	add_descendants(&found);
 	kill_all(&found);
+	reserve_end();
 	t->n_sweeps = 0;
+	t->sweep_all = false;
 }
 
 void trees_sweep(struct service *s)
@@ -374,6 +396,7 @@ void trees_sweep(struct service *s)
 		return;
 	t->sweeps = bigger;
 	t->sweeps[t->n_sweeps++] = (struct tree_mark){ s->instance, s->tree_pid };
+	t->sweep_all |= s->adopted;
 	if (!evtimer_pending(t->sweep_timer, NULL))
 		evtimer_add(t->sweep_timer, &delay);
 }

@@ -17,6 +17,7 @@
 #include "supervisor/table.h"
 
 #define LOGGER_LEAVES 1000 /* ms, at most */
+#define MANAGER_ENDS  1000 /* the same */
 
 static void mark_ended(struct table_slot *slot, uint32_t flags)
 {
@@ -48,6 +49,20 @@ static void dismiss_logger(const struct table_slot *slot)
 
 	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0)
 		poll(&ended, 1, LOGGER_LEAVES);
+}
+
+/*
+ * The manager of an earlier supervisor leaves by itself, unless it hangs: then it would wake up
+ * some day and end, by their names, the daemons of today. What it had still to do is done anew.
+ */
+static void end_old_manager(struct table_manager *m)
+{
+	_cleanup_close_ int pidfd = identity_open(m->pid, m->pidfs_inode, m->start_ticks);
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGKILL) == 0)
+		poll(&ended, 1, MANAGER_ENDS);
+	*m = (struct table_manager){ 0 };
 }
 
 /* Killed between the fork and the note of its identity: the mark in its environment tells. */
@@ -85,6 +100,7 @@ int adopt_left_behind(struct supervisor *s)
 	uint32_t n;
 	struct table_slot *slots = table_slots(s->table, &n);
 
+	end_old_manager(table_manager(s->table));
 	for (int64_t i = -1; (i = table_next_place(s->table, i)) >= 0;)
 		*table_place(s->table, i) = (struct table_place){ .fd = -1 };
 	for (uint32_t i = 0; i < n; i++) {

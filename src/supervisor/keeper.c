@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/units.h"
+#include "supervisor/identity.h"
 #include "supervisor/manager-link.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
@@ -43,6 +44,14 @@ static int make_link(int ends[2])
 	return 0;
 }
 
+static void record_manager(struct supervisor *s, pid_t pid)
+{
+	struct table_manager *m = table_manager(s->table);
+
+	m->pid = pid;
+	identity_take(pid, &m->pidfs_inode, &m->start_ticks);
+}
+
 int keeper_start(struct supervisor *s)
 {
 	_cleanup_close_ int theirs = -1;
@@ -62,6 +71,7 @@ int keeper_start(struct supervisor *s)
 		fd_close(ours);
 		return pid;
 	}
+	record_manager(s, pid);
 	error = supervisor_watch(s, ours, EPOLLIN, WATCH_LINK, 0);
 	s->link_fd = ours;
 	s->keeper.pid = pid;

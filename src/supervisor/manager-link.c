@@ -363,7 +363,8 @@ static void handle_note(struct supervisor *s, const void *message, size_t size, 
 	if ((m->flags & LINK_NOTE_EXIT_SEEN) && slot->child.state == CHILD_EXITED) {
 		table_set_pid(s->table, m->slot, 0);
 		slot->child.state = CHILD_NONE;
-		slot->child.flags = 0;
+		/* How the rest of its tree is to be found holds until the next start. */
+		slot->child.flags &= ~CHILD_STATUS_UNKNOWN;
 	}
 }
 

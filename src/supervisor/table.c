@@ -35,6 +35,7 @@ struct table {
 	uint64_t run_id;
 	uint64_t last_instance;
 	uint32_t used_slots, reserved; /* a high-water mark */
+	struct table_manager manager;
 	/* The running supervisor's. Here and not in .bss: there each fork would have the next
 	 * write copy a page. */
 	struct queue untold_slots, untold_places, starting;
@@ -197,6 +198,11 @@ uint64_t table_run_id(const struct table *t)
 uint64_t table_next_instance(struct table *t)
 {
 	return ++t->last_instance;
+}
+
+struct table_manager *table_manager(struct table *t)
+{
+	return &t->manager;
 }
 
 struct table_slot *table_slots(struct table *t, uint32_t *n)

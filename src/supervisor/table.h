@@ -62,6 +62,12 @@ struct table_place {
 	uint16_t is_door; /* see base/link.h */
 };
 
+/* The manager, for the next supervisor: one that hangs outlives this one. */
+struct table_manager {
+	int32_t pid;                       /* 0: there was none */
+	uint64_t pidfs_inode, start_ticks; /* as those of a slot */
+};
+
 struct table;
 
 /*
@@ -83,6 +89,8 @@ void table_remove(int dir_fd);
 
 uint64_t table_run_id(const struct table *);
 uint64_t table_next_instance(struct table *);
+
+struct table_manager *table_manager(struct table *);
 
 /* Slots below *n have been used; the others never. */
 struct table_slot *table_slots(struct table *, uint32_t *n);

@@ -286,6 +286,108 @@ def test_main_process_ended_while_nobody_watched(foster, cgroup, identity):
     until(lambda: len(processes_of("sleep\0" + "12345")) == 1, "there is one copy")
 
 
+STUBBORN = "sleep\0" + "12345"
+
+
+def make_end_slow(foster, cgroup, identity, adopted):
+    """A service whose main process was killed, and whose tree has a stop-timeout to go."""
+    script = "(trap '' TERM; echo ready; exec sleep 12345) & exec sleep 777"
+    f = foster(f"cgroup = {cgroup}\n"
+               f"service a {{ command = {shell(script)} restart = always stop-timeout = 1min }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    if adopted:
+        f.kill_supervisor()
+        f.start().wait_up()
+    rest, = until(lambda: processes_of(STUBBORN))
+    os.kill(f.service_pid("a"), signal.SIGKILL)
+    f.wait_state("a", "stopping")
+    return f, rest
+
+
+def check_started_anew(f, rest):
+    f.wait_state("a", "running")
+    new, = until(lambda: [pid for pid in processes_of(STUBBORN) if pid != rest])
+    assert not alive(rest)
+    os.kill(new, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_manager_killed_while_a_tree_ends(foster, cgroup, identity):
+    """Where the rest of an adopted service's tree is to be looked for, the next one knows, too."""
+    f, rest = make_end_slow(foster, cgroup, identity, adopted=True)
+    f.kill_manager()
+    assert f.state("a") == "stopping"
+    assert processes_of(STUBBORN) == [rest]
+    os.kill(rest, signal.SIGKILL)
+    check_started_anew(f, rest)
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_both_killed_while_a_tree_ends(foster, cgroup, identity):
+    f, rest = make_end_slow(foster, cgroup, identity, adopted=False)
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    os.kill(manager, signal.SIGKILL)
+    f.start().wait_up()
+    check_started_anew(f, rest)
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_adopted_service_and_manager_killed_at_once(foster, cgroup, identity):
+    """The end is told to the next manager alone: what is left of the tree is ended all the same."""
+    f = foster(f"cgroup = {cgroup}\n"
+               f"service a {{ command = {shell('sleep 12345 & echo ready; wait')} restart = always }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    f.kill_supervisor()
+    f.start().wait_up()
+    pid, manager, (rest,) = f.service_pid("a"), f.manager_pid(), processes_of(STUBBORN)
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)  # it came to us
+    os.kill(manager, signal.SIGKILL)
+    until(lambda: (s := f.service("a"))["state"] == "running" and s["pid"] != pid)
+    until(lambda: not alive(rest), "the rest of the old tree is ended")
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_who_left_the_session_of_an_adopted_service_is_ended_with_it(foster, cgroup, identity):
+    """Nothing is left of its process group, and its orphans are no children of this fosterd."""
+    f = foster(f"cgroup = {cgroup}\nservice a {{ restart = always "
+               f"command = {shell('setsid sleep 12345 & echo ready; exec sleep 777')} }}",
+               identity=identity)
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    rest, = until(lambda: processes_of(STUBBORN))
+    until(lambda: os.getsid(rest) == rest, "it has left")
+    f.kill_supervisor()
+    f.start().wait_up()
+    pid, manager = f.service_pid("a"), f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)  # a zombie would be one of its group still
+    os.kill(manager, signal.SIGCONT)
+    until(lambda: (s := f.service("a"))["state"] == "running" and s["pid"] != pid)
+    until(lambda: not alive(rest), "what left its session is ended")
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_manager_that_hung_when_fosterd_was_killed(foster, cgroup, identity):
+    """It must not wake up some day and end the daemons of the next fosterd."""
+    f = foster(f"cgroup = {cgroup}\n{TWO}", identity=identity)
+    keeper = f.wait_state("keeper", "running")["pid"]
+    f.wait_state("servant", "running")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    f.kill_supervisor()
+    f.start().wait_up()
+    assert not alive(manager)
+    assert f.service_pid("keeper") == keeper
+    servant = f.wait_state("servant", "running")["pid"]
+    assert f.manager_pid() != manager and alive(servant)
+
+
 def loggers_of(f):
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
@@ -490,6 +592,29 @@ def test_too_few_descriptors_start_no_second_copy(foster):
     f.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limited)
     f.start().wait_up()
     assert sorted(s["pid"] for s in f.services().values()) == pids
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_manager_without_descriptors_sees_a_tree_and_ends_it(foster, cgroup):
+    """Else it takes what it cannot see for empty, and starts a second copy."""
+    script = "(trap '' TERM; echo ready; exec sleep 12345) & exec sleep 777"
+    f = foster(f"cgroup = {cgroup}\nservice a {{ command = {shell(script)} restart = always "
+               "stop-timeout = 1s }")
+    until(lambda: "ready" in f.log("a"), "its tree is there")
+    rest, = until(lambda: processes_of(STUBBORN))
+    pid, manager = f.service_pid("a"), f.manager_pid()
+    used = set(map(int, os.listdir(f"/proc/{manager}/fd")))
+    limit = min(set(range(max(used) + 2)) - used)  # no number is left below it
+    _, hard = resource.prlimit(manager, resource.RLIMIT_NOFILE)
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, (limit, hard))
+    os.kill(pid, signal.SIGKILL)
+    while new := until(lambda: processes_of(STUBBORN)):
+        assert len(new) == 1, f.output()
+        if new != [rest]:
+            break
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, (hard, hard))
+    f.wait_state("a", "running")
+    os.kill(new[0], signal.SIGKILL)
 
 
 def test_service_removed_and_added_again(foster):

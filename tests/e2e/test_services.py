@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import threading
 import time
 
 import pytest
@@ -255,6 +256,45 @@ def test_restart_takes_dependents_along(foster):
     after = {n: s["pid"] for n, s in f.services().items()}
     assert after["db"] != before["db"] and after["web"] != before["web"]
     assert after["other"] == before["other"]
+
+
+def test_restart_of_a_stopped_one_starts_what_it_needs(foster):
+    f = foster(f"""
+        service db  {{ command = {SLEEP} autostart = false }}
+        service web {{ command = {SLEEP} requires = {{db}} autostart = false }}
+    """)
+    assert f.state("db") == "stopped"
+    assert f.post("/v1/services/web/restart").json["result"] == "ok"
+    assert f.state("db") == f.state("web") == "running"
+
+
+SLOW_TO_STOP = shell("trap 'sleep 0.3; exit' TERM; echo ready; while :; do sleep 0.01; done")
+
+
+def test_stop_that_a_start_takes_back_is_not_waited_for(foster):
+    f = foster(f"service a {{ command = {SLOW_TO_STOP} }}")
+    until(lambda: "ready" in f.log("a"))
+    results = []
+    stop = threading.Thread(
+        target=lambda: results.append(f.post("/v1/services/a/stop", timeout=10).json["result"]))
+    stop.start()
+    f.wait_state("a", "stopping")
+    assert f.post("/v1/services/a/start").json["result"] == "ok"
+    stop.join(15)
+    assert results == ["failed"]
+
+
+def test_start_takes_back_the_stop_of_what_it_needs(foster):
+    f = foster(f"""
+        service db  {{ command = {SLOW_TO_STOP} }}
+        service web {{ command = {SLEEP} requires = {{db}} }}
+    """)
+    until(lambda: "ready" in f.log("db"))
+    f.wait_state("web", "running")
+    f.post("/v1/services/db/stop?wait=0")
+    f.wait_state("db", "stopping")
+    assert f.post("/v1/services/web/start").json["result"] == "ok"
+    assert f.state("db") == f.state("web") == "running"
 
 
 def kill_logger_of(f):
