@@ -26,15 +26,16 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#define LINK_VERSION     2
+#define LINK_VERSION     3
 #define LINK_FD          3            /* the manager's end, in the manager */
 #define LINK_MESSAGE_MAX (128 * 1024) /* below the default limit of a Unix socket's buffer */
 #define LINK_NAME_MAX    64           /* with the NUL */
-#define LINK_NOTE_MAX    256
+#define LINK_NOTE_MAX    288
 #define LINK_SLOTS       12288 /* services */
-#define LINK_PLACES      16384 /* stored descriptors */
+#define LINK_PLACES      32768 /* stored descriptors */
 #define LINK_ARGS_MAX    8192  /* arguments and environment strings of one spawn together */
 #define LINK_FDS_MAX     64    /* descriptors passed to one service, after stdio */
+#define LINK_READY_MAX   99    /* the highest number that a readiness descriptor may have */
 #define LINK_GROUPS_MAX  256
 #define LINK_LIMITS_MAX  RLIM_NLIMITS
 
@@ -54,6 +55,7 @@ enum link_type {
 	LINK_RUNNING,   /* struct link_header: the manager is up; from now on it is replaced */
 	LINK_EXIT,      /* struct link_exit: the supervisor ends with that code */
 	LINK_PONG,      /* struct link_header: the answer to PING */
+	LINK_MAIN,      /* struct link_main, with a pidfd: that is the main process now */
 
 	/* supervisor to manager */
 	LINK_HELLO = 64,  /* struct link_hello */
@@ -68,6 +70,7 @@ enum link_type {
 	LINK_FD_REPLY,    /* struct link_place with its fd, or none when the place is empty */
 	LINK_GOT_SIGNAL,  /* struct link_got: somebody sent the supervisor a signal */
 	LINK_PING,        /* struct link_header: a manager that does not answer is replaced */
+	LINK_MAIN_TAKEN,  /* struct link_main: the answer to MAIN */
 };
 
 /* The steps between fork and the running program, in their order. */
@@ -121,6 +124,7 @@ enum child_state {
 #define CHILD_STATUS_UNKNOWN (1U << 2) /* it ended, and nobody can tell how */
 #define CHILD_LEFT_OVER      (1U << 3) /* of an earlier supervisor, ended: its tree must be swept */
 #define CHILD_IN_CGROUP      (1U << 4) /* it was born into its cgroup, and so is all of its tree */
+#define CHILD_TAKEN          (1U << 5) /* it is not the one that was forked for it: see MAIN */
 
 struct link_child {
 	struct link_header header;
@@ -162,6 +166,21 @@ struct link_signal {
 	uint64_t instance; /* of the child that is meant: a newer one is left alone */
 	uint32_t group;    /* 1: its process group, 0: the process alone */
 	int32_t error;     /* in UNSIGNALLED: positive errno */
+};
+
+/*
+ * The service goes on in another process: a daemon that its first process left behind, or the one
+ * that it names. From then on that one is the slot's child, with the same instance, whatever has
+ * become of the one before; its end is the child's end. In the answer error says why it was
+ * not taken: ESRCH, it is gone.
+ */
+struct link_main {
+	struct link_header header;
+	uint32_t slot;
+	int32_t pid;
+	uint64_t instance;
+	uint32_t has_fd; /* 1: a pidfd of it comes with it */
+	int32_t error;   /* in MAIN_TAKEN: positive errno, or 0 */
 };
 
 struct link_place {
@@ -216,6 +235,8 @@ struct spawn_request {
 	uint32_t stdio[3];   /* places */
 	const uint32_t *fds; /* places, passed from 3 on with LISTEN_FDS and LISTEN_PID */
 	size_t n_fds;
+	uint32_t ready_place; /* of what it gets as descriptor ready_fd */
+	int ready_fd;         /* 0: none; else 1, or free: behind stdio and fds */
 	const char *name;
 	const char *directory; /* empty: / */
 	const char *search;    /* as PATH, for a command without a slash */

@@ -12,7 +12,7 @@
 #include "base/units.h"
 #include "manager/history.h"
 
-#define NOTE_VERSION 2
+#define NOTE_VERSION 3
 
 #define FLAG_DESIRED_UP     (1U << 0)
 #define FLAG_RESTART_WANTED (1U << 1)
@@ -50,6 +50,7 @@ struct note {
 	uint32_t wish_uid;
 	int32_t wish_pid;
 	uint64_t since, started, deadline, wish_when;
+	uint8_t unused[32];
 	uint8_t rest[192]; /* texts from the front, each with its NUL; ends from the back */
 };
 static_assert(sizeof(struct note) == LINK_NOTE_MAX, "a note fits, and leaves no room");

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/handover.h"
 #include "manager/proc.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
@@ -193,12 +194,21 @@ static void on_extend(struct service *s, const char *value)
 	service_arm(s);
 }
 
+static void on_main_pid(struct service *s, const char *value)
+{
+	int64_t pid;
+
+	if (parse_int(value, 1, INT32_MAX, &pid) == 0)
+		handover_named(s, (pid_t)pid);
+}
+
 static const struct {
 	const char *name;
 	void (*handle)(struct service *, const char *value);
 } variables[] = {
 	{ "READY", on_ready },
 	{ "STATUS", on_status },
+	{ "MAINPID", on_main_pid },
 	{ "WATCHDOG", on_watchdog },
 	{ "EXTEND_TIMEOUT_USEC", on_extend },
 };

@@ -16,6 +16,7 @@
 #include "manager/history.h"
 
 #define ENVIRONMENT_MAX (256 * 1024)
+#define FLAG_EXITING    0x4 /* PF_EXITING of the kernel's sched.h, in the field flags of stat */
 
 int pid_list_add(struct pid_list *l, pid_t pid)
 {
@@ -30,6 +31,15 @@ int pid_list_add(struct pid_list *l, pid_t pid)
 	}
 	l->pids[l->n++] = pid;
 	return 0;
+}
+
+bool pid_list_has(const struct pid_list *l, pid_t pid)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->pids[i] == pid)
+			return true;
+	}
+	return false;
 }
 
 /* A small file of /proc/PID, NUL-terminated. Its size, or -ESRCH. */
@@ -56,6 +66,37 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 	if (!p ||
 	    sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
 		return -EINVAL;
+	return 0;
+}
+
+int proc_life(pid_t pid, struct proc_life *ret)
+{
+	unsigned long long born;
+	unsigned flags;
+	char text[512], *p, state;
+
+	if (read_small(pid, "stat", text, sizeof(text)) < 0)
+		return -ESRCH;
+	p = strrchr(text, ')');
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &state, &ret->ppid, &flags, &born) != 4)
+		return -EINVAL;
+	ret->exiting = (flags & FLAG_EXITING) || state == 'Z' || state == 'X';
+	ret->born = born;
+	return 0;
+}
+
+int proc_user(pid_t pid, uid_t *ret)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret = st.st_uid;
 	return 0;
 }
 

@@ -22,6 +22,7 @@ static inline void pid_list_cleanup(struct pid_list *l)
 #define _cleanup_pids_ _cleanup_(pid_list_cleanup)
 
 int pid_list_add(struct pid_list *, pid_t); /* 0 or -ENOMEM */
+bool pid_list_has(const struct pid_list *, pid_t);
 
 struct asker;
 
@@ -32,6 +33,17 @@ struct proc_stat {
 
 /* 0, or -errno (-ESRCH: there is no such process). */
 int proc_stat(pid_t, struct proc_stat *ret);
+
+/* Where it stands in its life. As proc_stat(); a zombie is exiting. */
+struct proc_life {
+	pid_t ppid;
+	bool exiting;
+	uint64_t born; /* clock ticks since the boot */
+};
+int proc_life(pid_t, struct proc_life *ret);
+
+/* The user that it is, or whom the kernel shows instead, root, when nobody may look. 0 or -errno. */
+int proc_user(pid_t, uid_t *ret);
 
 /* What it uses and has used: itself, and the children that it has waited for. */
 struct proc_usage {

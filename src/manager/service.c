@@ -15,9 +15,12 @@
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/handover.h"
 #include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
+#include "manager/pid-file.h"
+#include "manager/readiness.h"
 #include "manager/report.h"
 #include "manager/shutdown.h"
 #include "manager/spawn.h"
@@ -63,6 +66,8 @@ struct service *service_free(struct service *s)
 	spawn_cancel(s);
 	spawn_done(s);
 	trees_forget(s);
+	handover_forget(s);
+	readiness_forget(s);
 	cgroup_remove(s);
 	if (s->timer)
 		event_free(s->timer);
@@ -92,15 +97,19 @@ const char *service_label(const struct service *s)
 
 void service_send_note(struct service *s, bool exit_seen)
 {
+	/* What was held back for another process is no secret once none is looked for. */
+	bool held = s->exit_held && !handover_is_under_way(s);
 	struct link_note note = {
 		.slot = s->slot,
-		.flags = exit_seen ? LINK_NOTE_EXIT_SEEN : 0,
+		.flags = exit_seen || held ? LINK_NOTE_EXIT_SEEN : 0,
 	};
 
 	if (s->slot == NO_SLOT)
 		return;
 	note.note_size = note_encode(&s->machine, s->status, s->pending, note.note);
 	memcpy(note.name, s->config->name, strlen(s->config->name));
+	if (note.flags & LINK_NOTE_EXIT_SEEN)
+		s->exit_held = false;
 	supervisor_link_note(s->manager, &note);
 }
 
@@ -154,7 +163,7 @@ void service_arm(struct service *s)
 /* A new process: nothing of the last one holds. */
 static void spawn(struct service *s)
 {
-	s->adopted = false;
+	s->adopted = s->taken = s->exit_held = false;
 	s->daemon = s->config->daemon;
 	s->signal_at_spawn = 0;
 	s->pid = 0;
@@ -173,7 +182,8 @@ static void spawn(struct service *s)
  */
 static void signal_tree(struct service *s, int signo)
 {
-	bool whole = s->config->kill_mode == KILL_MODE_TREE;
+	/* Without a main process the tree is all there is of it. */
+	bool whole = s->config->kill_mode == KILL_MODE_TREE || s->machine.main_ended;
 
 	if (s->spawn_sent && s->pid == 0) {
 		s->signal_at_spawn = signo;
@@ -238,6 +248,10 @@ static void after_state_change(struct service *s, enum service_state before)
 {
 	if (s->machine.state != STATE_STARTING && s->machine.state != STATE_RUNNING && s->watchdog)
 		evtimer_del(s->watchdog);
+	if (s->machine.state != STATE_STARTING) {
+		readiness_forget(s);
+		handover_done(s);
+	}
 	if (s->machine.state == STATE_RUNNING)
 		arm_watchdog(s);
 	if (logs_is_logger(s)) {
@@ -300,9 +314,12 @@ static bool step(struct service *s, enum machine_event event, struct machine_fac
 
 void service_event(struct service *s, enum machine_event event, struct machine_facts facts)
 {
-	bool empty = step(s, event, facts);
+	bool empty = false;
 
-	while (empty)
+	/* It may be that the supervisor has a process for it that we do not know of yet. */
+	if (event != EVENT_EMPTY || !handover_is_asked(s))
+		empty = step(s, event, facts);
+	while (empty && !handover_is_asked(s))
 		empty = step(s, EVENT_EMPTY, (struct machine_facts){ 0 });
 	depend_run(s->manager);
 	if ((s->removed_with || s->orphaned) && !machine_is_active(&s->machine))
@@ -381,21 +398,29 @@ void service_started(struct service *s, const struct link_child *child)
 		service_event(s, EVENT_STARTED, (struct machine_facts){ 0 });
 }
 
+void service_judge_end(struct service *s, const struct link_child *child)
+{
+	service_event(s, EVENT_ENDED,
+		      (struct machine_facts){
+			      .status = child->status,
+			      .status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
+			      .tree_empty = s->config->kill_mode == KILL_MODE_PROCESS ||
+					    trees_seem_empty(s),
+		      });
+}
+
 void service_exited(struct service *s, const struct link_child *child)
 {
-	struct machine_facts f = {
-		.status = child->status,
-		.status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
-		.tree_empty = s->config->kill_mode == KILL_MODE_PROCESS || trees_seem_empty(s),
-	};
-
 	spawn_done(s);
 	s->user_usec = child->user_usec;
 	s->system_usec = child->system_usec;
 	s->max_rss = child->max_rss;
+	if (s->config->pid_file && s->taken)
+		pid_file_remove(s->config->pid_file, s->config->uid, s->pid);
 	manager_index_pid(s->manager, s, s->pid, 0);
 	s->pid = 0;
-	service_event(s, EVENT_ENDED, f);
+	if (!handover_begin(s, child))
+		service_judge_end(s, child);
 }
 
 int service_signal(struct service *s, int signo, bool whole)
@@ -433,6 +458,17 @@ void service_set_status(struct service *s, const char *text)
 
 /* --- in words --------------------------------------------------------------------------- */
 
+bool service_has_run(const struct service *s)
+{
+	return s->config->ready == READY_ONESHOT && s->machine.state == STATE_EXITED &&
+	       machine_satisfies(&s->machine);
+}
+
+bool service_is_as_wanted(const struct service *s)
+{
+	return machine_is_as_wanted(&s->machine) || service_has_run(s);
+}
+
 bool service_is_settled(const struct service *s)
 {
 	return machine_is_settled(&s->machine) || depend_is_stuck(s);
@@ -442,6 +478,7 @@ char *service_next(const struct service *s, char *buf, size_t size)
 {
 	const struct machine *m = &s->machine;
 	const struct service *other = depend_waits_for(s);
+	const char *handover = handover_waits_for(s);
 	uint64_t now = now_monotonic();
 	char time[DURATION_TEXT_MAX];
 
@@ -453,7 +490,10 @@ char *service_next(const struct service *s, char *buf, size_t size)
 	else if (m->state == STATE_BACKOFF)
 		snprintf(buf, size, "restart in %s", time);
 	else if (m->state == STATE_STARTING && m->deadline != USEC_INFINITY)
-		snprintf(buf, size, "must be ready in %s", time);
+		snprintf(buf, size, "must be ready in %s%s%.128s", time, handover ? "; " : "",
+			 handover ? handover : "");
+	else if (m->state == STATE_STARTING && handover)
+		snprintf(buf, size, "%.128s", handover);
 	else if (m->state == STATE_STOPPING && m->deadline != USEC_INFINITY)
 		snprintf(buf, size, "%s in %s", m->killed ? "SIGKILL again" : "SIGKILL", time);
 	else if (machine_is_active(m) && (!m->desired_up || m->restart_wanted))

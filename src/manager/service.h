@@ -15,6 +15,9 @@
 
 #define NO_SLOT UINT32_MAX
 
+struct handover;
+struct readiness;
+
 struct service {
 	struct manager *manager;
 	const struct service_config *config;
@@ -26,7 +29,7 @@ struct service {
 	struct machine machine;
 	uint32_t slot;
 	pid_t pid;
-	pid_t tree_pid; /* of the last main process: its group and session */
+	pid_t tree_pid; /* of the last main process: its group and session, if it was taken the latter */
 	uint64_t instance;
 	bool let_end; /* wanted down, but without a signal: its end is its own */
 	bool daemon;  /* as its running process was started; see service_is_daemon() */
@@ -35,6 +38,10 @@ struct service {
 	 * for ever: it is made anew for the next start. */
 	bool cgroup_spent;
 	bool in_cgroup; /* its process was born into its cgroup, and so is all of its tree */
+	bool taken;     /* its main process is another than the one that was started for it */
+	bool exit_held; /* an end that is not acknowledged while another process is looked for */
+	struct handover *handover;   /* NULL unless one is */
+	struct readiness *readiness; /* NULL unless it is waited for at a descriptor */
 
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;
@@ -76,6 +83,8 @@ void service_ask(struct service *, enum machine_event, enum reason, const struct
 void service_spawned(struct service *, const struct link_child *);
 void service_started(struct service *, const struct link_child *);
 void service_exited(struct service *, const struct link_child *);
+/* The same for one that no other process goes on for: handover.h. */
+void service_judge_end(struct service *, const struct link_child *);
 
 /*
  * Whether it must not outlive the supervisor: of a running process what was set before its
@@ -107,6 +116,12 @@ const char *service_label(const struct service *);
 
 /* What comes next, in words: "restart in 3.2s", "waits for db"; "" for nothing. Returns buf. */
 char *service_next(const struct service *, char *buf, size_t size);
+
+/* True for a oneshot service whose work is done. */
+bool service_has_run(const struct service *);
+
+/* True when it is where it is wanted: it runs, or has run, or is down. */
+bool service_is_as_wanted(const struct service *);
 
 /* True when nothing more will happen by itself, waiting for a failed dependency included. */
 bool service_is_settled(const struct service *);

@@ -19,6 +19,7 @@
 #define SWEEP_DELAY (20 * USEC_PER_MSEC) /* many ends at once are one look */
 #define END_TRIES   50                   /* looks, until nothing new is found */
 #define WATCHED_MAX 32                   /* members watched at a time, of a tree */
+#define DEPTH_MAX   64                   /* parents that are gone up to the supervisor */
 
 /* One process that is waited for. */
 struct member {
@@ -52,11 +53,19 @@ static pid_t own_pid(void)
 	return pid;
 }
 
+static void collect(const struct service *s, struct pid_list *l);
+
 bool trees_seem_empty(struct service *s)
 {
+	_cleanup_pids_ struct pid_list members = { 0 };
+
 	if (s->in_cgroup)
 		return cgroup_is_empty(s);
-	return s->pid <= 0 || (kill(-s->pid, 0) < 0 && errno == ESRCH);
+	if (s->taken) { /* its group may be another's */
+		collect(s, &members);
+		return members.n == 0;
+	}
+	return s->tree_pid <= 0 || (kill(-s->tree_pid, 0) < 0 && errno == ESRCH);
 }
 
 /* --- who belongs to a tree -------------------------------------------------------------- */
@@ -123,6 +132,53 @@ static void collect(const struct service *s, struct pid_list *l)
 	add_descendants(l);
 }
 
+void trees_members(struct service *s, struct pid_list *l)
+{
+	if (s->in_cgroup)
+		cgroup_pids(s, l);
+	else
+		collect(s, l);
+}
+
+/* Who runs as root may become anybody. */
+static bool may_be_of(const struct service *s, pid_t pid)
+{
+	uid_t uid;
+
+	if (s->config->uid == 0)
+		return true;
+	return proc_user(pid, &uid) == 0 && (uid == 0 || uid == geteuid() || uid == s->config->uid);
+}
+
+static bool is_marked_member(const struct service *s, pid_t pid)
+{
+	struct tree_mark mark = { s->instance, s->tree_pid };
+
+	return belongs(s->manager, pid, &mark) && may_be_of(s, pid);
+}
+
+bool trees_contain(struct service *s, pid_t pid)
+{
+	_cleanup_pids_ struct pid_list members = { 0 };
+	struct proc_stat st;
+
+	if (s->in_cgroup) {
+		cgroup_pids(s, &members);
+		return pid_list_has(&members, pid);
+	}
+	for (int i = 0; i < DEPTH_MAX && pid > 1 && pid != s->manager->supervisor_pid; i++) {
+		if (pid == s->pid)
+			return true;
+		if (proc_stat(pid, &st) < 0)
+			return false;
+		/* The orphans of one that was adopted are nobody's children that we know. */
+		if (st.ppid == s->manager->supervisor_pid || s->adopted)
+			return pid != own_pid() && is_marked_member(s, pid);
+		pid = st.ppid;
+	}
+	return false;
+}
+
 /*
  * A pidfd of a process that still is a live member: opened first, then looked at again, so
  * that a pid that was reused meanwhile is not taken for it. -1: it is gone.
@@ -145,7 +201,9 @@ bool tree_was_signalled(const struct service *s, pid_t pid)
 
 	if (s->pid <= 0)
 		return false;
-	return s->adopted ? pid == s->pid : proc_stat(pid, &st) == 0 && st.pgrp == s->pid;
+	if (s->adopted || s->taken)
+		return pid == s->pid;
+	return proc_stat(pid, &st) == 0 && st.pgrp == s->pid;
 }
 
 static int signal_cgroup(struct service *s, int signo)

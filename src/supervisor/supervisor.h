@@ -13,6 +13,7 @@
  *	child.c	   the child's half, until it execs
  *	stage.c	   the descriptors of children on their way
  *	reap.c	   SIGCHLD, and the end of adopted processes
+ *	main-process.c	main processes that were not forked for their service
  *	keeper.c   starts the manager, and the next one when it ends
  *	manager-link.c	the link's two directions
  *	systemd.c  of sd_notify and sd_listen_fds what the main process itself must do

@@ -24,7 +24,8 @@ enum {
 	AT_N_ARGS = 64,
 	AT_N_ENV = 68,
 	AT_NOTE_SIZE = 72,
-	HEAD_SIZE = 80,
+	HEAD_SIZE = 88,
+	AT_READY_FD = 80,
 };
 
 static char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"", (char *)"a b", NULL };
@@ -60,6 +61,8 @@ static struct spawn_request full(void)
 		.search = "/usr/bin:/bin",
 		.cgroup = "web.service",
 		.cgroup_place = 77,
+		.ready_place = 99,
+		.ready_fd = 5,
 		.argv = argv,
 		.envp = envp,
 		.note = note,
@@ -115,6 +118,8 @@ static void assert_request_equal(const struct spawn_request *a, const struct spa
 	assert_int_equal(a->n_limits, b->n_limits);
 	assert_int_equal(a->n_fds, b->n_fds);
 	assert_int_equal(a->note_size, b->note_size);
+	assert_int_equal(a->ready_place, b->ready_place);
+	assert_int_equal(a->ready_fd, b->ready_fd);
 	if (a->n_groups > 0)
 		assert_memory_equal(a->groups, b->groups, a->n_groups * sizeof(*a->groups));
 	if (a->n_limits > 0)
@@ -246,6 +251,12 @@ static void test_limits_of_the_head(void **state)
 		{ AT_NOTE_SIZE, LINK_NOTE_MAX, -EINVAL },
 		{ AT_NOTE_SIZE, LINK_NOTE_MAX + 1, -E2BIG },
 		{ AT_NOTE_SIZE, UINT32_MAX, -E2BIG },
+		{ AT_READY_FD, 0, 0 },
+		{ AT_READY_FD, 1, 0 },
+		{ AT_READY_FD, 4, -EINVAL }, /* that of a socket */
+		{ AT_READY_FD, LINK_READY_MAX, 0 },
+		{ AT_READY_FD, LINK_READY_MAX + 1, -EINVAL },
+		{ AT_READY_FD, UINT32_MAX, -EINVAL },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -288,6 +299,7 @@ static void test_the_largest_request(void **state)
 	r.n_limits = LINK_LIMITS_MAX;
 	r.fds = numbers;
 	r.n_fds = LINK_FDS_MAX;
+	r.ready_fd = LINK_READY_MAX;
 	r.note = bytes;
 	r.note_size = LINK_NOTE_MAX;
 	round_trip(&r);
