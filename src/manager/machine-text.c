@@ -61,6 +61,14 @@ static const char *const machine_event_names[] = {
 static_assert(ELEMENTSOF(machine_event_names) == EVENT_COUNT, "a name for each event");
 ENUM_TABLE(machine_event, enum machine_event, machine_event_names)
 
+static const char *const phase_names[] = {
+	[PHASE_NONE] = "none",
+	[PHASE_RELOADING] = "reloading",
+	[PHASE_STOPPING] = "stopping",
+};
+static_assert(ELEMENTSOF(phase_names) == PHASE_COUNT, "a name for each phase");
+ENUM_TABLE(phase, enum phase, phase_names)
+
 char *machine_status(int status, bool unknown, char *buf, size_t size)
 {
 	if (unknown)

@@ -58,6 +58,7 @@ static unsigned come_up(struct machine *m, const struct machine_facts *f)
 	}
 	set_state(m, STATE_STARTING, f);
 	m->failed_start = false;
+	m->said = (struct said){ 0 };
 	m->started = f->now;
 	return ACTION_SPAWN | set_deadline(m, f->now, f->config->start_timeout);
 }

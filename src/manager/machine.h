@@ -110,6 +110,23 @@ struct machine_facts {
 	const struct service_config *config;
 };
 
+/* What the process says that it is about (sd_notify: RELOADING, STOPPING). */
+enum phase {
+	PHASE_NONE,
+	PHASE_RELOADING,
+	PHASE_STOPPING,
+	PHASE_COUNT,
+};
+const char *phase_to_string(enum phase);
+int phase_from_string(const char *);
+
+/* What it has said of itself beside that, and what its next start makes forgotten. */
+struct said {
+	enum phase phase;
+	int error;         /* ERRNO, positive; 0: none */
+	uint64_t watchdog; /* WATCHDOG_USEC, us; 0: nothing was said, USEC_INFINITY: none */
+};
+
 /* What is to be done, in this order. */
 enum {
 	ACTION_SPAWN = 1 << 0,
@@ -134,9 +151,10 @@ struct machine {
 	unsigned restarts; /* automatic ones, since the supervisor knows it */
 	bool ever_ended;
 	bool ended_unknown;
-	int ended_status;        /* of the last end */
-	int step, step_error;    /* of the last failed start */
-	bool failed_start;       /* the end to be judged is that of a start that failed */
+	int ended_status;     /* of the last end */
+	int step, step_error; /* of the last failed start */
+	bool failed_start;    /* the end to be judged is that of a start that failed */
+	struct said said;
 	struct history *history; /* history.h; the machine does not look at it. NULL: none */
 };
 

@@ -23,9 +23,11 @@
 
 #define MESSAGE_MAX    4096
 #define MESSAGES_TURN  256
+#define MESSAGES_HEARD 4096 /* that may have come before one that is looked for */
 #define NEWS_TRIES     20
 #define NEWS_WAIT_MS   10
 #define ANCESTORS_MAX  32
+#define ERRNO_MAX      4095 /* of the kernel */
 #define RECEIVE_BUFFER (8 << 20)
 
 struct notify_socket {
@@ -161,8 +163,31 @@ static struct service *find_sender(struct manager *m, pid_t pid, uid_t uid)
 
 static void on_ready(struct service *s, const char *value)
 {
-	if (strcmp(value, "1") == 0 && s->config->ready == READY_NOTIFY)
+	if (strcmp(value, "1") != 0)
+		return;
+	service_set_phase(s, PHASE_NONE); /* the end of a reload, too */
+	if (s->config->ready == READY_NOTIFY)
 		service_event(s, EVENT_READY, (struct machine_facts){ 0 });
+}
+
+static void on_reloading(struct service *s, const char *value)
+{
+	if (strcmp(value, "1") == 0)
+		service_set_phase(s, PHASE_RELOADING);
+}
+
+static void on_stopping(struct service *s, const char *value)
+{
+	if (strcmp(value, "1") == 0)
+		service_set_phase(s, PHASE_STOPPING);
+}
+
+static void on_errno(struct service *s, const char *value)
+{
+	int64_t error;
+
+	if (parse_int(value, 0, ERRNO_MAX, &error) == 0)
+		service_set_error(s, (int)error);
 }
 
 static void on_status(struct service *s, const char *value)
@@ -174,24 +199,25 @@ static void on_watchdog(struct service *s, const char *value)
 {
 	if (strcmp(value, "1") == 0)
 		service_alive(s);
-	else if (strcmp(value, "trigger") == 0 && s->config->watchdog > 0)
+	else if (strcmp(value, "trigger") == 0)
 		service_event(s, EVENT_WATCHDOG, (struct machine_facts){ 0 });
+}
+
+static void on_watchdog_usec(struct service *s, const char *value)
+{
+	int64_t usec;
+
+	if (parse_int(value, 0, INT64_MAX / 2, &usec) == 0)
+		service_set_watchdog(s, usec);
 }
 
 /* The present wait, be it for readiness or for the end, lasts at least so much longer. */
 static void on_extend(struct service *s, const char *value)
 {
-	uint64_t deadline;
 	int64_t usec;
 
-	if (s->machine.deadline == USEC_INFINITY || s->machine.killed ||
-	    parse_int(value, 1, INT64_MAX / 2, &usec) < 0)
-		return;
-	deadline = now_monotonic() + usec;
-	if (deadline <= s->machine.deadline)
-		return;
-	s->machine.deadline = deadline;
-	service_arm(s);
+	if (parse_int(value, 1, INT64_MAX / 2, &usec) == 0)
+		service_extend(s, usec);
 }
 
 static void on_main_pid(struct service *s, const char *value)
@@ -209,7 +235,11 @@ static const struct {
 	{ "READY", on_ready },
 	{ "STATUS", on_status },
 	{ "MAINPID", on_main_pid },
+	{ "RELOADING", on_reloading },
+	{ "STOPPING", on_stopping },
+	{ "ERRNO", on_errno },
 	{ "WATCHDOG", on_watchdog },
+	{ "WATCHDOG_USEC", on_watchdog_usec },
 	{ "EXTEND_TIMEOUT_USEC", on_extend },
 };
 
@@ -294,6 +324,12 @@ static bool read_one(struct manager *m, int fd)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	for (int i = 0; i < MESSAGES_TURN && read_one(arg, fd); i++)
+		;
+}
+
+void notify_socket_hear(struct manager *m)
+{
+	for (int i = 0; i < MESSAGES_HEARD && m->notify && read_one(m, m->notify->fd); i++)
 		;
 }
 

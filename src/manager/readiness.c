@@ -27,10 +27,10 @@ struct readiness {
 	struct event *anew;
 };
 
-enum said {
-	SAID_NOTHING,
-	SAID_READY,
-	SAID_GOODBYE, /* nobody can say anything any more */
+enum heard {
+	HEARD_NOTHING,
+	HEARD_READY,
+	HEARD_GOODBYE, /* nobody can say anything any more */
 };
 
 static uint32_t place_of(const struct service *s)
@@ -127,7 +127,7 @@ static int copy_out(int fd, char *buf, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-static enum said look(int fd)
+static enum heard look(int fd)
 {
 	char text[READ_MAX];
 
@@ -135,14 +135,14 @@ static enum said look(int fd)
 		int n = copy_out(fd, text, sizeof(text));
 
 		if (n <= 0)
-			return n == 0 ? SAID_GOODBYE : SAID_NOTHING;
+			return n == 0 ? HEARD_GOODBYE : HEARD_NOTHING;
 		if (memchr(text, '\n', n))
-			return SAID_READY;
+			return HEARD_READY;
 		/* What stands before the newline has no meaning. */
 		if (read(fd, text, n) != n)
-			return SAID_NOTHING;
+			return HEARD_NOTHING;
 	}
-	return SAID_NOTHING;
+	return HEARD_NOTHING;
 }
 
 static void look_anew(struct readiness *r)
@@ -160,13 +160,13 @@ static bool is_ending(const struct service *s)
 	return proc_life(s->pid, &life) < 0 || life.exiting;
 }
 
-static void handle(struct service *s, enum said said)
+static void handle(struct service *s, enum heard what)
 {
 	struct readiness *r = s->readiness;
 
-	if (said == SAID_READY)
+	if (what == HEARD_READY)
 		service_event(s, EVENT_READY, (struct machine_facts){ 0 });
-	else if (said == SAID_NOTHING)
+	else if (what == HEARD_NOTHING)
 		event_add(r->readable, NULL);
 	else if (!is_ending(s))
 		service_event(s, EVENT_NOT_READY,

@@ -107,7 +107,8 @@ static void take_process(struct service *s, const struct link_child *child)
 	s->taken = child->flags & CHILD_TAKEN;
 	s->cgroup_spent = true; /* nobody knows */
 	s->in_cgroup = (child->flags & CHILD_IN_CGROUP) && cgroups_path(s->manager);
-	if (!is_alive(child))
+	/* Of one that has ended what it said is heard first. */
+	if (!is_alive(child) && (child->state != CHILD_EXITED || (child->flags & CHILD_LEFT_OVER)))
 		return;
 	s->pid = child->pid;
 	if (s->taken && proc_stat(child->pid, &st) == 0)

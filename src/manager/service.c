@@ -19,6 +19,7 @@
 #include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
+#include "manager/notify-socket.h"
 #include "manager/pid-file.h"
 #include "manager/readiness.h"
 #include "manager/report.h"
@@ -59,6 +60,8 @@ struct service *service_new(struct manager *m, const struct service_config *conf
 	return s;
 }
 
+static void forget_late_end(struct service *s);
+
 struct service *service_free(struct service *s)
 {
 	if (!s)
@@ -68,6 +71,7 @@ struct service *service_free(struct service *s)
 	trees_forget(s);
 	handover_forget(s);
 	readiness_forget(s);
+	forget_late_end(s);
 	cgroup_remove(s);
 	if (s->timer)
 		event_free(s->timer);
@@ -138,9 +142,19 @@ static void arm_timer(struct service *s)
 	}
 }
 
+/* As it is configured, unless the service itself has said otherwise. 0: none. */
+static uint64_t watchdog_of(const struct service *s)
+{
+	const struct said *said = &s->machine.said;
+
+	if (said->phase == PHASE_STOPPING || said->watchdog == USEC_INFINITY)
+		return 0;
+	return said->watchdog ? said->watchdog : s->config->watchdog;
+}
+
 static void arm_watchdog(struct service *s)
 {
-	uint64_t usec = s->config->watchdog;
+	uint64_t usec = watchdog_of(s);
 	struct timeval tv = { usec / USEC_PER_SEC, usec % USEC_PER_SEC };
 
 	if (usec == 0 || s->machine.state != STATE_RUNNING) {
@@ -228,8 +242,10 @@ static void log_change(const struct service *s, enum service_state before)
 	case STATE_RUNNING: log_info("%s: running", service_label(s)); break;
 	case STATE_BACKOFF:
 	case STATE_FAILED:
-		log_warning("%s: %s: %s", s->config->name,
-			    service_state_to_string(s->machine.state), reason);
+		log_warning("%s: %s: %s%s%s", s->config->name,
+			    service_state_to_string(s->machine.state), reason,
+			    s->machine.said.error ? "; it said: " : "",
+			    s->machine.said.error ? strerror(s->machine.said.error) : "");
 		break;
 	case STATE_STOPPED:
 	case STATE_EXITED:
@@ -409,7 +425,59 @@ void service_judge_end(struct service *s, const struct link_child *child)
 		      });
 }
 
+/* An end that waits until what the process has said before is heard: READY=1, or MAINPID=. */
+struct late_end {
+	struct event *event;
+	struct link_child news;
+};
+
+static void forget_late_end(struct service *s)
+{
+	if (!s->late_end)
+		return;
+	if (s->late_end->event)
+		event_free(s->late_end->event);
+	free(s->late_end);
+	s->late_end = NULL;
+}
+
+static void take_end(struct service *s, const struct link_child *child);
+
+static void on_late_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+	struct link_child news = s->late_end->news;
+
+	notify_socket_hear(s->manager);
+	forget_late_end(s);
+	take_end(s, &news);
+}
+
+/* Not now: we may be in the middle of what fosterd tells, and a sender may need more of that. */
+static bool take_end_later(struct service *s, const struct link_child *child)
+{
+	s->late_end = calloc(1, sizeof(*s->late_end));
+	if (!s->late_end)
+		return false;
+	memcpy(&s->late_end->news, child, LINK_NEWS_SIZE);
+	s->late_end->event = event_new(s->manager->base, -1, 0, on_late_end, s);
+	if (!s->late_end->event) {
+		forget_late_end(s);
+		return false;
+	}
+	event_active(s->late_end->event, 0, 0);
+	return true;
+}
+
 void service_exited(struct service *s, const struct link_child *child)
+{
+	if (s->late_end)
+		return; /* missed, and told all the same */
+	if (s->pid <= 0 || !service_may_notify(s->config) || !take_end_later(s, child))
+		take_end(s, child);
+}
+
+static void take_end(struct service *s, const struct link_child *child)
 {
 	spawn_done(s);
 	s->user_usec = child->user_usec;
@@ -443,6 +511,46 @@ void service_alive(struct service *s)
 {
 	if (s->watchdog)
 		arm_watchdog(s);
+}
+
+void service_set_phase(struct service *s, enum phase phase)
+{
+	if (s->machine.said.phase == phase)
+		return;
+	s->machine.said.phase = phase;
+	arm_watchdog(s);
+	service_send_note(s, false);
+	events_service(s);
+}
+
+void service_set_error(struct service *s, int error)
+{
+	s->machine.said.error = error;
+	service_send_note(s, false);
+}
+
+void service_set_watchdog(struct service *s, uint64_t usec)
+{
+	s->machine.said.watchdog = usec ? usec : USEC_INFINITY;
+	arm_watchdog(s);
+	service_send_note(s, false);
+}
+
+void service_extend(struct service *s, uint64_t usec)
+{
+	uint64_t deadline = now_monotonic() + usec;
+
+	if (s->machine.deadline == USEC_INFINITY || s->machine.killed ||
+	    deadline <= s->machine.deadline)
+		return;
+	s->machine.deadline = deadline;
+	arm_timer(s);
+	service_send_note(s, false); /* the next manager is to be as patient */
+}
+
+bool service_may_notify(const struct service_config *c)
+{
+	return c->ready == READY_NOTIFY || c->watchdog > 0;
 }
 
 void service_set_status(struct service *s, const char *text)

@@ -16,6 +16,7 @@
 #define NO_SLOT UINT32_MAX
 
 struct handover;
+struct late_end;
 struct readiness;
 
 struct service {
@@ -42,6 +43,7 @@ struct service {
 	bool exit_held; /* an end that is not acknowledged while another process is looked for */
 	struct handover *handover;   /* NULL unless one is */
 	struct readiness *readiness; /* NULL unless it is waited for at a descriptor */
+	struct late_end *late_end;   /* of the main process, not handled yet; else NULL */
 
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;
@@ -98,6 +100,13 @@ int service_signal(struct service *, int signo, bool whole);
 /* A sign of life: the watchdog's time starts anew. */
 void service_alive(struct service *);
 void service_set_status(struct service *, const char *text);
+void service_set_phase(struct service *, enum phase);
+void service_set_error(struct service *, int error);        /* positive errno */
+void service_set_watchdog(struct service *, uint64_t usec); /* in place of the option; 0: none */
+void service_extend(struct service *, uint64_t usec);       /* its deadline, from now on */
+
+/* Whether a service of that config is given the socket of sd_notify(3). */
+bool service_may_notify(const struct service_config *);
 
 /* Arms what follows from the machine's state: after it was restored, or its config changed. */
 void service_arm(struct service *);

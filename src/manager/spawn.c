@@ -184,7 +184,7 @@ static char **make_environment(struct service *s, struct environment *e)
 	e->n = e->used = 0;
 	add_text(e, "FOSTER_SERVICE=%s", c->name);
 	add_text(e, "FOSTER_CONTROL=%s/control", s->manager->options.run_directory);
-	if (c->ready == READY_NOTIFY || c->watchdog > 0)
+	if (service_may_notify(c))
 		add_text(e, "NOTIFY_SOCKET=%s/notify", s->manager->options.run_directory);
 	if (c->watchdog > 0)
 		add_text(e, "WATCHDOG_USEC=%llu", (unsigned long long)c->watchdog);

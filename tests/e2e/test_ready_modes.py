@@ -543,3 +543,131 @@ def test_mainpid_of_somebody_else_is_not_believed(foster, cgroup):
     wait_said(f, "told")
     assert f.service("d")["pid"] == pid and f.service("other")["pid"] == other
     assert f"MAINPID={other}: none of its tree, or gone: not believed" in f.output()
+
+
+@cgroups
+def test_mainpid_said_with_the_last_breath(foster, cgroup):
+    """It is heard before the end of its sender, also by a manager that was not there."""
+    f = make(foster, '''
+pid = os.fork()
+if pid == 0: os.setsid(); say("d"); stay()
+say("parent"); gate("go")
+notify(f"MAINPID={pid}\\nREADY=1")
+sys.exit(0)
+''', "ready = notify", cgroup)
+    parent = wait_said(f, "parent")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    open_gate(f, "go")
+    until(lambda: not os.path.exists(f"/proc/{parent}"), "fosterd has reaped it")
+    os.kill(manager, signal.SIGCONT if cgroup == "auto" else signal.SIGKILL)
+    s = until(lambda: (s := f.service("d"))["pid"] and s)
+    assert s["pid"] == said(f, "d") and s["state"] == "running" and s["restarts"] == 0
+
+
+def test_ready_said_with_the_last_breath(foster):
+    f = make(foster, 'say("d"); gate("go"); notify("READY=1")\n', "ready = notify")
+    pid = wait_said(f, "d")
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    open_gate(f, "go")
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "fosterd has reaped it")
+    os.kill(manager, signal.SIGCONT)
+    assert f.wait_state("d", "exited", "failed", "starting")["state"] == "exited"
+
+
+# --- what else is said ----------------------------------------------------------------------
+
+def talker(foster, options="", ready="notify"):
+    """A service that says what it finds in the file "say", line by line."""
+    return make(foster, '''
+signal.signal(signal.SIGTERM, lambda *args: None)
+n = 0
+while True:
+ lines = (here / "say").read_text().splitlines() if (here / "say").exists() else []
+ for line in lines[n:]:
+  if line.startswith("exit"): sys.exit(int(line.split()[1]))
+  notify(line.replace(";", "\\n")); barrier(); say("said")
+ n = len(lines)
+ time.sleep(0.002)
+''', f"ready = {ready} {options}")
+
+
+def tell(f, line):
+    """Makes the talker say that, and waits until it was heard."""
+    count = lambda: (f.directory / "pids").read_text().count("said") \
+        if (f.directory / "pids").exists() else 0
+    before = count()
+    with open(f.directory / "say", "a") as file:
+        print(line, file=file)
+    if not line.startswith("exit"):
+        until(lambda: count() > before, f"{line} was said")
+
+
+def test_reloading_and_stopping(foster):
+    f = talker(foster)
+    tell(f, "READY=1")
+    assert f.service("d")["phase"] is None
+    tell(f, "RELOADING=1;MONOTONIC_USEC=1;STATUS=anew")
+    for _ in range(2):
+        s = f.service("d")
+        assert s["phase"] == "reloading" and s["status"] == "anew" and s["state"] == "running"
+        f.kill_manager()
+    assert "running, ready, reloading" in f.ctl("status", "d").stdout
+    tell(f, "READY=1")
+    assert f.service("d")["phase"] is None
+    tell(f, "STOPPING=1")
+    assert f.service("d")["phase"] == "stopping"
+    tell(f, "exit 0")
+    assert f.wait_state("d", "exited")["phase"] is None
+
+
+def test_errno(foster):
+    f = talker(foster, "restart = no")
+    tell(f, "READY=1")
+    tell(f, "ERRNO=13")
+    tell(f, "exit 1")
+    assert f.wait_state("d", "failed")["errno"] == 13
+    assert "failed: exit 1; it said: Permission denied" in f.output()
+    assert "13 (Permission denied)" in f.ctl("status", "d").stdout
+
+
+def test_watchdog_of_the_services_own(foster):
+    """In place of the configured one, for the next manager, too; 0: none."""
+    f = talker(foster, 'watchdog = "400ms" restart = no')
+    tell(f, "READY=1;WATCHDOG_USEC=0")
+    pid = f.service_pid("d")
+    f.kill_manager()
+    quiet = time.monotonic() + 1
+    until(lambda: time.monotonic() > quiet)
+    assert f.service("d")["pid"] == pid and f.state("d") == "running"
+    tell(f, "WATCHDOG_USEC=100000")
+    assert f.wait_state("d", "failed")["reason"].startswith("watchdog")
+
+
+def test_watchdog_is_off_while_it_stops(foster):
+    f = talker(foster, 'watchdog = "300ms" restart = no')
+    tell(f, "READY=1;STOPPING=1")
+    quiet = time.monotonic() + 0.8
+    until(lambda: time.monotonic() > quiet)
+    tell(f, "exit 0")
+    f.wait_state("d", "exited")
+
+
+def test_watchdog_trigger(foster):
+    f = talker(foster, "restart = no")
+    tell(f, "READY=1")
+    with open(f.directory / "say", "a") as file:
+        print("WATCHDOG=trigger", file=file)
+    assert f.wait_state("d", "failed")["reason"].startswith("watchdog")
+
+
+def test_extended_timeout_outlives_the_manager(foster):
+    f = talker(foster, 'start-timeout = "1s" restart = no')
+    tell(f, "EXTEND_TIMEOUT_USEC=60000000")
+    f.kill_manager()
+    patient = time.monotonic() + 1.2
+    until(lambda: time.monotonic() > patient)
+    assert f.state("d") == "starting"
+    tell(f, "READY=1")
+    f.wait_state("d", "running")
