@@ -30,6 +30,17 @@ static_assert(sizeof(struct link_hello) % 8 == 0 && sizeof(struct link_slot) % 8
 		      sizeof(struct link_main) % 8 == 0,
 	      "messages stand behind one another, each aligned");
 
+/* Mixed (as splitmix64 does), so that a program that sets a great limit of its own hits none. */
+uint64_t link_limit_mark(uint64_t run_id, uint64_t instance)
+{
+	uint64_t mark = run_id + instance * 0x9e3779b97f4a7c15U;
+
+	mark = (mark ^ mark >> 30) * 0xbf58476d1ce4e5b9U;
+	mark = (mark ^ mark >> 27) * 0x94d049bb133111ebU;
+	mark ^= mark >> 31;
+	return LINK_LIMIT_MARK_MIN | (mark & (LINK_LIMIT_MARK_MIN - 1));
+}
+
 const struct link_header *link_next(const void *packet, size_t size, size_t *offset)
 {
 	const struct link_header *header = (const void *)((const char *)packet + *offset);

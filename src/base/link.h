@@ -249,6 +249,15 @@ struct spawn_request {
 };
 
 /*
+ * The mark of a start that nobody loses by accident: the hard and soft limit RLIMIT_RTTIME of all
+ * its processes, of as many microseconds as no real-time process ever runs in one go. It goes
+ * through fork and exec as FOSTER_INSTANCE does, but cannot be raised, and /proc/PID/limits shows
+ * it to everybody, also of who wiped its environment or executes a set-user-ID program. Pure.
+ */
+#define LINK_LIMIT_MARK_MIN (UINT64_C(1) << 62)
+uint64_t link_limit_mark(uint64_t run_id, uint64_t instance);
+
+/*
  * The message at *offset of a packet, and *offset moves behind it. NULL at the packet's end, and
  * where the rest is no message (*offset is less than size then). packet is aligned to 8. Pure.
  */

@@ -5,7 +5,7 @@
  *
  *	main.c	       options, start, --check
  *	registry.c     services by name, process and slot
- *	config*.c      the configuration
+ *	config*.c      the configuration; advice.c: what may be told of it
  *	machine.c      the state machine of a service (pure); machine-text.c: it in words
  *	service.c      a service: its machine, process, timers; carries out the machine's actions
  *	depend.c       who must be ready, or gone, before whom

@@ -99,14 +99,12 @@ static bool may_speak_for(const struct service *s, pid_t pid, uid_t uid)
 /* An orphan of the service that the supervisor adopted: known by its mark. */
 static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne = proc_mark(pid);
 
-	if (!proc_instance(pid, &run_id, &instance) || run_id != m->run_id)
-		return NULL;
 	for (size_t i = 0; i < m->n_services; i++) {
 		struct service *s = m->services[i];
 
-		if (s->instance == instance)
+		if (s->instance && proc_mark_is(&borne, m->run_id, s->instance))
 			return may_speak_for(s, pid, uid) ? s : NULL;
 	}
 	return NULL;
@@ -119,14 +117,16 @@ static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
  */
 static bool is_on_its_way(struct manager *m, pid_t pid)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne;
 
 	/* Only a child of the supervisor's: nobody else may make us wait. */
-	if (!is_child_of_supervisor(m, pid) || !proc_instance(pid, &run_id, &instance) ||
-	    run_id != m->run_id)
+	if (!is_child_of_supervisor(m, pid))
+		return false;
+	borne = proc_mark(pid);
+	if (!borne.in_environment || borne.run_id != m->run_id)
 		return false;
 	for (size_t i = 0; i < m->n_services; i++) {
-		if (m->services[i]->instance >= instance)
+		if (m->services[i]->instance >= borne.instance)
 			return false;
 	}
 	return true;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/link.h"
 #include "base/units.h"
 #include "manager/history.h"
 
@@ -236,7 +237,7 @@ int proc_all(struct pid_list *l)
 	return each_number("/proc", add_pid, l);
 }
 
-bool proc_instance(pid_t pid, uint64_t *ret_run_id, uint64_t *ret_instance)
+static bool find_in_environment(pid_t pid, struct proc_mark *mark)
 {
 	static const char name[] = "FOSTER_INSTANCE=";
 	_cleanup_free_ char *text = NULL;
@@ -250,10 +251,42 @@ bool proc_instance(pid_t pid, uint64_t *ret_run_id, uint64_t *ret_instance)
 	for (const char *p = text; p < text + size; p += strlen(p) + 1) {
 		if (strncmp(p, name, sizeof(name) - 1) == 0 &&
 		    sscanf(p + sizeof(name) - 1, "%16llx.%llu", &run_id, &instance) == 2) {
-			*ret_run_id = run_id;
-			*ret_instance = instance;
+			mark->run_id = run_id;
+			mark->instance = instance;
 			return true;
 		}
 	}
 	return false;
+}
+
+static uint64_t find_in_limits(pid_t pid)
+{
+	static const char name[] = "\nMax realtime timeout";
+	unsigned long long soft, hard;
+	char text[4096], *line;
+
+	if (read_small(pid, "limits", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, name);
+	if (!line || sscanf(line + sizeof(name) - 1, "%llu %llu", &soft, &hard) != 2 ||
+	    soft != hard || hard < LINK_LIMIT_MARK_MIN)
+		return 0;
+	return hard;
+}
+
+struct proc_mark proc_mark(pid_t pid)
+{
+	struct proc_mark mark = { .in_environment = false };
+
+	mark.in_environment = find_in_environment(pid, &mark);
+	if (!mark.in_environment)
+		mark.limit = find_in_limits(pid);
+	return mark;
+}
+
+bool proc_mark_is(const struct proc_mark *mark, uint64_t run_id, uint64_t instance)
+{
+	if (mark->in_environment)
+		return mark->run_id == run_id && mark->instance == instance;
+	return mark->limit && mark->limit == link_limit_mark(run_id, instance);
 }

@@ -73,9 +73,16 @@ int proc_pidfd_signal(int pidfd, int signo);
 int proc_all(struct pid_list *);
 
 /*
- * The FOSTER_INSTANCE with which the process was started. False when it has none, wiped it, or
- * we may not look.
+ * The marks of the start that a process is of. The FOSTER_INSTANCE in its environment: it has none,
+ * it wiped it, or we may not look where there is none. Then its limits are looked at
+ * (link_limit_mark()).
  */
-bool proc_instance(pid_t, uint64_t *ret_run_id, uint64_t *ret_instance);
+struct proc_mark {
+	bool in_environment;
+	uint64_t run_id, instance; /* in its environment */
+	uint64_t limit;            /* else that of its limits; 0: none */
+};
+struct proc_mark proc_mark(pid_t);
+bool proc_mark_is(const struct proc_mark *, uint64_t run_id, uint64_t instance);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/units.h"
 #include "manager/cgroup.h"
 #include "manager/control.h"
@@ -179,7 +180,7 @@ static void spawn(struct service *s)
 {
 	s->adopted = s->taken = s->exit_held = false;
 	s->daemon = s->config->daemon;
-	s->signal_at_spawn = 0;
+	s->signal_at_spawn = s->signal_error = 0;
 	s->pid = 0;
 	free(s->status);
 	s->status = NULL;
@@ -502,6 +503,23 @@ int service_signal(struct service *s, int signo, bool whole)
 	return 0;
 }
 
+void service_unsignalled(struct service *s, pid_t pid, int signo, int error)
+{
+	bool told = s->signal_error == error;
+
+	s->signal_error = error;
+	if (!told)
+		log_warning_errno(-error, "%s: process %d cannot be sent %s%s", service_label(s),
+				  pid, signal_to_string(signo),
+				  error == EPERM ? ", it has become another user's" : "");
+	shutdown_service_changed(s);
+}
+
+bool service_is_out_of_reach(const struct service *s)
+{
+	return s->machine.state == STATE_STOPPING && s->machine.killed && s->signal_error == EPERM;
+}
+
 bool service_is_daemon(const struct service *s)
 {
 	return machine_is_active(&s->machine) ? s->daemon : s->config->daemon;
@@ -606,5 +624,11 @@ char *service_next(const struct service *s, char *buf, size_t size)
 		snprintf(buf, size, "%s in %s", m->killed ? "SIGKILL again" : "SIGKILL", time);
 	else if (machine_is_active(m) && (!m->desired_up || m->restart_wanted))
 		snprintf(buf, size, "stops when those that need it have stopped");
+	if (m->state == STATE_STOPPING && s->signal_error) {
+		size_t n = strlen(buf);
+
+		snprintf(buf + n, size - n, "%sit cannot be signalled (%s)", n ? "; " : "",
+			 strerror(s->signal_error));
+	}
 	return buf;
 }

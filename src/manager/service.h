@@ -48,6 +48,7 @@ struct service {
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;
 	int signal_at_spawn;
+	int signal_error; /* of the last signal that was refused, positive errno; 0: none was */
 	struct service *next_spawn;
 
 	/* The order among services; pointers into manager->services. */
@@ -96,6 +97,15 @@ bool service_is_daemon(const struct service *);
 
 /* Signals the main process, or its whole tree. 0, or -ESRCH when nothing runs. */
 int service_signal(struct service *, int signo, bool whole);
+
+/*
+ * A process of it could not be signalled: told once a start. With EPERM it has become another
+ * user's, and foster cannot end it.
+ */
+void service_unsignalled(struct service *, pid_t, int signo, int error);
+
+/* True when SIGKILL was refused: nobody can wait for its end. */
+bool service_is_out_of_reach(const struct service *);
 
 /* A sign of life: the watchdog's time starts anew. */
 void service_alive(struct service *);

@@ -229,10 +229,21 @@ static void join_services(struct manager *m)
 static bool anything_to_wait_for(struct manager *m)
 {
 	for (size_t i = 0; i < m->n_services; i++) {
-		if (must_end(m, m->services[i]) && machine_is_active(&m->services[i]->machine))
+		const struct service *s = m->services[i];
+
+		if (must_end(m, s) && machine_is_active(&s->machine) && !service_is_out_of_reach(s))
 			return true;
 	}
 	return false;
+}
+
+static void tell_out_of_reach(const struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (service_is_out_of_reach(m->services[i]))
+			log_error("%s: cannot be ended, and is left",
+				  service_label(m->services[i]));
+	}
 }
 
 static bool anything_runs(const struct manager *m)
@@ -294,13 +305,14 @@ static void finish(struct manager *m)
 	if (!keep && !logs_quit(m))
 		return;
 	sd->done = true;
+	tell_out_of_reach(m);
 	if (m->options.join && !sd->job_ended)
 		sd->how.code = exit_code_of_interrupted(m);
 	if (!keep)
 		sockets_remove_files(m);
 	cgroups_remove(m);
 	supervisor_link_exit(m, sd->how.code, keep);
-	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
+	log_info("%s", keep ? "done; services go on" : "done");
 	/* Those who follow are told, and have a moment to hear it. */
 	event_base_loopexit(m->base, sd->followers ? &last_words : NULL);
 	while (sd->followers)

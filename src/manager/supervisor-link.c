@@ -187,8 +187,7 @@ static void on_unsignalled(struct manager *m, const void *message)
 		return;
 	}
 	if (s && news->instance == s->instance && news->error != ESRCH)
-		log_warning_errno(-news->error, "%s: cannot send signal %d", service_label(s),
-				  news->signo);
+		service_unsignalled(s, s->pid, news->signo, news->error);
 }
 
 static void on_main_taken(struct manager *m, const void *message)

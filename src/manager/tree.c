@@ -72,11 +72,11 @@ bool trees_seem_empty(struct service *s)
 
 static bool belongs(const struct manager *m, pid_t pid, const struct tree_mark *mark)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne = proc_mark(pid);
 	struct proc_stat st;
 
-	if (proc_instance(pid, &run_id, &instance))
-		return run_id == m->run_id && instance == mark->instance;
+	if (borne.in_environment || proc_mark_is(&borne, m->run_id, mark->instance))
+		return proc_mark_is(&borne, m->run_id, mark->instance);
 	return proc_stat(pid, &st) == 0 && mark->main > 0 &&
 	       (st.session == mark->main || st.pgrp == mark->main);
 }
@@ -228,8 +228,7 @@ void trees_signal(struct service *s, int signo)
 			continue;
 		error = proc_pidfd_signal(fd, signo);
 		if (error < 0 && error != -ESRCH)
-			log_warning_errno(error, "%s: process %d of its tree: signal %d",
-					  service_label(s), members.pids[i], signo);
+			service_unsignalled(s, members.pids[i], signo, -error);
 	}
 }
 
@@ -341,24 +340,25 @@ void trees_forget(struct service *s)
 
 /* --- ending what is marked -------------------------------------------------------------- */
 
-static const struct tree_mark *find_mark(const struct tree_mark *marks, size_t n, uint64_t instance)
+static bool bears_one(const struct manager *m, const struct proc_mark *borne,
+		      const struct tree_mark *marks, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (marks[i].instance == instance)
-			return &marks[i];
+		if (proc_mark_is(borne, m->run_id, marks[i].instance))
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 /* By the mark, else by the session and the group: one read of each, however many marks. */
 static bool is_marked(const struct manager *m, pid_t pid, const struct tree_mark *marks, size_t n)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne = proc_mark(pid);
 	struct proc_stat st;
 
-	if (proc_instance(pid, &run_id, &instance))
-		return run_id == m->run_id && find_mark(marks, n, instance);
-	if (proc_stat(pid, &st) < 0)
+	if (bears_one(m, &borne, marks, n))
+		return true;
+	if (borne.in_environment || proc_stat(pid, &st) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (marks[i].main > 0 && (st.session == marks[i].main || st.pgrp == marks[i].main))
@@ -374,9 +374,11 @@ static size_t kill_all(const struct pid_list *l)
 
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_close_ int fd = open_member(l->pids[i]);
+		int error = fd >= 0 ? proc_pidfd_signal(fd, SIGKILL) : -ESRCH;
 
-		if (fd >= 0 && proc_pidfd_signal(fd, SIGKILL) == 0)
-			killed++;
+		killed += error == 0;
+		if (error == -EPERM)
+			log_warning("process %d has become another user's: it is left", l->pids[i]);
 	}
 	return killed;
 }

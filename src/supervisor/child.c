@@ -99,11 +99,26 @@ static int set_descriptors(const struct spawn_request *r, struct child_plan *pla
 	return error < 0 ? error : close_the_rest(r, plan);
 }
 
-static int set_limits(struct supervisor *s, const struct spawn_request *r)
+/* Where the service is to have no such limit of its own. */
+static void set_mark(const struct spawn_request *r, const struct child_plan *plan)
+{
+	struct rlimit mark = { plan->mark, plan->mark };
+
+	for (size_t i = 0; i < r->n_limits; i++) {
+		if (r->limits[i].resource == RLIMIT_RTTIME)
+			return;
+	}
+	/* Fails where our own limit is lower, as of a fosterd below another one's service. */
+	setrlimit(RLIMIT_RTTIME, &mark);
+}
+
+static int set_limits(struct supervisor *s, const struct spawn_request *r,
+		      const struct child_plan *plan)
 {
 	/* We raised our own limit of descriptors; the service gets what we were given. */
 	if (setrlimit(RLIMIT_NOFILE, &s->nofile) < 0)
 		return -errno;
+	set_mark(r, plan);
 	for (size_t i = 0; i < r->n_limits; i++) {
 		struct rlimit limit = { r->limits[i].soft, r->limits[i].hard };
 
@@ -162,6 +177,7 @@ void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t
 	while (*env)
 		env++;
 	append_number(plan->instance, s->mark, instance);
+	plan->mark = link_limit_mark(table_run_id(s->table), instance);
 	*env++ = plan->instance;
 	if (r->n_fds > 0) {
 		snprintf(plan->listen_fds, sizeof(plan->listen_fds), "LISTEN_FDS=%zu", r->n_fds);
@@ -270,7 +286,7 @@ NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
 	error = set_descriptors(r, plan);
 	if (error == 0) {
 		step = STEP_LIMITS;
-		error = set_limits(s, r);
+		error = set_limits(s, r, plan);
 	}
 	if (error == 0 && r->has_nice) {
 		step = STEP_NICE;

@@ -30,6 +30,7 @@ struct child_plan {
 	int exec_pipe;  /* write end */
 	int cgroup;     /* directory of the one that the child is to enter by itself; else -1 */
 	bool staged;    /* all of these are below FD_BASE, and the table of descriptors is shared */
+	uint64_t mark;  /* link_limit_mark() */
 	bool search;    /* the command stands in a directory of the request's search */
 	char **env_end; /* where the request's environment ends */
 	char root[2];   /* a literal would be on one more page */

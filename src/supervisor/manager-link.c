@@ -334,7 +334,8 @@ static int send_signal(const struct table_slot *slot, const struct link_signal *
 	/* Before its setsid there is no such group yet: then it is the process alone. One that
 	 * was taken leads which group it likes: those in it are the manager's. */
 	if (m->group && !(slot->child.flags & CHILD_TAKEN) && kill(-slot->child.pid, m->signo) == 0)
-		return 0;
+		/* That one of the group could be signalled does not say that this one was. */
+		return kill(slot->child.pid, 0) < 0 && errno == EPERM ? -EPERM : 0;
 	return kill(slot->child.pid, m->signo) < 0 ? -errno : 0;
 }
 

@@ -316,6 +316,27 @@ static void test_room_for_pointers(void **state)
 	assert_int_equal(link_decode_spawn(message, size, &back, pointers, needed - 1), -E2BIG);
 }
 
+/* No two starts share one, whatever the run, and it limits nothing. */
+static void test_limit_marks(void **state)
+{
+	enum {
+		RUNS = 30,
+		STARTS = 300
+	};
+	static uint64_t marks[RUNS * STARTS];
+	size_t n = 0;
+
+	for (uint64_t run = 0; run < RUNS; run++) {
+		for (uint64_t start = 1; start <= STARTS; start++)
+			marks[n++] = link_limit_mark(run, start);
+	}
+	for (size_t i = 0; i < n; i++) {
+		assert_true(marks[i] >= LINK_LIMIT_MARK_MIN && marks[i] < INT64_MAX);
+		for (size_t k = 0; k < i; k++)
+			assert_true(marks[k] != marks[i]);
+	}
+}
+
 static void test_steps_have_names(void **state)
 {
 	for (int i = STEP_NONE; i <= STEP_EXEC; i++)
@@ -381,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_name_has_room_for_its_nul),
 		cmocka_unit_test(test_the_largest_request),
 		cmocka_unit_test(test_room_for_pointers),
+		cmocka_unit_test(test_limit_marks),
 		cmocka_unit_test(test_steps_have_names),
 		cmocka_unit_test(test_messages_of_a_packet),
 		cmocka_unit_test(test_what_is_no_message),
