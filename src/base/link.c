@@ -26,8 +26,20 @@ static_assert(sizeof(struct link_hello) % 8 == 0 && sizeof(struct link_slot) % 8
 		      sizeof(struct link_child) % 8 == 0 && LINK_NEWS_SIZE % 8 == 0 &&
 		      sizeof(struct link_note) % 8 == 0 && sizeof(struct link_signal) % 8 == 0 &&
 		      sizeof(struct link_place) % 8 == 0 && sizeof(struct link_orphans) % 8 == 0 &&
-		      sizeof(struct link_got) % 8 == 0 && sizeof(struct link_exit) % 8 == 0,
+		      sizeof(struct link_got) % 8 == 0 && sizeof(struct link_exit) % 8 == 0 &&
+		      sizeof(struct link_main) % 8 == 0,
 	      "messages stand behind one another, each aligned");
+
+/* Mixed (as splitmix64 does), so that a program that sets a great limit of its own hits none. */
+uint64_t link_limit_mark(uint64_t run_id, uint64_t instance)
+{
+	uint64_t mark = run_id + instance * 0x9e3779b97f4a7c15U;
+
+	mark = (mark ^ mark >> 30) * 0xbf58476d1ce4e5b9U;
+	mark = (mark ^ mark >> 27) * 0x94d049bb133111ebU;
+	mark ^= mark >> 31;
+	return LINK_LIMIT_MARK_MIN | (mark & (LINK_LIMIT_MARK_MIN - 1));
+}
 
 const struct link_header *link_next(const void *packet, size_t size, size_t *offset)
 {
@@ -52,7 +64,8 @@ struct spawn_head {
 	uint32_t uid, gid, umask;
 	int32_t nice;
 	uint32_t stdio[3], cgroup_place;
-	uint32_t n_limits, n_groups, n_fds, n_args, n_env, note_size, reserved;
+	uint32_t n_limits, n_groups, n_fds, n_args, n_env, note_size;
+	uint32_t ready_place, ready_fd, reserved;
 };
 static_assert(sizeof(struct spawn_head) % 8 == 0, "the arrays behind it are aligned");
 
@@ -105,6 +118,8 @@ ssize_t link_encode_spawn(const struct spawn_request *r, void *buf, size_t size)
 		.n_args = count(r->argv),
 		.n_env = count(r->envp),
 		.note_size = r->note_size,
+		.ready_place = r->ready_place,
+		.ready_fd = r->ready_fd,
 	};
 	bool fits;
 
@@ -178,6 +193,8 @@ static void decode_head(const struct spawn_head *head, struct spawn_request *ret
 		.n_limits = head->n_limits,
 		.n_fds = head->n_fds,
 		.note_size = head->note_size,
+		.ready_place = head->ready_place,
+		.ready_fd = head->ready_fd,
 	};
 	memcpy(ret->stdio, head->stdio, sizeof(ret->stdio));
 }
@@ -203,6 +220,9 @@ int link_decode_spawn(const void *buf, size_t size, struct spawn_request *ret, c
 	    head->n_env > LINK_ARGS_MAX || head->note_size > LINK_NOTE_MAX ||
 	    head->n_args + head->n_env + 2 > n_pointers)
 		return -E2BIG;
+	if (head->ready_fd > LINK_READY_MAX ||
+	    (head->ready_fd > 2 && head->ready_fd < 3 + head->n_fds))
+		return -EINVAL;
 	decode_head(head, ret);
 	ret->limits = take(&c, ret->n_limits * sizeof(*ret->limits));
 	ret->groups = ret->limits ? take(&c, ret->n_groups * sizeof(*ret->groups)) : NULL;

@@ -31,11 +31,12 @@
 #define LINK_FD           3            /* the manager's end, in the manager */
 #define LINK_MESSAGE_MAX  (128 * 1024) /* below the default limit of a Unix socket's buffer */
 #define LINK_NAME_MAX     64           /* with the NUL */
-#define LINK_NOTE_MAX     256
+#define LINK_NOTE_MAX     288
 #define LINK_SLOTS        12288 /* services */
-#define LINK_PLACES       16384 /* stored descriptors */
+#define LINK_PLACES       32768 /* stored descriptors */
 #define LINK_ARGS_MAX     8192  /* arguments and environment strings of one spawn together */
 #define LINK_FDS_MAX      64    /* descriptors passed to one service, after stdio */
+#define LINK_READY_MAX    99    /* the highest number that a readiness descriptor may have */
 #define LINK_GROUPS_MAX   256
 #define LINK_LIMITS_MAX   RLIM_NLIMITS
 #define LINK_PROGRAM_MAX  4096 /* a path, with the NUL */
@@ -58,6 +59,7 @@ enum link_type {
 	LINK_PONG,      /* struct link_header: the answer to PING */
 	LINK_REHEARSE, /* struct link_program: could that fosterd take over? Answered by REHEARSED */
 	LINK_TAKE_OVER, /* struct link_header: let it do so, as soon as this manager has ended */
+	LINK_MAIN,      /* struct link_main, with a pidfd: that is the main process now */
 
 	/* supervisor to manager */
 	LINK_HELLO = 64,  /* struct link_hello */
@@ -73,6 +75,7 @@ enum link_type {
 	LINK_GOT_SIGNAL,  /* struct link_got: somebody sent the supervisor a signal */
 	LINK_PING,        /* struct link_header: a manager that does not answer is replaced */
 	LINK_REHEARSED,   /* struct link_rehearsed */
+	LINK_MAIN_TAKEN,  /* struct link_main: the answer to MAIN */
 };
 
 /* The steps between fork and the running program, in their order. */
@@ -152,6 +155,7 @@ enum child_state {
 #define CHILD_LEFT_OVER      (1U << 3) /* of an earlier supervisor, ended: its tree must be swept */
 #define CHILD_IN_CGROUP      (1U << 4) /* it was born into its cgroup, and so is all of its tree */
 #define CHILD_STARTED_TOLD   (1U << 5) /* STARTED was told to a manager, maybe an earlier one */
+#define CHILD_TAKEN          (1U << 6) /* it is not the one that was forked for it: see MAIN */
 
 struct link_child {
 	struct link_header header;
@@ -193,6 +197,21 @@ struct link_signal {
 	uint64_t instance; /* of the child that is meant: a newer one is left alone */
 	uint32_t group;    /* 1: its process group, 0: the process alone */
 	int32_t error;     /* in UNSIGNALLED: positive errno */
+};
+
+/*
+ * The service goes on in another process: a daemon that its first process left behind, or the one
+ * that it names. From then on that one is the slot's child, with the same instance, whatever has
+ * become of the one before; its end is the child's end. In the answer error says why it was
+ * not taken: ESRCH, it is gone.
+ */
+struct link_main {
+	struct link_header header;
+	uint32_t slot;
+	int32_t pid;
+	uint64_t instance;
+	uint32_t has_fd; /* 1: a pidfd of it comes with it */
+	int32_t error;   /* in MAIN_TAKEN: positive errno, or 0 */
 };
 
 struct link_place {
@@ -249,6 +268,8 @@ struct spawn_request {
 	uint32_t stdio[3];   /* places */
 	const uint32_t *fds; /* places, passed from 3 on with LISTEN_FDS and LISTEN_PID */
 	size_t n_fds;
+	uint32_t ready_place; /* of what it gets as descriptor ready_fd */
+	int ready_fd;         /* 0: none; else 1, or free: behind stdio and fds */
 	const char *name;
 	const char *directory; /* empty: / */
 	const char *search;    /* as PATH, for a command without a slash */
@@ -259,6 +280,15 @@ struct spawn_request {
 	const uint8_t *note;
 	size_t note_size;
 };
+
+/*
+ * The mark of a start that nobody loses by accident: the hard and soft limit RLIMIT_RTTIME of all
+ * its processes, of as many microseconds as no real-time process ever runs in one go. It goes
+ * through fork and exec as FOSTER_INSTANCE does, but cannot be raised, and /proc/PID/limits shows
+ * it to everybody, also of who wiped its environment or executes a set-user-ID program. Pure.
+ */
+#define LINK_LIMIT_MARK_MIN (UINT64_C(1) << 62)
+uint64_t link_limit_mark(uint64_t run_id, uint64_t instance);
 
 /*
  * The message at *offset of a packet, and *offset moves behind it. NULL at the packet's end, and

@@ -62,9 +62,14 @@ const char *size_text(char *buf, size_t size, int64_t bytes)
 	return buf;
 }
 
-int state_code(const char *state)
+static bool has_run(const char *state, bool ready)
 {
-	return strcmp(state, "running") == 0 ? EXIT_OK : EXIT_NOT_RUNNING;
+	return ready && strcmp(state, "exited") == 0;
+}
+
+int state_code(const char *state, bool ready)
+{
+	return strcmp(state, "running") == 0 || has_run(state, ready) ? EXIT_OK : EXIT_NOT_RUNNING;
 }
 
 static void print_label(const char *label)
@@ -111,6 +116,12 @@ static void print_state(const struct ctl *ctl, const json_t *service)
 	colour_print(stdout, ctl->colours, state_colour(state), state);
 	if (strcmp(state, "running") == 0)
 		fputs(member_true(service, "ready") ? ", ready" : ", not ready", stdout);
+	if (member_text(service, "phase")) {
+		fputs(", ", stdout);
+		print_disarmed(stdout, member_text(service, "phase"));
+	}
+	if (has_run(state, member_true(service, "ready")))
+		fputs(", its work is done", stdout);
 	if (since)
 		printf(" since %s", since);
 	if (member_number(service, "uptime_us") >= 0)
@@ -154,6 +165,11 @@ void show_service(const struct ctl *ctl, const json_t *service)
 	}
 	print_field(service, "last end", "exit");
 	print_field(service, "says", "status");
+	if (member_number(service, "errno") > 0) {
+		print_label("errno");
+		printf("%s (%s)\n", number_text(buf, sizeof(buf), member_number(service, "errno")),
+		       strerror(member_number(service, "errno")));
+	}
 	print_field(service, "pending", "pending");
 	print_label("restarts");
 	printf("%s\n", number_text(buf, sizeof(buf), member_number(service, "restarts")));

@@ -4,12 +4,14 @@
 #define FOSTER_CTL_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "ctl/ctl.h"
 #include "ctl/table.h"
 
 enum colour state_colour(const char *state);
-int state_code(const char *state); /* EXIT_OK when it runs, else EXIT_NOT_RUNNING */
+/* EXIT_OK when it runs, or has run and was to do no more; else EXIT_NOT_RUNNING. */
+int state_code(const char *state, bool ready);
 
 /* "-" for a negative number. Returns buf, or "-". */
 const char *number_text(char *buf, size_t size, int64_t number);

@@ -156,7 +156,7 @@ static int show_list(const struct ctl *ctl, const char *body, const struct rows 
 	for (size_t i = 0; n_args == 0 && i < rows->n; i++)
 		chosen.list[chosen.n++] = rows->list[i];
 	for (size_t i = 0; i < chosen.n; i++)
-		code = worse(code, state_code(chosen.list[i].state));
+		code = worse(code, state_code(chosen.list[i].state, chosen.list[i].ready));
 	if (ctl->json)
 		return worse(code, print_json(body, &chosen, n_args == 0));
 	if (ctl->quiet || (n_args > 0 && chosen.n == 0))
@@ -182,7 +182,7 @@ static int show_one(const struct ctl *ctl, const char *name)
 		puts(answer.body);
 	else if (!ctl->quiet)
 		show_service(ctl, answer.json);
-	return state_code(or_dash(state ? state : ""));
+	return state_code(or_dash(state ? state : ""), member_true(answer.json, "ready"));
 }
 
 /* The rows are read in place: text is changed. Prints an error. */

@@ -35,11 +35,27 @@ static const char *const waits_words[][2] = {
 	{ "turn", "for its turn: many services start" },
 };
 
+static const char *ready_word(const json_t *why)
+{
+	static const char *const words[][2] = {
+		{ "notify", "for its READY=1" },
+		{ "fd", "for a newline on its readiness descriptor" },
+		{ "forking", "for the daemon that it is to leave behind" },
+		{ "oneshot", "for the end of its work" },
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		if (why_is(why, "ready_by", words[i][0]))
+			return words[i][1];
+	}
+	return "for its exec";
+}
+
 static void print_own_wait(const struct why_text *w, const json_t *why)
 {
 	if (why_is(why, "waits_for", "ready")) {
 		why_label(w, "waits");
-		fputs(why_is(why, "ready_by", "notify") ? "for its READY=1" : "for its exec", w->f);
+		fputs(ready_word(why), w->f);
 		fputc('\n', w->f);
 	}
 	for (size_t i = 0; i < ELEMENTSOF(waits_words); i++) {

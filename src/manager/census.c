@@ -86,15 +86,14 @@ static bool is_of(const struct service *s, const struct census_process *p)
 /* An orphan, or what descends from none of ours: by its mark, else by session and group. */
 static struct service *find_by_mark(const struct manager *m, const struct census_process *p)
 {
-	uint64_t run_id, instance;
-	bool marked = proc_instance(p->pid, &run_id, &instance);
+	struct proc_mark borne = proc_mark(p->pid);
+	bool marked = borne.in_environment || borne.limit;
 
-	if (marked && run_id != m->run_id)
-		return NULL;
 	for (size_t i = 0; i < m->n_services; i++) {
 		struct service *s = m->services[i];
 
-		if (marked ? s->instance && s->instance == instance : is_of(s, p))
+		if (marked ? s->instance && proc_mark_is(&borne, m->run_id, s->instance)
+			   : is_of(s, p))
 			return s;
 	}
 	return NULL;

@@ -95,6 +95,12 @@ static void check_sockets_named(struct check *c, const struct service_draft *dra
 		loader_complain(c->l, &draft->place, &service_options, "sockets",
 				"the sockets have %zu addresses; a service can be given %d", n,
 				CONFIG_SOCKETS_MAX);
+	if (draft->service->ready == READY_FD && draft->service->ready_fd > 2 &&
+	    (size_t)draft->service->ready_fd < 3 + n)
+		loader_complain(c->l, &draft->place, &service_options, "ready-fd",
+				"ready-fd = %d is the number of one of its sockets: it takes %zu "
+				"or more, or 1",
+				draft->service->ready_fd, 3 + n);
 }
 
 /* --- cycles: a depth-first search with its own stack, for chains may be thousands long --- */

@@ -14,6 +14,7 @@
 #include "manager/config-source.h"
 
 #define ENVIRONMENT_FILE_MAX (1 << 20)
+#define READY_FD_DEFAULT     3 /* what s6's services are mostly written for */
 
 static uint64_t bit_of(const char *option)
 {
@@ -195,6 +196,31 @@ static void check_delays(struct loader *l, const struct service_draft *draft)
 		 format_duration(max, sizeof(max), s->restart_delay_max));
 }
 
+/* A oneshot service runs as long as its work takes, unless somebody says otherwise. */
+static void resolve_start_timeout(struct loader *l, const struct service_draft *draft)
+{
+	uint64_t set = draft->place.set | l->defaults_place.set;
+
+	if (draft->service->ready == READY_ONESHOT && !(set & bit_of("start-timeout")))
+		draft->service->start_timeout = USEC_INFINITY;
+}
+
+static void check_ready(struct loader *l, const struct service_draft *draft)
+{
+	struct service_config *s = draft->service;
+
+	if (!s->has_ready_fd)
+		s->ready_fd = READY_FD_DEFAULT;
+	if (s->ready != READY_FD && (draft->place.set & bit_of("ready-fd")))
+		complain(l, draft, "ready-fd", "ready-fd has a meaning with ready = fd only");
+	if (s->ready != READY_FORKING && s->pid_file)
+		complain(l, draft, "pid-file", "pid-file has a meaning with ready = forking only");
+	if (s->ready == READY_ONESHOT && s->restart == RESTART_ALWAYS)
+		complain(l, draft, "restart",
+			 "with ready = oneshot, restart = always would never let it have run: no "
+			 "or on-failure");
+}
+
 static void resolve_control_group(struct loader *l, const char *option, const char *name,
 				  gid_t *ret)
 {
@@ -218,6 +244,8 @@ void config_resolve(struct loader *l)
 		resolve_identity(l, draft);
 		resolve_environment(l, draft);
 		check_delays(l, draft);
+		resolve_start_timeout(l, draft);
+		check_ready(l, draft);
 		if (!draft->service->command &&
 		    !((draft->place.set | draft->place.refused) & bit_of("command")))
 			loader_complain(

@@ -33,8 +33,8 @@ static const char *const kill_mode_names[] = {
 ENUM_TABLE(kill_mode, enum kill_mode, kill_mode_names)
 
 static const char *const ready_names[] = {
-	[READY_EXEC] = "exec",
-	[READY_NOTIFY] = "notify",
+	[READY_EXEC] = "exec",       [READY_NOTIFY] = "notify",   [READY_FD] = "fd",
+	[READY_FORKING] = "forking", [READY_ONESHOT] = "oneshot",
 };
 ENUM_TABLE(ready_type, enum ready_type, ready_names)
 

@@ -36,7 +36,10 @@ int restart_policy_from_string(const char *);
 
 enum ready_type {
 	READY_EXEC,
-	READY_NOTIFY
+	READY_NOTIFY,
+	READY_FD,
+	READY_FORKING,
+	READY_ONESHOT,
 };
 const char *ready_type_to_string(enum ready_type);
 int ready_type_from_string(const char *);
@@ -127,6 +130,9 @@ struct service_config {
 	enum kill_mode kill_mode;
 	enum on_exit on_exit;
 	enum ready_type ready;
+	bool has_ready_fd;
+	int ready_fd;           /* of READY_FD: its number in the service; 3 unless set */
+	char *pid_file;         /* of READY_FORKING, absolute; NULL: none */
 	uint64_t start_timeout; /* us */
 	uint64_t watchdog;      /* us; 0: off */
 

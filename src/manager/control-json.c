@@ -132,7 +132,8 @@ json_t *control_service_json(const struct service *s, bool full)
 	json_object_set_new(object, "state", json_string(service_state_to_string(m->state)));
 	json_object_set_new(object, "desired", json_string(m->desired_up ? "up" : "down"));
 	json_object_set_new(object, "reason", control_string(reason));
-	json_object_set_new(object, "ready", json_boolean(m->state == STATE_RUNNING));
+	json_object_set_new(object, "ready",
+			    json_boolean(m->state == STATE_RUNNING || service_has_run(s)));
 	json_object_set_new(object, "pid", json_integer(s->pid));
 	json_object_set_new(object, "uptime_us", up ? json_integer(now - m->started) : json_null());
 	json_object_set_new(object, "since", control_wall_time(m->since));
@@ -143,6 +144,12 @@ json_t *control_service_json(const struct service *s, bool full)
 	json_object_set_new(object, "exit_code", code >= 0 ? json_integer(code) : json_null());
 	json_object_set_new(object, "exit", control_text_or_null(machine_end(m, end, sizeof(end))));
 	json_object_set_new(object, "status", control_text_or_null(s->status));
+	json_object_set_new(object, "phase",
+			    m->said.phase && s->pid > 0
+				    ? json_string(phase_to_string(m->said.phase))
+				    : json_null());
+	json_object_set_new(object, "errno",
+			    m->said.error ? json_integer(m->said.error) : json_null());
 	json_object_set_new(object, "pending", control_text_or_null(s->pending));
 	if (full)
 		add_details(object, s);

@@ -17,6 +17,7 @@
 #include "base/signals.h"
 #include "base/units.h"
 #include "manager/depend.h"
+#include "manager/handover.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
 
@@ -84,7 +85,8 @@ static bool is_done(const struct waiter *w, size_t i)
 	case VERB_STOP: return !machine_is_active(m) || m->desired_up; /* taken back by a start */
 	case VERB_JOIN:
 		if (w->instances[i])
-			return s->pid == 0 || s->instance != w->instances[i];
+			return (s->pid == 0 && !handover_is_under_way(s)) ||
+			       s->instance != w->instances[i];
 		/* Nothing ran when it was asked for: what is on its way is waited for. */
 		return m->state != STATE_STARTING &&
 		       (m->state != STATE_WAITING || service_is_settled(s));

@@ -245,7 +245,7 @@ static json_t *why_json(const struct service *s, const struct census *census)
 	json_t *o = state_json(s);
 	bool up = s->pid > 0 && m->started;
 
-	json_object_set_new(o, "as_wanted", json_boolean(machine_is_as_wanted(m)));
+	json_object_set_new(o, "as_wanted", json_boolean(service_is_as_wanted(s)));
 	json_object_set_new(o, "uptime_us", up ? ago(m->started) : json_null());
 	json_object_set_new(o, "status", control_text_or_null(s->status));
 	json_object_set_new(o, "restart",
@@ -280,7 +280,7 @@ void control_why(struct call *call)
 
 static bool is_not_as_wanted(const struct service *s, const void *arg)
 {
-	return !machine_is_as_wanted(&s->machine);
+	return !service_is_as_wanted(s);
 }
 
 static json_t *short_json(const struct service *s, const void *arg)

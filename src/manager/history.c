@@ -121,7 +121,8 @@ void history_step(const struct machine *before, struct machine *m, enum machine_
 		take_wish(before, m, event, f);
 	else if (m->reason != before->reason)
 		make_history(before, m); /* from now on the machine does not tell the wish */
-	if (event == EVENT_ENDED && machine_is_active(before))
+	if (machine_is_active(before) &&
+	    (event == EVENT_ENDED || (event == EVENT_NOT_READY && before->main_ended)))
 		take_end(before, m, f);
 	else if (event == EVENT_NOT_STARTED && machine_is_active(before) &&
 		 before->state != STATE_RUNNING)

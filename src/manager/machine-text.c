@@ -35,6 +35,8 @@ static const char *const reason_names[] = {
 	[REASON_WATCHDOG] = "watchdog: no sign of life in time",
 	[REASON_ADOPTED] = "adopted from an earlier supervisor",
 	[REASON_ADDED] = "new in the configuration",
+	[REASON_CLOSED] = "closed its readiness descriptor without a newline",
+	[REASON_NO_MAIN] = "was to fork away, and left no process behind",
 };
 static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a name for each reason");
 ENUM_TABLE(reason, enum reason, reason_names)
@@ -52,9 +54,20 @@ static const char *const machine_event_names[] = {
 	[EVENT_EMPTY] = "empty",
 	[EVENT_TIMER] = "timer",
 	[EVENT_WATCHDOG] = "watchdog",
+	[EVENT_FORKED] = "forked",
+	[EVENT_MAIN] = "main",
+	[EVENT_NOT_READY] = "not-ready",
 };
 static_assert(ELEMENTSOF(machine_event_names) == EVENT_COUNT, "a name for each event");
 ENUM_TABLE(machine_event, enum machine_event, machine_event_names)
+
+static const char *const phase_names[] = {
+	[PHASE_NONE] = "none",
+	[PHASE_RELOADING] = "reloading",
+	[PHASE_STOPPING] = "stopping",
+};
+static_assert(ELEMENTSOF(phase_names) == PHASE_COUNT, "a name for each phase");
+ENUM_TABLE(phase, enum phase, phase_names)
 
 char *machine_status(int status, bool unknown, char *buf, size_t size)
 {
@@ -93,6 +106,8 @@ static void reason_words(const struct machine *m, const struct service_config *c
 {
 	if (m->reason == REASON_ENDED) {
 		machine_end(m, buf, size);
+		if (m->failed_start)
+			snprintf(buf + strlen(buf), size - strlen(buf), " before it was ready");
 	} else if (m->reason == REASON_SPAWN_FAILED) {
 		const char *object = step_object(m->step, c);
 

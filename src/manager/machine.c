@@ -11,7 +11,8 @@
 #include "base/macro.h"
 #include "base/units.h"
 
-#define KILL_AGAIN (1 * USEC_PER_SEC) /* a process in the kernel may take its time to die */
+#define KILL_AGAIN     (1 * USEC_PER_SEC) /* a process in the kernel may take its time to die */
+#define KILL_AGAIN_MAX (60 * USEC_PER_SEC)
 
 void machine_init(struct machine *m, uint64_t now)
 {
@@ -57,14 +58,22 @@ static unsigned come_up(struct machine *m, const struct machine_facts *f)
 	}
 	set_state(m, STATE_STARTING, f);
 	m->failed_start = false;
+	m->said = (struct said){ 0 };
 	m->started = f->now;
 	return ACTION_SPAWN | set_deadline(m, f->now, f->config->start_timeout);
+}
+
+/* Without a main process its end is that of the tree. */
+static unsigned watch_rest(const struct machine *m)
+{
+	return m->main_ended ? ACTION_WATCH_TREE : 0;
 }
 
 static unsigned go_down(struct machine *m, const struct machine_facts *f)
 {
 	set_state(m, STATE_STOPPING, f);
-	return ACTION_STOP_SIGNAL | set_deadline(m, f->now, f->config->stop_timeout);
+	return ACTION_STOP_SIGNAL | watch_rest(m) |
+	       set_deadline(m, f->now, f->config->stop_timeout);
 }
 
 /* Something runs and is to go: now, or when those who need it have gone. */
@@ -112,9 +121,8 @@ static bool was_up_for_a_while(const struct machine *m, const struct machine_fac
 {
 	uint64_t end = m->state == STATE_STOPPING ? m->since : f->now;
 
-	return m->started && m->reason != REASON_START_TIMEOUT &&
-	       m->reason != REASON_SPAWN_FAILED && end >= m->started &&
-	       end - m->started >= f->config->restart_reset;
+	return m->started && (!m->failed_start || m->reason == REASON_WATCHDOG) &&
+	       end >= m->started && end - m->started >= f->config->restart_reset;
 }
 
 /* It ended by itself, its tree is empty, it is wanted up: what now? */
@@ -292,12 +300,23 @@ static unsigned step_failed(struct machine *m, const struct machine_facts *f)
 	return 0;
 }
 
+/* Who is to say that it is ready, or to leave a daemon, has failed when it ends before. */
+static bool ended_too_early(const struct machine *m, const struct machine_facts *f)
+{
+	return m->state == STATE_STARTING && f->config->ready != READY_EXEC &&
+	       f->config->ready != READY_ONESHOT;
+}
+
 /* The main process ended and nobody asked for it. */
 static unsigned ended_by_itself(struct machine *m, const struct machine_facts *f)
 {
 	record_end(m, f);
 	if (m->desired_up && !m->restart_wanted && !m->failed_start)
 		m->reason = REASON_ENDED;
+	if (ended_too_early(m, f) && !m->failed_start) {
+		m->failed_start = true;
+		m->step = STEP_NONE;
+	}
 	if (f->tree_empty)
 		return ACTION_SWEEP | is_down(m, f);
 	set_state(m, STATE_STOPPING, f);
@@ -313,13 +332,21 @@ static unsigned ended_stopping(struct machine *m, const struct machine_facts *f)
 	return ACTION_WATCH_TREE;
 }
 
+/* Who cannot be killed at all is not worth a look each second: from now on half as often. */
+static uint64_t kill_again_after(const struct machine *m, const struct machine_facts *f)
+{
+	uint64_t waited = f->now - m->since - MIN(f->now - m->since, f->config->stop_timeout);
+
+	return MAX(KILL_AGAIN, MIN(waited, KILL_AGAIN_MAX));
+}
+
 static unsigned timer_stopping(struct machine *m, const struct machine_facts *f)
 {
 	unsigned look = m->main_ended ? ACTION_WATCH_TREE : 0;
 
 	m->killed = true;
 	/* Looked at anew: the last look may have failed for want of descriptors. */
-	return ACTION_KILL | look | set_deadline(m, f->now, KILL_AGAIN);
+	return ACTION_KILL | look | set_deadline(m, f->now, kill_again_after(m, f));
 }
 
 /* Not ready in time, or silent: it is ended the hard way and then judged as a failure. */
@@ -331,7 +358,39 @@ static unsigned end_hard(struct machine *m, const struct machine_facts *f, enum 
 	if (m->desired_up && !m->restart_wanted)
 		m->reason = reason;
 	m->step = STEP_NONE;
-	return ACTION_KILL | set_deadline(m, f->now, KILL_AGAIN);
+	return ACTION_KILL | watch_rest(m) | set_deadline(m, f->now, KILL_AGAIN);
+}
+
+/* Its end is no end of the service. */
+static unsigned forked(struct machine *m, const struct machine_facts *f)
+{
+	m->main_ended = true;
+	return 0;
+}
+
+/* A forking service is ready when it has left a daemon; others only go on in another process. */
+static unsigned main_found(struct machine *m, const struct machine_facts *f)
+{
+	m->main_ended = false;
+	return f->config->ready == READY_FORKING ? become_ready(m, f) : 0;
+}
+
+static unsigned main_found_stopping(struct machine *m, const struct machine_facts *f)
+{
+	m->main_ended = false; /* its end will follow */
+	return 0;
+}
+
+static unsigned not_ready(struct machine *m, const struct machine_facts *f)
+{
+	if (!m->main_ended)
+		return end_hard(m, f, f->reason);
+	record_end(m, f);
+	m->failed_start = true;
+	m->step = STEP_NONE;
+	if (m->desired_up && !m->restart_wanted)
+		m->reason = f->reason;
+	return ACTION_SWEEP | is_down(m, f);
 }
 
 static unsigned start_timeout(struct machine *m, const struct machine_facts *f)
@@ -375,6 +434,9 @@ static row *const rows[STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_READY] = become_ready,
 		[EVENT_ENDED] = ended_by_itself,
 		[EVENT_TIMER] = start_timeout,
+		[EVENT_FORKED] = forked,
+		[EVENT_MAIN] = main_found,
+		[EVENT_NOT_READY] = not_ready,
 	},
 	[STATE_RUNNING] = {
 		[EVENT_START] = start_active,
@@ -393,6 +455,7 @@ static row *const rows[STATE_COUNT][EVENT_COUNT] = {
 		[EVENT_ENDED] = ended_stopping,
 		[EVENT_EMPTY] = is_down,
 		[EVENT_TIMER] = timer_stopping,
+		[EVENT_MAIN] = main_found_stopping,
 	},
 	[STATE_BACKOFF] = {
 		[EVENT_START] = start_idle,

@@ -17,6 +17,9 @@
  *	   | STOP, RESTART, or      v                                     v not to be restarted
  *	   | its tree outlived it FAILED                               EXITED or FAILED
  *
+ * A forking service ends its first process and goes on in another one: until the supervisor has
+ * taken that one for its main process it stays STARTING, without one (main_ended).
+ *
  * STOPPING also stands for "its main process ended by itself and the rest of its tree is being
  * ended": what follows is decided when the tree is empty, from desired_up and the end that was
  * recorded. A service that is to stop waits in its state while services that need it are on
@@ -64,6 +67,8 @@ enum reason {
 	REASON_WATCHDOG,
 	REASON_ADOPTED, /* of an earlier supervisor */
 	REASON_ADDED,   /* new in the configuration */
+	REASON_CLOSED,  /* its readiness descriptor was closed without a newline */
+	REASON_NO_MAIN, /* it was to fork away, and left no process behind */
 	REASON_COUNT,
 };
 const char *reason_to_string(enum reason);
@@ -82,6 +87,9 @@ enum machine_event {
 	EVENT_EMPTY,       /* the whole tree has ended */
 	EVENT_TIMER,       /* the deadline has passed */
 	EVENT_WATCHDOG,    /* no sign of life in time */
+	EVENT_FORKED,      /* the process that was started ended well, and a daemon is to be left */
+	EVENT_MAIN,        /* the supervisor has taken another process for the main one */
+	EVENT_NOT_READY,   /* it will not become ready: the reason is in the facts */
 	EVENT_COUNT,
 };
 const char *machine_event_to_string(enum machine_event);
@@ -91,7 +99,7 @@ int machine_event_from_string(const char *);
 struct machine_facts {
 	uint64_t now; /* us, monotonic */
 	uint32_t random;
-	enum reason reason;        /* of START, STOP, RESTART: why */
+	enum reason reason;        /* of START, STOP, RESTART, NOT_READY: why */
 	const struct asker *asker; /* of the same, for the history; NULL: foster itself */
 	bool deps_ready;           /* all that must be ready before it are */
 	bool held;                 /* services that must stop before it are on their way down */
@@ -100,6 +108,23 @@ struct machine_facts {
 	bool status_unknown;       /* at ENDED: nobody could tell */
 	int step, error; /* at NOT_STARTED, STEP_FAILED: enum spawn_step, positive errno */
 	const struct service_config *config;
+};
+
+/* What the process says that it is about (sd_notify: RELOADING, STOPPING). */
+enum phase {
+	PHASE_NONE,
+	PHASE_RELOADING,
+	PHASE_STOPPING,
+	PHASE_COUNT,
+};
+const char *phase_to_string(enum phase);
+int phase_from_string(const char *);
+
+/* What it has said of itself beside that, and what its next start makes forgotten. */
+struct said {
+	enum phase phase;
+	int error;         /* ERRNO, positive; 0: none */
+	uint64_t watchdog; /* WATCHDOG_USEC, us; 0: nothing was said, USEC_INFINITY: none */
 };
 
 /* What is to be done, in this order. */
@@ -117,7 +142,7 @@ struct machine {
 	bool desired_up;
 	bool restart_wanted; /* on its way down to come up again */
 	bool killed;         /* while STOPPING: the stop signal was not enough */
-	bool main_ended;     /* while STOPPING: only the rest of the tree is left */
+	bool main_ended;     /* while STOPPING or STARTING: only the rest of the tree is left */
 	enum reason reason;
 	uint64_t since;    /* of the state; us, monotonic */
 	uint64_t started;  /* of the running process; 0: none */
@@ -126,9 +151,10 @@ struct machine {
 	unsigned restarts; /* automatic ones, since the supervisor knows it */
 	bool ever_ended;
 	bool ended_unknown;
-	int ended_status;        /* of the last end */
-	int step, step_error;    /* of the last failed start */
-	bool failed_start;       /* the end to be judged is that of a start that failed */
+	int ended_status;     /* of the last end */
+	int step, step_error; /* of the last failed start */
+	bool failed_start;    /* the end to be judged is that of a start that failed */
+	struct said said;
 	struct history *history; /* history.h; the machine does not look at it. NULL: none */
 };
 

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "manager/advice.h"
 #include "manager/cgroup.h"
 #include "manager/control.h"
 #include "manager/depend.h"
@@ -141,6 +142,8 @@ static int check(struct manager *m)
 		fprintf(stderr, "--join %s: the configuration has no such service\n", o->join);
 		code = EXIT_CONFIG;
 	}
+	if (code == EXIT_SUCCESS)
+		advice_print(config, stderr);
 	if (code == EXIT_SUCCESS)
 		printf("%s: good, %zu service%s\n", o->config_path, config->n_services,
 		       config->n_services == 1 ? "" : "s");

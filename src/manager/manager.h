@@ -5,7 +5,7 @@
  *
  *	main.c	       options, start, --check
  *	registry.c     services by name, process and slot
- *	config*.c      the configuration
+ *	config*.c      the configuration; advice.c: what may be told of it
  *	machine.c      the state machine of a service (pure); machine-text.c: it in words
  *	service.c      a service: its machine, process, timers; carries out the machine's actions
  *	depend.c       who must be ready, or gone, before whom
@@ -16,6 +16,8 @@
  *	spawn.c	       from configuration to the message that starts a child; the queue of starts
  *	supervisor-link.c  this end of the link
  *	tree.c	       the processes of a service beyond its main one
+ *	handover.c     another process for the main one; pid-file.c: who it is said to be
+ *	readiness.c    readiness by a descriptor
  *	cgroup.c       the same as the kernel knows them; cgroup-path.c: where
  *	proc.c	       /proc
  *	packet-queue.c packets to a socket that may be full
@@ -65,8 +67,10 @@ enum {
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
 	PLACE_CGROUP,         /* the directory of the services' cgroups */
 	PLACE_UPGRADE,        /* what an upgrade's rehearsal has to say */
+	PLACE_READY_END, /* from a start's STORE to its SPAWN: what the service gets of its pipe */
 	PLACE_GIVEN = GIVEN_FIRST,
 	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
+	PLACE_READY = 16384, /* and the slot: the pipe that its readiness is waited for at */
 };
 
 /* A configuration with the number of those who still need it. */

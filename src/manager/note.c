@@ -12,7 +12,7 @@
 #include "base/units.h"
 #include "manager/history.h"
 
-#define NOTE_VERSION 2
+#define NOTE_VERSION 3
 
 #define FLAG_DESIRED_UP     (1U << 0)
 #define FLAG_RESTART_WANTED (1U << 1)
@@ -50,6 +50,9 @@ struct note {
 	uint32_t wish_uid;
 	int32_t wish_pid;
 	uint64_t since, started, deadline, wish_when;
+	uint64_t watchdog;
+	int32_t said_error;
+	uint8_t phase, unused[19];
 	uint8_t rest[192]; /* texts from the front, each with its NUL; ends from the back */
 };
 static_assert(sizeof(struct note) == LINK_NOTE_MAX, "a note fits, and leaves no room");
@@ -233,6 +236,9 @@ size_t note_encode(const struct machine *m, const char *status, const char *pend
 		.since = m->since,
 		.started = m->started,
 		.deadline = m->deadline,
+		.watchdog = m->said.watchdog,
+		.said_error = m->said.error,
+		.phase = m->said.phase,
 	};
 	size_t used = put_texts(&note, texts);
 
@@ -262,14 +268,18 @@ static struct machine take_machine(const struct note *note)
 		.since = note->since,
 		.started = note->started,
 		.deadline = note->deadline,
+		.said = { .phase = note->phase,
+			  .error = note->said_error,
+			  .watchdog = note->watchdog },
 	};
 }
 
 static bool is_right(const struct note *note, size_t used)
 {
 	return note->version == NOTE_VERSION && note->state < STATE_COUNT &&
-	       note->reason < REASON_COUNT && note->wish_verb < EVENT_COUNT &&
-	       note->wish_reason < REASON_COUNT && used > 0 && note->n_ends <= ENDS_KEPT &&
+	       note->reason < REASON_COUNT && note->phase < PHASE_COUNT &&
+	       note->wish_verb < EVENT_COUNT && note->wish_reason < REASON_COUNT && used > 0 &&
+	       note->n_ends <= ENDS_KEPT &&
 	       used + note->n_ends * sizeof(struct packed_end) <= sizeof(note->rest);
 }
 

@@ -16,15 +16,18 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/handover.h"
 #include "manager/proc.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
 #define MESSAGE_MAX    4096
 #define MESSAGES_TURN  256
+#define MESSAGES_HEARD 4096 /* that may have come before one that is looked for */
 #define NEWS_TRIES     20
 #define NEWS_WAIT_MS   10
 #define ANCESTORS_MAX  32
+#define ERRNO_MAX      4095 /* of the kernel */
 #define RECEIVE_BUFFER (8 << 20)
 
 struct notify_socket {
@@ -96,14 +99,12 @@ static bool may_speak_for(const struct service *s, pid_t pid, uid_t uid)
 /* An orphan of the service that the supervisor adopted: known by its mark. */
 static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne = proc_mark(pid);
 
-	if (!proc_instance(pid, &run_id, &instance) || run_id != m->run_id)
-		return NULL;
 	for (size_t i = 0; i < m->n_services; i++) {
 		struct service *s = m->services[i];
 
-		if (s->instance == instance)
+		if (s->instance && proc_mark_is(&borne, m->run_id, s->instance))
 			return may_speak_for(s, pid, uid) ? s : NULL;
 	}
 	return NULL;
@@ -116,14 +117,16 @@ static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
  */
 static bool is_on_its_way(struct manager *m, pid_t pid)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne;
 
 	/* Only a child of the supervisor's: nobody else may make us wait. */
-	if (!is_child_of_supervisor(m, pid) || !proc_instance(pid, &run_id, &instance) ||
-	    run_id != m->run_id)
+	if (!is_child_of_supervisor(m, pid))
+		return false;
+	borne = proc_mark(pid);
+	if (!borne.in_environment || borne.run_id != m->run_id)
 		return false;
 	for (size_t i = 0; i < m->n_services; i++) {
-		if (m->services[i]->instance >= instance)
+		if (m->services[i]->instance >= borne.instance)
 			return false;
 	}
 	return true;
@@ -160,8 +163,31 @@ static struct service *find_sender(struct manager *m, pid_t pid, uid_t uid)
 
 static void on_ready(struct service *s, const char *value)
 {
-	if (strcmp(value, "1") == 0 && s->config->ready == READY_NOTIFY)
+	if (strcmp(value, "1") != 0)
+		return;
+	service_set_phase(s, PHASE_NONE); /* the end of a reload, too */
+	if (s->config->ready == READY_NOTIFY)
 		service_event(s, EVENT_READY, (struct machine_facts){ 0 });
+}
+
+static void on_reloading(struct service *s, const char *value)
+{
+	if (strcmp(value, "1") == 0)
+		service_set_phase(s, PHASE_RELOADING);
+}
+
+static void on_stopping(struct service *s, const char *value)
+{
+	if (strcmp(value, "1") == 0)
+		service_set_phase(s, PHASE_STOPPING);
+}
+
+static void on_errno(struct service *s, const char *value)
+{
+	int64_t error;
+
+	if (parse_int(value, 0, ERRNO_MAX, &error) == 0)
+		service_set_error(s, (int)error);
 }
 
 static void on_status(struct service *s, const char *value)
@@ -173,24 +199,33 @@ static void on_watchdog(struct service *s, const char *value)
 {
 	if (strcmp(value, "1") == 0)
 		service_alive(s);
-	else if (strcmp(value, "trigger") == 0 && s->config->watchdog > 0)
+	else if (strcmp(value, "trigger") == 0)
 		service_event(s, EVENT_WATCHDOG, (struct machine_facts){ 0 });
+}
+
+static void on_watchdog_usec(struct service *s, const char *value)
+{
+	int64_t usec;
+
+	if (parse_int(value, 0, INT64_MAX / 2, &usec) == 0)
+		service_set_watchdog(s, usec);
 }
 
 /* The present wait, be it for readiness or for the end, lasts at least so much longer. */
 static void on_extend(struct service *s, const char *value)
 {
-	uint64_t deadline;
 	int64_t usec;
 
-	if (s->machine.deadline == USEC_INFINITY || s->machine.killed ||
-	    parse_int(value, 1, INT64_MAX / 2, &usec) < 0)
-		return;
-	deadline = now_monotonic() + usec;
-	if (deadline <= s->machine.deadline)
-		return;
-	s->machine.deadline = deadline;
-	service_arm(s);
+	if (parse_int(value, 1, INT64_MAX / 2, &usec) == 0)
+		service_extend(s, usec);
+}
+
+static void on_main_pid(struct service *s, const char *value)
+{
+	int64_t pid;
+
+	if (parse_int(value, 1, INT32_MAX, &pid) == 0)
+		handover_named(s, (pid_t)pid);
 }
 
 static const struct {
@@ -199,7 +234,12 @@ static const struct {
 } variables[] = {
 	{ "READY", on_ready },
 	{ "STATUS", on_status },
+	{ "MAINPID", on_main_pid },
+	{ "RELOADING", on_reloading },
+	{ "STOPPING", on_stopping },
+	{ "ERRNO", on_errno },
 	{ "WATCHDOG", on_watchdog },
+	{ "WATCHDOG_USEC", on_watchdog_usec },
 	{ "EXTEND_TIMEOUT_USEC", on_extend },
 };
 
@@ -284,6 +324,12 @@ static bool read_one(struct manager *m, int fd)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	for (int i = 0; i < MESSAGES_TURN && read_one(arg, fd); i++)
+		;
+}
+
+void notify_socket_hear(struct manager *m)
+{
+	for (int i = 0; i < MESSAGES_HEARD && m->notify && read_one(m, m->notify->fd); i++)
 		;
 }
 

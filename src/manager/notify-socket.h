@@ -14,6 +14,9 @@ int notify_socket_init(struct manager *);
 /* Makes the socket again when somebody deleted its file. */
 void notify_socket_check(struct manager *);
 
+/* Reads what has come by now: for one whose sender has ended, and is to be heard before that. */
+void notify_socket_hear(struct manager *);
+
 void notify_socket_shutdown(struct manager *);
 
 #endif

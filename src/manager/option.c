@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/link.h"
 #include "manager/config-draft.h"
 #include "manager/config.h"
 
@@ -127,9 +128,13 @@ static const struct option service_table[] = {
 	{ "kill-mode",         OPTION_ENUM,     EVERY, FIELD(kill_mode),         .allowed = "tree or process", .fallback = "tree",
 	  .help = "What a stop ends: all that descends from it, or its main process alone",
 	  .from_string = kill_mode_from_string, .to_string = kill_mode_text },
-	{ "ready",             OPTION_ENUM,     START, FIELD(ready),             .allowed = "exec or notify", .fallback = "exec",
-	  .help = "When it is ready: once its program runs, or when it says so itself (READY=1 of sd_notify(3))",
+	{ "ready",             OPTION_ENUM,     START, FIELD(ready),             .allowed = "exec, notify, fd, forking or oneshot", .fallback = "exec",
+	  .help = "When it is ready: once its program runs, when it says so by READY=1 of sd_notify(3) or by a newline on a descriptor, when it has left a daemon behind, or when it has ended well",
 	  .from_string = ready_type_from_string, .to_string = ready_text },
+	{ "ready-fd",          OPTION_NUMBER,   START, FIELD(ready_fd),          HAS(has_ready_fd), RANGE(1, LINK_READY_MAX), .allowed = "a number from 1 to 99",
+	  .help = "With ready = fd: the descriptor that it writes a newline to, 3 unless set; it must lie behind those of its sockets" },
+	{ "pid-file",          OPTION_PATH,     OPTION_RESTART, FIELD(pid_file), .allowed = ANY_PATH,
+	  .help = "With ready = forking: the file that it writes its main process's pid to" },
 	{ "start-timeout",     OPTION_DURATION, EVERY, FIELD(start_timeout),     .allowed = OR_INFINITY, .fallback = "1min",
 	  .help = "If it is not ready after so long the start has failed" },
 	{ "watchdog",          OPTION_DURATION, START | OPTION_FINITE, FIELD(watchdog), .allowed = ANY_DURATION ", or 0 for none", .fallback = "0",

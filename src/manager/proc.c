@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/link.h"
 #include "base/units.h"
 #include "manager/history.h"
 
 #define ENVIRONMENT_MAX (256 * 1024)
+#define FLAG_EXITING    0x4 /* PF_EXITING of the kernel's sched.h, in the field flags of stat */
 
 int pid_list_add(struct pid_list *l, pid_t pid)
 {
@@ -30,6 +32,15 @@ int pid_list_add(struct pid_list *l, pid_t pid)
 	}
 	l->pids[l->n++] = pid;
 	return 0;
+}
+
+bool pid_list_has(const struct pid_list *l, pid_t pid)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->pids[i] == pid)
+			return true;
+	}
+	return false;
 }
 
 /* A small file of /proc/PID, NUL-terminated. Its size, or -errno, -ESRCH where it is gone. */
@@ -59,6 +70,37 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 	if (!p ||
 	    sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
 		return -EINVAL;
+	return 0;
+}
+
+int proc_life(pid_t pid, struct proc_life *ret)
+{
+	unsigned long long born;
+	unsigned flags;
+	char text[512], *p, state;
+
+	if (read_small(pid, "stat", text, sizeof(text)) < 0)
+		return -ESRCH;
+	p = strrchr(text, ')');
+	if (!p ||
+	    sscanf(p + 1,
+		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &state, &ret->ppid, &flags, &born) != 4)
+		return -EINVAL;
+	ret->exiting = (flags & FLAG_EXITING) || state == 'Z' || state == 'X';
+	ret->born = born;
+	return 0;
+}
+
+int proc_user(pid_t pid, uid_t *ret)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret = st.st_uid;
 	return 0;
 }
 
@@ -200,7 +242,7 @@ int proc_all(struct pid_list *l)
 	return each_number("/proc", add_pid, l);
 }
 
-bool proc_instance(pid_t pid, uint64_t *ret_run_id, uint64_t *ret_instance)
+static bool find_in_environment(pid_t pid, struct proc_mark *mark)
 {
 	static const char name[] = "FOSTER_INSTANCE=";
 	_cleanup_free_ char *text = NULL;
@@ -214,10 +256,42 @@ bool proc_instance(pid_t pid, uint64_t *ret_run_id, uint64_t *ret_instance)
 	for (const char *p = text; p < text + size; p += strlen(p) + 1) {
 		if (strncmp(p, name, sizeof(name) - 1) == 0 &&
 		    sscanf(p + sizeof(name) - 1, "%16llx.%llu", &run_id, &instance) == 2) {
-			*ret_run_id = run_id;
-			*ret_instance = instance;
+			mark->run_id = run_id;
+			mark->instance = instance;
 			return true;
 		}
 	}
 	return false;
+}
+
+static uint64_t find_in_limits(pid_t pid)
+{
+	static const char name[] = "\nMax realtime timeout";
+	unsigned long long soft, hard;
+	char text[4096], *line;
+
+	if (read_small(pid, "limits", text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, name);
+	if (!line || sscanf(line + sizeof(name) - 1, "%llu %llu", &soft, &hard) != 2 ||
+	    soft != hard || hard < LINK_LIMIT_MARK_MIN)
+		return 0;
+	return hard;
+}
+
+struct proc_mark proc_mark(pid_t pid)
+{
+	struct proc_mark mark = { .in_environment = false };
+
+	mark.in_environment = find_in_environment(pid, &mark);
+	if (!mark.in_environment)
+		mark.limit = find_in_limits(pid);
+	return mark;
+}
+
+bool proc_mark_is(const struct proc_mark *mark, uint64_t run_id, uint64_t instance)
+{
+	if (mark->in_environment)
+		return mark->run_id == run_id && mark->instance == instance;
+	return mark->limit && mark->limit == link_limit_mark(run_id, instance);
 }

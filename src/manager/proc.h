@@ -22,6 +22,7 @@ static inline void pid_list_cleanup(struct pid_list *l)
 #define _cleanup_pids_ _cleanup_(pid_list_cleanup)
 
 int pid_list_add(struct pid_list *, pid_t); /* 0 or -ENOMEM */
+bool pid_list_has(const struct pid_list *, pid_t);
 
 struct asker;
 
@@ -32,6 +33,17 @@ struct proc_stat {
 
 /* 0, or -errno (-ESRCH: there is no such process). */
 int proc_stat(pid_t, struct proc_stat *ret);
+
+/* Where it stands in its life. As proc_stat(); a zombie is exiting. */
+struct proc_life {
+	pid_t ppid;
+	bool exiting;
+	uint64_t born; /* clock ticks since the boot */
+};
+int proc_life(pid_t, struct proc_life *ret);
+
+/* The user that it is, or whom the kernel shows instead, root, when nobody may look. 0 or -errno. */
+int proc_user(pid_t, uid_t *ret);
 
 /* What it uses and has used: itself, and the children that it has waited for. */
 struct proc_usage {
@@ -61,9 +73,16 @@ int proc_pidfd_signal(int pidfd, int signo);
 int proc_all(struct pid_list *);
 
 /*
- * The FOSTER_INSTANCE with which the process was started. False when it has none, wiped it, or
- * we may not look.
+ * The marks of the start that a process is of. The FOSTER_INSTANCE in its environment: it has none,
+ * it wiped it, or we may not look where there is none. Then its limits are looked at
+ * (link_limit_mark()).
  */
-bool proc_instance(pid_t, uint64_t *ret_run_id, uint64_t *ret_instance);
+struct proc_mark {
+	bool in_environment;
+	uint64_t run_id, instance; /* in its environment */
+	uint64_t limit;            /* else that of its limits; 0: none */
+};
+struct proc_mark proc_mark(pid_t);
+bool proc_mark_is(const struct proc_mark *, uint64_t run_id, uint64_t instance);
 
 #endif

@@ -14,6 +14,8 @@
 #include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
+#include "manager/proc.h"
+#include "manager/readiness.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 #include "manager/tree.h"
@@ -96,15 +98,21 @@ static struct service *add_orphan(struct manager *m, const struct link_child *ch
 
 static void take_process(struct service *s, const struct link_child *child)
 {
+	struct proc_stat st;
+
 	s->instance = child->instance;
 	s->tree_pid = child->pid;
 	s->adopted = child->flags & CHILD_ADOPTED;
 	s->daemon = child->flags & CHILD_DAEMON;
+	s->taken = child->flags & CHILD_TAKEN;
 	s->cgroup_spent = true; /* nobody knows */
 	s->in_cgroup = (child->flags & CHILD_IN_CGROUP) && cgroups_path(s->manager);
-	if (!is_alive(child))
+	/* Of one that has ended what it said is heard first. */
+	if (!is_alive(child) && (child->state != CHILD_EXITED || (child->flags & CHILD_LEFT_OVER)))
 		return;
 	s->pid = child->pid;
+	if (s->taken && proc_stat(child->pid, &st) == 0)
+		s->tree_pid = st.session;
 	manager_index_pid(s->manager, s, 0, child->pid);
 }
 
@@ -129,38 +137,69 @@ void restore_service(struct manager *m, struct service *s, const struct link_chi
 	take_process(s, child);
 }
 
+/*
+ * Its first process had ended and left a daemon to be found when the last supervisor died: what
+ * is no daemon of ours goes on, and so does the search.
+ */
+static bool is_handover(const struct manager *m, const struct link_child *child)
+{
+	const struct service *s = manager_find(m, child->name);
+	_cleanup_free_ char *status = NULL, *pending = NULL;
+	struct machine machine;
+	bool searched;
+
+	if (child->state != CHILD_EXITED || child->status != 0 || !s ||
+	    s->config->ready != READY_FORKING ||
+	    (child->flags & (CHILD_DAEMON | CHILD_STATUS_UNKNOWN)) ||
+	    note_decode(child->note, child->note_size, &machine, &status, &pending) < 0)
+		return false;
+	searched = machine.state == STATE_STARTING && machine.desired_up;
+	free(machine.history);
+	return searched;
+}
+
+/* What the last supervisor was in the middle of, this one goes on with. */
+static void adopt(struct service *s, const struct link_child *child)
+{
+	bool starting = s->config->ready == READY_ONESHOT || !is_alive(child);
+	struct machine *machine = &s->machine;
+
+	/* Whatever the last supervisor was about to do with it, this one did not decide it: it
+	 * runs, and is wanted. */
+	machine->state = starting ? STATE_STARTING : STATE_RUNNING;
+	machine->desired_up = true;
+	machine->restart_wanted = machine->killed = false;
+	if (!starting)
+		machine->deadline = USEC_INFINITY;
+	machine->reason = REASON_ADOPTED;
+	if (machine->history)
+		machine->history->wish =
+			(struct wish){ EVENT_START, REASON_ADOPTED, now_monotonic(), { 0 } };
+	service_send_note(s, false); /* for the next manager: not of that end, either */
+	log_info("%s: adopted", service_label(s));
+}
+
 static void restore_one(struct manager *m, const struct link_child *child)
 {
 	struct service *s = manager_find(m, child->name);
+	bool handover = is_handover(m, child);
 
 	if (!s && is_alive(child))
 		s = add_orphan(m, child);
-	if (!s || (child->flags & CHILD_LEFT_OVER)) {
+	if (!s || ((child->flags & CHILD_LEFT_OVER) && !handover)) {
 		supervisor_link_forget(m, child->slot);
 		return;
 	}
 	restore_service(m, s, child);
-	if (m->generation == 1 && is_alive(child)) {
-		/* Whatever the last supervisor was about to do with it, this one did not
-		 * decide it: it runs, and is wanted. */
-		s->machine.state = STATE_RUNNING;
-		s->machine.desired_up = true;
-		s->machine.restart_wanted = s->machine.killed = false;
-		s->machine.deadline = USEC_INFINITY;
-		s->machine.reason = REASON_ADOPTED;
-		if (s->machine.history)
-			s->machine.history->wish = (struct wish){
-				EVENT_START, REASON_ADOPTED, now_monotonic(), { 0 }
-			};
-		service_send_note(s, false); /* for the next manager: not of that end, either */
-		log_info("%s: adopted", service_label(s));
-	}
+	s->adopted |= child->flags & CHILD_LEFT_OVER;
+	if (m->generation == 1 && (handover || is_alive(child)))
+		adopt(s, child);
 }
 
 /* What no supervisor has watched over starts anew: only the living are known again. */
 static bool is_of_the_past(const struct manager *m, const struct link_child *child)
 {
-	return m->generation == 1 && !is_alive(child);
+	return m->generation == 1 && !is_alive(child) && !is_handover(m, child);
 }
 
 /*
@@ -178,7 +217,7 @@ static bool must_be_swept(const struct manager *m, const struct link_child *chil
 {
 	const struct service *s = manager_find(m, child->name);
 
-	if (!(child->flags & CHILD_LEFT_OVER))
+	if (!(child->flags & CHILD_LEFT_OVER) || is_handover(m, child))
 		return false;
 	return (child->flags & CHILD_DAEMON) || !s || s->config->kill_mode == KILL_MODE_TREE;
 }
@@ -247,11 +286,15 @@ static void catch_up(struct manager *m, const struct link_child *child)
 		return;
 	if (m->generation == 1 && s->adopted)
 		logs_adopt(s);
+	readiness_restore(s);
 	service_arm(s);
 	if (child->state == CHILD_EXITED)
 		service_exited(s, child);
 	else if (child->step != STEP_NONE && is_alive(child))
 		service_started(s, child); /* its end will follow */
+	else if (child->state == CHILD_RUNNING && s->machine.state == STATE_STARTING &&
+		 s->config->ready == READY_FORKING && s->taken)
+		service_event(s, EVENT_MAIN, (struct machine_facts){ 0 });
 	else if (child->state == CHILD_RUNNING && s->machine.state == STATE_STARTING)
 		go_on_running(s, child);
 	else if (child->state == CHILD_NONE && lost_its_process(s))
@@ -269,6 +312,9 @@ void restore_catch_up(struct manager *m)
 {
 	for (size_t i = 0; i < n_children; i++)
 		catch_up(m, &children[i]);
+	/* Of a start in whose middle the last manager died. */
+	if (supervisor_link_stored(m, PLACE_READY_END))
+		supervisor_link_drop(m, PLACE_READY_END);
 	free(children);
 	children = NULL;
 	n_children = 0;

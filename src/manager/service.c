@@ -10,14 +10,19 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/units.h"
 #include "manager/cgroup.h"
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/handover.h"
 #include "manager/history.h"
 #include "manager/logs.h"
 #include "manager/note.h"
+#include "manager/notify-socket.h"
+#include "manager/pid-file.h"
+#include "manager/readiness.h"
 #include "manager/report.h"
 #include "manager/shutdown.h"
 #include "manager/spawn.h"
@@ -56,6 +61,8 @@ struct service *service_new(struct manager *m, const struct service_config *conf
 	return s;
 }
 
+static void forget_late_end(struct service *s);
+
 struct service *service_free(struct service *s)
 {
 	if (!s)
@@ -63,6 +70,9 @@ struct service *service_free(struct service *s)
 	spawn_cancel(s);
 	spawn_done(s);
 	trees_forget(s);
+	handover_forget(s);
+	readiness_forget(s);
+	forget_late_end(s);
 	cgroup_remove(s);
 	if (s->timer)
 		event_free(s->timer);
@@ -92,15 +102,19 @@ const char *service_label(const struct service *s)
 
 void service_send_note(struct service *s, bool exit_seen)
 {
+	/* What was held back for another process is no secret once none is looked for. */
+	bool held = s->exit_held && !handover_is_under_way(s);
 	struct link_note note = {
 		.slot = s->slot,
-		.flags = exit_seen ? LINK_NOTE_EXIT_SEEN : 0,
+		.flags = exit_seen || held ? LINK_NOTE_EXIT_SEEN : 0,
 	};
 
 	if (s->slot == NO_SLOT)
 		return;
 	note.note_size = note_encode(&s->machine, s->status, s->pending, note.note);
 	memcpy(note.name, s->config->name, strlen(s->config->name));
+	if (note.flags & LINK_NOTE_EXIT_SEEN)
+		s->exit_held = false;
 	supervisor_link_note(s->manager, &note);
 }
 
@@ -129,9 +143,19 @@ static void arm_timer(struct service *s)
 	}
 }
 
+/* As it is configured, unless the service itself has said otherwise. 0: none. */
+static uint64_t watchdog_of(const struct service *s)
+{
+	const struct said *said = &s->machine.said;
+
+	if (said->phase == PHASE_STOPPING || said->watchdog == USEC_INFINITY)
+		return 0;
+	return said->watchdog ? said->watchdog : s->config->watchdog;
+}
+
 static void arm_watchdog(struct service *s)
 {
-	uint64_t usec = s->config->watchdog;
+	uint64_t usec = watchdog_of(s);
 	struct timeval tv = { usec / USEC_PER_SEC, usec % USEC_PER_SEC };
 
 	if (usec == 0 || s->machine.state != STATE_RUNNING) {
@@ -154,9 +178,9 @@ void service_arm(struct service *s)
 /* A new process: nothing of the last one holds. */
 static void spawn(struct service *s)
 {
-	s->adopted = false;
+	s->adopted = s->taken = s->exit_held = false;
 	s->daemon = s->config->daemon;
-	s->signal_at_spawn = 0;
+	s->signal_at_spawn = s->signal_error = 0;
 	s->pid = 0;
 	free(s->status);
 	s->status = NULL;
@@ -173,7 +197,8 @@ static void spawn(struct service *s)
  */
 static void signal_tree(struct service *s, int signo)
 {
-	bool whole = s->config->kill_mode == KILL_MODE_TREE;
+	/* Without a main process the tree is all there is of it. */
+	bool whole = s->config->kill_mode == KILL_MODE_TREE || s->machine.main_ended;
 
 	if (s->spawn_sent && s->pid == 0) {
 		s->signal_at_spawn = signo;
@@ -218,8 +243,10 @@ static void log_change(const struct service *s, enum service_state before)
 	case STATE_RUNNING: log_info("%s: running", service_label(s)); break;
 	case STATE_BACKOFF:
 	case STATE_FAILED:
-		log_warning("%s: %s: %s", s->config->name,
-			    service_state_to_string(s->machine.state), reason);
+		log_warning("%s: %s: %s%s%s", s->config->name,
+			    service_state_to_string(s->machine.state), reason,
+			    s->machine.said.error ? "; it said: " : "",
+			    s->machine.said.error ? strerror(s->machine.said.error) : "");
 		break;
 	case STATE_STOPPED:
 	case STATE_EXITED:
@@ -238,6 +265,10 @@ static void after_state_change(struct service *s, enum service_state before)
 {
 	if (s->machine.state != STATE_STARTING && s->machine.state != STATE_RUNNING && s->watchdog)
 		evtimer_del(s->watchdog);
+	if (s->machine.state != STATE_STARTING) {
+		readiness_forget(s);
+		handover_done(s);
+	}
 	if (s->machine.state == STATE_RUNNING)
 		arm_watchdog(s);
 	if (logs_is_logger(s)) {
@@ -302,9 +333,12 @@ static bool step(struct service *s, enum machine_event event, struct machine_fac
 
 void service_event(struct service *s, enum machine_event event, struct machine_facts facts)
 {
-	bool empty = step(s, event, facts);
+	bool empty = false;
 
-	while (empty)
+	/* It may be that the supervisor has a process for it that we do not know of yet. */
+	if (event != EVENT_EMPTY || !handover_is_asked(s))
+		empty = step(s, event, facts);
+	while (empty && !handover_is_asked(s))
 		empty = step(s, EVENT_EMPTY, (struct machine_facts){ 0 });
 	depend_run(s->manager);
 	if ((s->removed_with || s->orphaned) && !machine_is_active(&s->machine))
@@ -383,21 +417,81 @@ void service_started(struct service *s, const struct link_child *child)
 		service_event(s, EVENT_STARTED, (struct machine_facts){ 0 });
 }
 
+void service_judge_end(struct service *s, const struct link_child *child)
+{
+	service_event(s, EVENT_ENDED,
+		      (struct machine_facts){
+			      .status = child->status,
+			      .status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
+			      .tree_empty = s->config->kill_mode == KILL_MODE_PROCESS ||
+					    trees_seem_empty(s),
+		      });
+}
+
+/* An end that waits until what the process has said before is heard: READY=1, or MAINPID=. */
+struct late_end {
+	struct event *event;
+	struct link_child news;
+};
+
+static void forget_late_end(struct service *s)
+{
+	if (!s->late_end)
+		return;
+	if (s->late_end->event)
+		event_free(s->late_end->event);
+	free(s->late_end);
+	s->late_end = NULL;
+}
+
+static void take_end(struct service *s, const struct link_child *child);
+
+static void on_late_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *s = arg;
+	struct link_child news = s->late_end->news;
+
+	notify_socket_hear(s->manager);
+	forget_late_end(s);
+	take_end(s, &news);
+}
+
+/* Not now: we may be in the middle of what fosterd tells, and a sender may need more of that. */
+static bool take_end_later(struct service *s, const struct link_child *child)
+{
+	s->late_end = calloc(1, sizeof(*s->late_end));
+	if (!s->late_end)
+		return false;
+	memcpy(&s->late_end->news, child, LINK_NEWS_SIZE);
+	s->late_end->event = event_new(s->manager->base, -1, 0, on_late_end, s);
+	if (!s->late_end->event) {
+		forget_late_end(s);
+		return false;
+	}
+	event_active(s->late_end->event, 0, 0);
+	return true;
+}
+
 void service_exited(struct service *s, const struct link_child *child)
 {
-	struct machine_facts f = {
-		.status = child->status,
-		.status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
-		.tree_empty = s->config->kill_mode == KILL_MODE_PROCESS || trees_seem_empty(s),
-	};
+	if (s->late_end)
+		return; /* missed, and told all the same */
+	if (s->pid <= 0 || !service_may_notify(s->config) || !take_end_later(s, child))
+		take_end(s, child);
+}
 
+static void take_end(struct service *s, const struct link_child *child)
+{
 	spawn_done(s);
 	s->user_usec = child->user_usec;
 	s->system_usec = child->system_usec;
 	s->max_rss = child->max_rss;
+	if (s->config->pid_file && s->taken)
+		pid_file_remove(s->config->pid_file, s->config->uid, s->pid);
 	manager_index_pid(s->manager, s, s->pid, 0);
 	s->pid = 0;
-	service_event(s, EVENT_ENDED, f);
+	if (!handover_begin(s, child))
+		service_judge_end(s, child);
 }
 
 int service_signal(struct service *s, int signo, bool whole)
@@ -411,6 +505,23 @@ int service_signal(struct service *s, int signo, bool whole)
 	return 0;
 }
 
+void service_unsignalled(struct service *s, pid_t pid, int signo, int error)
+{
+	bool told = s->signal_error == error;
+
+	s->signal_error = error;
+	if (!told)
+		log_warning_errno(-error, "%s: process %d cannot be sent %s%s", service_label(s),
+				  pid, signal_to_string(signo),
+				  error == EPERM ? ", it has become another user's" : "");
+	shutdown_service_changed(s);
+}
+
+bool service_is_out_of_reach(const struct service *s)
+{
+	return s->machine.state == STATE_STOPPING && s->machine.killed && s->signal_error == EPERM;
+}
+
 bool service_is_daemon(const struct service *s)
 {
 	return machine_is_active(&s->machine) ? s->daemon : s->config->daemon;
@@ -420,6 +531,46 @@ void service_alive(struct service *s)
 {
 	if (s->watchdog)
 		arm_watchdog(s);
+}
+
+void service_set_phase(struct service *s, enum phase phase)
+{
+	if (s->machine.said.phase == phase)
+		return;
+	s->machine.said.phase = phase;
+	arm_watchdog(s);
+	service_send_note(s, false);
+	events_service(s);
+}
+
+void service_set_error(struct service *s, int error)
+{
+	s->machine.said.error = error;
+	service_send_note(s, false);
+}
+
+void service_set_watchdog(struct service *s, uint64_t usec)
+{
+	s->machine.said.watchdog = usec ? usec : USEC_INFINITY;
+	arm_watchdog(s);
+	service_send_note(s, false);
+}
+
+void service_extend(struct service *s, uint64_t usec)
+{
+	uint64_t deadline = now_monotonic() + usec;
+
+	if (s->machine.deadline == USEC_INFINITY || s->machine.killed ||
+	    deadline <= s->machine.deadline)
+		return;
+	s->machine.deadline = deadline;
+	arm_timer(s);
+	service_send_note(s, false); /* the next manager is to be as patient */
+}
+
+bool service_may_notify(const struct service_config *c)
+{
+	return c->ready == READY_NOTIFY || c->watchdog > 0;
 }
 
 void service_set_status(struct service *s, const char *text)
@@ -435,6 +586,17 @@ void service_set_status(struct service *s, const char *text)
 
 /* --- in words --------------------------------------------------------------------------- */
 
+bool service_has_run(const struct service *s)
+{
+	return s->config->ready == READY_ONESHOT && s->machine.state == STATE_EXITED &&
+	       machine_satisfies(&s->machine);
+}
+
+bool service_is_as_wanted(const struct service *s)
+{
+	return machine_is_as_wanted(&s->machine) || service_has_run(s);
+}
+
 bool service_is_settled(const struct service *s)
 {
 	return machine_is_settled(&s->machine) || depend_is_stuck(s);
@@ -444,6 +606,7 @@ char *service_next(const struct service *s, char *buf, size_t size)
 {
 	const struct machine *m = &s->machine;
 	const struct service *other = depend_waits_for(s);
+	const char *handover = handover_waits_for(s);
 	uint64_t now = now_monotonic();
 	char time[DURATION_TEXT_MAX];
 
@@ -455,10 +618,19 @@ char *service_next(const struct service *s, char *buf, size_t size)
 	else if (m->state == STATE_BACKOFF)
 		snprintf(buf, size, "restart in %s", time);
 	else if (m->state == STATE_STARTING && m->deadline != USEC_INFINITY)
-		snprintf(buf, size, "must be ready in %s", time);
+		snprintf(buf, size, "must be ready in %s%s%.128s", time, handover ? "; " : "",
+			 handover ? handover : "");
+	else if (m->state == STATE_STARTING && handover)
+		snprintf(buf, size, "%.128s", handover);
 	else if (m->state == STATE_STOPPING && m->deadline != USEC_INFINITY)
 		snprintf(buf, size, "%s in %s", m->killed ? "SIGKILL again" : "SIGKILL", time);
 	else if (machine_is_active(m) && (!m->desired_up || m->restart_wanted))
 		snprintf(buf, size, "stops when those that need it have stopped");
+	if (m->state == STATE_STOPPING && s->signal_error) {
+		size_t n = strlen(buf);
+
+		snprintf(buf + n, size - n, "%sit cannot be signalled (%s)", n ? "; " : "",
+			 strerror(s->signal_error));
+	}
 	return buf;
 }

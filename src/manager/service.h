@@ -15,6 +15,10 @@
 
 #define NO_SLOT UINT32_MAX
 
+struct handover;
+struct late_end;
+struct readiness;
+
 struct service {
 	struct manager *manager;
 	const struct service_config *config;
@@ -26,7 +30,7 @@ struct service {
 	struct machine machine;
 	uint32_t slot;
 	pid_t pid;
-	pid_t tree_pid; /* of the last main process: its group and session */
+	pid_t tree_pid; /* of the last main process: its group and session, if it was taken the latter */
 	uint64_t instance;
 	bool let_end; /* wanted down, but without a signal: its end is its own */
 	bool daemon;  /* as its running process was started; see service_is_daemon() */
@@ -36,10 +40,16 @@ struct service {
 	 * for ever: it is made anew for the next start. */
 	bool cgroup_spent;
 	bool in_cgroup; /* its process was born into its cgroup, and so is all of its tree */
+	bool taken;     /* its main process is another than the one that was started for it */
+	bool exit_held; /* an end that is not acknowledged while another process is looked for */
+	struct handover *handover;   /* NULL unless one is */
+	struct readiness *readiness; /* NULL unless it is waited for at a descriptor */
+	struct late_end *late_end;   /* of the main process, not handled yet; else NULL */
 
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;
 	int signal_at_spawn;
+	int signal_error; /* of the last signal that was refused, positive errno; 0: none was */
 	struct service *next_spawn;
 
 	/* The order among services; pointers into manager->services. */
@@ -77,6 +87,8 @@ void service_ask(struct service *, enum machine_event, enum reason, const struct
 void service_spawned(struct service *, const struct link_child *);
 void service_started(struct service *, const struct link_child *);
 void service_exited(struct service *, const struct link_child *);
+/* The same for one that no other process goes on for: handover.h. */
+void service_judge_end(struct service *, const struct link_child *);
 
 /*
  * Whether it must not outlive the supervisor: of a running process what was set before its
@@ -87,9 +99,25 @@ bool service_is_daemon(const struct service *);
 /* Signals the main process, or its whole tree. 0, or -ESRCH when nothing runs. */
 int service_signal(struct service *, int signo, bool whole);
 
+/*
+ * A process of it could not be signalled: told once a start. With EPERM it has become another
+ * user's, and foster cannot end it.
+ */
+void service_unsignalled(struct service *, pid_t, int signo, int error);
+
+/* True when SIGKILL was refused: nobody can wait for its end. */
+bool service_is_out_of_reach(const struct service *);
+
 /* A sign of life: the watchdog's time starts anew. */
 void service_alive(struct service *);
 void service_set_status(struct service *, const char *text);
+void service_set_phase(struct service *, enum phase);
+void service_set_error(struct service *, int error);        /* positive errno */
+void service_set_watchdog(struct service *, uint64_t usec); /* in place of the option; 0: none */
+void service_extend(struct service *, uint64_t usec);       /* its deadline, from now on */
+
+/* Whether a service of that config is given the socket of sd_notify(3). */
+bool service_may_notify(const struct service_config *);
 
 /* Arms what follows from the machine's state: after it was restored, or its config changed. */
 void service_arm(struct service *);
@@ -108,6 +136,12 @@ const char *service_label(const struct service *);
 
 /* What comes next, in words: "restart in 3.2s", "waits for db"; "" for nothing. Returns buf. */
 char *service_next(const struct service *, char *buf, size_t size);
+
+/* True for a oneshot service whose work is done. */
+bool service_has_run(const struct service *);
+
+/* True when it is where it is wanted: it runs, or has run, or is down. */
+bool service_is_as_wanted(const struct service *);
 
 /* True when nothing more will happen by itself, waiting for a failed dependency included. */
 bool service_is_settled(const struct service *);

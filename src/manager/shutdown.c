@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/link.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -228,10 +229,21 @@ static void join_services(struct manager *m)
 static bool anything_to_wait_for(struct manager *m)
 {
 	for (size_t i = 0; i < m->n_services; i++) {
-		if (must_end(m, m->services[i]) && machine_is_active(&m->services[i]->machine))
+		const struct service *s = m->services[i];
+
+		if (must_end(m, s) && machine_is_active(&s->machine) && !service_is_out_of_reach(s))
 			return true;
 	}
 	return false;
+}
+
+static void tell_out_of_reach(const struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (service_is_out_of_reach(m->services[i]))
+			log_error("%s: cannot be ended, and is left",
+				  service_label(m->services[i]));
+	}
 }
 
 static bool anything_runs(const struct manager *m)
@@ -303,13 +315,14 @@ static void finish(struct manager *m)
 	if (!keep && !logs_quit(m))
 		return;
 	sd->done = true;
+	tell_out_of_reach(m);
 	if (m->options.join && !sd->job_ended)
 		sd->how.code = exit_code_of_interrupted(m);
 	if (!keep)
 		sockets_remove_files(m);
 	cgroups_remove(m);
 	supervisor_link_exit(m, sd->how.code, keep, !keep && !may_leave_processes(m));
-	log_info("%s", keep ? "done; services that are no daemons go on" : "done");
+	log_info("%s", keep ? "done; services go on" : "done");
 	/* Those who follow are told, and have a moment to hear it. */
 	event_base_loopexit(m->base, sd->followers ? &last_words : NULL);
 	while (sd->followers)
@@ -430,6 +443,11 @@ void shutdown_service_changed(struct service *s)
 
 /* --- without the supervisor ------------------------------------------------------------- */
 
+static bool dies_gently(const struct service *s)
+{
+	return service_is_daemon(s) && s->instance && s->config->death_signal != SIGKILL;
+}
+
 /* The marks of the daemons whose death signal is SIGKILL, or is not. */
 static size_t collect_marks(const struct manager *m, bool gentle, struct tree_mark *marks)
 {
@@ -438,22 +456,40 @@ static size_t collect_marks(const struct manager *m, bool gentle, struct tree_ma
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
-		if (!service_is_daemon(s) || !s->instance ||
-		    gentle != (s->config->death_signal != SIGKILL))
+		if (!service_is_daemon(s) || !s->instance || gentle != dies_gently(s))
 			continue;
 		if (!gentle && s->in_cgroup && cgroup_kill(m, s->config->name) == 0)
 			continue;
-		marks[n++] = (struct tree_mark){ s->instance, s->pid };
+		marks[n++] = (struct tree_mark){ s->instance, s->taken ? s->tree_pid : s->pid };
 	}
 	return n;
 }
 
-static bool any_main_lives(const struct tree_mark *marks, size_t n)
+/* The kernel knows only those that were forked for their service. */
+static void send_death_signals(const struct manager *m)
 {
 	struct proc_stat st;
 
-	for (size_t i = 0; i < n; i++) {
-		if (marks[i].main > 0 && proc_stat(marks[i].main, &st) == 0 && st.state != 'Z')
+	for (size_t i = 0; i < m->n_services; i++) {
+		const struct service *s = m->services[i];
+		_cleanup_close_ int fd = -1;
+
+		if (!dies_gently(s) || !s->taken || s->pid <= 0)
+			continue;
+		fd = proc_pidfd(s->pid);
+		if (fd >= 0 && proc_stat(s->pid, &st) == 0 && st.session == s->tree_pid)
+			proc_pidfd_signal(fd, s->config->death_signal);
+	}
+}
+
+static bool any_dies_gently(const struct manager *m)
+{
+	struct proc_stat st;
+
+	for (size_t i = 0; i < m->n_services; i++) {
+		const struct service *s = m->services[i];
+
+		if (dies_gently(s) && s->pid > 0 && proc_stat(s->pid, &st) == 0 && st.state != 'Z')
 			return true;
 	}
 	return false;
@@ -485,8 +521,9 @@ void shutdown_without_supervisor(struct manager *m)
 	n = collect_marks(m, false, marks);
 	if (n > 0)
 		trees_end_marked(m, marks, n);
+	send_death_signals(m);
 	n = collect_marks(m, true, marks);
-	while (any_main_lives(marks, n) && now_monotonic() < deadline)
+	while (any_dies_gently(m) && now_monotonic() < deadline)
 		poll(NULL, 0, 1);
 	if (n > 0)
 		trees_end_marked(m, marks, n);

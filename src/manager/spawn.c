@@ -17,6 +17,7 @@
 #include "manager/cgroup.h"
 #include "manager/logs.h"
 #include "manager/note.h"
+#include "manager/readiness.h"
 #include "manager/service.h"
 #include "manager/sockets.h"
 #include "manager/supervisor-link.h"
@@ -183,10 +184,12 @@ static char **make_environment(struct service *s, struct environment *e)
 	e->n = e->used = 0;
 	add_text(e, "FOSTER_SERVICE=%s", c->name);
 	add_text(e, "FOSTER_CONTROL=%s/control", s->manager->options.run_directory);
-	if (c->ready == READY_NOTIFY || c->watchdog > 0)
+	if (service_may_notify(c))
 		add_text(e, "NOTIFY_SOCKET=%s/notify", s->manager->options.run_directory);
 	if (c->watchdog > 0)
 		add_text(e, "WATCHDOG_USEC=%llu", (unsigned long long)c->watchdog);
+	if (c->pid_file)
+		add_text(e, "PIDFILE=%s", c->pid_file);
 	if (c->sockets) {
 		sockets_names(s->manager, c, names, sizeof(names));
 		add_text(e, "LISTEN_FDNAMES=%s", names);
@@ -230,7 +233,22 @@ static size_t fill_limits(const struct service_config *c, struct spawn_limit *li
 	return n;
 }
 
-static int send_start(struct service *s)
+/* How many sockets systemd has given is known here only. */
+static int prepare_readiness(struct service *s, struct spawn_request *r, enum spawn_step *ret_step)
+{
+	*ret_step = STEP_DESCRIPTORS;
+	r->ready_fd = s->config->ready_fd;
+	r->ready_place = PLACE_READY_END;
+	if (r->ready_fd > 2 && (size_t)r->ready_fd < 3 + r->n_fds) {
+		log_error("%s: ready-fd = %d is the number of one of its sockets: it takes %zu or "
+			  "more, or 1",
+			  s->config->name, r->ready_fd, 3 + r->n_fds);
+		return -EEXIST;
+	}
+	return readiness_prepare(s);
+}
+
+static int send_start(struct service *s, enum spawn_step *ret_step)
 {
 	static struct environment environment;
 	const struct service_config *c = s->config;
@@ -267,9 +285,14 @@ static int send_start(struct service *s)
 		.note = note,
 		.note_size = note_encode(&s->machine, s->status, s->pending, note),
 	};
-	int error;
+	int error = c->ready == READY_FD ? prepare_readiness(s, &r, ret_step) : 0;
 
+	if (error < 0)
+		return error;
+	*ret_step = STEP_EXEC;
 	supervisor_link_spawn(s->manager, &r, &error);
+	if (c->ready == READY_FD)
+		readiness_start_sent(s->manager);
 	return error;
 }
 
@@ -301,12 +324,14 @@ static struct service *pop(void)
 
 static void send_now(struct service *s)
 {
-	int error = send_start(s);
+	enum spawn_step step;
+	int error = send_start(s, &step);
 
 	if (error < 0) {
-		log_error_errno(error, "%s: command and environment", s->config->name);
+		log_error_errno(error, "%s: %s", s->config->name,
+				step == STEP_EXEC ? "command and environment" : "readiness");
 		service_event(s, EVENT_NOT_STARTED,
-			      (struct machine_facts){ .step = STEP_EXEC, .error = -error });
+			      (struct machine_facts){ .step = step, .error = -error });
 		return;
 	}
 	s->spawn_sent = true;

@@ -12,9 +12,11 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "manager/handover.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
 #include "manager/packet-queue.h"
+#include "manager/readiness.h"
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
@@ -75,6 +77,17 @@ void supervisor_link_signal(struct manager *m, uint32_t slot, uint64_t instance,
 				       .group = group };
 
 	send_message(m, &message, sizeof(message), -1);
+}
+
+void supervisor_link_main(struct manager *m, uint32_t slot, uint64_t instance, pid_t pid, int pidfd)
+{
+	struct link_main message = { .header.type = LINK_MAIN,
+				     .slot = slot,
+				     .instance = instance,
+				     .pid = pid,
+				     .has_fd = 1 };
+
+	send_message(m, &message, sizeof(message), pidfd);
 }
 
 static void send_place(struct manager *m, enum link_type type, uint32_t place, const char *name,
@@ -194,8 +207,16 @@ static void on_unsignalled(struct manager *m, const void *message)
 		return;
 	}
 	if (s && news->instance == s->instance && news->error != ESRCH)
-		log_warning_errno(-news->error, "%s: cannot send signal %d", service_label(s),
-				  news->signo);
+		service_unsignalled(s, s->pid, news->signo, news->error);
+}
+
+static void on_main_taken(struct manager *m, const void *message)
+{
+	const struct link_main *answer = message;
+	struct service *s = service_of(m, answer->slot);
+
+	if (s)
+		handover_answered(s, answer);
 }
 
 static void on_orphans(struct manager *m, const void *message)
@@ -270,18 +291,21 @@ static const struct {
 	[LINK_STARTED] = { LINK_NEWS_SIZE, on_started },
 	[LINK_EXITED] = { LINK_NEWS_SIZE, on_exited },
 	[LINK_UNSIGNALLED] = { sizeof(struct link_signal), on_unsignalled },
+	[LINK_MAIN_TAKEN] = { sizeof(struct link_main), on_main_taken },
 	[LINK_ORPHANS] = { sizeof(struct link_orphans), on_orphans },
 	[LINK_PING] = { sizeof(struct link_header), on_ping },
 	[LINK_REHEARSED] = { sizeof(struct link_rehearsed), on_rehearsed },
 	[LINK_GOT_SIGNAL] = { sizeof(struct link_got), on_got_signal },
 };
 
-/* A log pipe was asked for in passing; anything else is waited for. Takes fd. */
+/* A service's pipe was asked for in passing; anything else is waited for. Takes fd. */
 static void take_fetched(struct manager *m, const struct link_place *place, int fd)
 {
 	if (place->place < LINK_SLOTS) {
 		logs_fetched(m, place->place, fd);
 		fd_close(fd);
+	} else if (place->place >= PLACE_READY && place->place < PLACE_READY + LINK_SLOTS) {
+		readiness_fetched(m, place->place, fd);
 	} else {
 		m->link->fetched = fd >= 0 ? fd : -2;
 	}

@@ -18,6 +18,8 @@ void supervisor_link_note(struct manager *, struct link_note *); /* fills in its
 void supervisor_link_spawn(struct manager *, const struct spawn_request *, int *ret_error);
 void supervisor_link_signal(struct manager *, uint32_t slot, uint64_t instance, int signo,
 			    bool group);
+/* That process is the service's main one; takes pidfd. The answer goes to handover_answered(). */
+void supervisor_link_main(struct manager *, uint32_t slot, uint64_t instance, pid_t pid, int pidfd);
 /* Takes fd; a negative one, of a call that failed, is told in the log. */
 void supervisor_link_store(struct manager *, uint32_t place, const char *name, int fd);
 void supervisor_link_drop(struct manager *, uint32_t place);
@@ -33,7 +35,10 @@ void supervisor_link_take_over(struct manager *);
  */
 int supervisor_link_fetch(struct manager *, uint32_t place);
 
-/* Asks for a log pipe: the answer goes to logs_fetched(). */
+/*
+ * Asks for a log pipe, or a pipe of readiness: the answer goes to logs_fetched() or
+ * readiness_fetched().
+ */
 void supervisor_link_ask(struct manager *, uint32_t place);
 
 /* Reads the snapshot that a new manager gets, up to SYNCED; blocks. 0 or -errno. */

@@ -20,6 +20,7 @@
 #define SWEEP_DELAY (20 * USEC_PER_MSEC) /* many ends at once are one look */
 #define END_TRIES   50                   /* looks, until nothing new is found */
 #define WATCHED_MAX 32                   /* members watched at a time, of a tree */
+#define DEPTH_MAX   64                   /* parents that are gone up to the supervisor */
 
 /* One process that is waited for. */
 struct member {
@@ -54,10 +55,18 @@ static pid_t own_pid(void)
 	return pid;
 }
 
+static int collect(const struct service *s, struct pid_list *l);
+
 bool trees_seem_empty(struct service *s)
 {
+	_cleanup_pids_ struct pid_list members = { 0 };
+
 	if (s->in_cgroup)
 		return cgroup_is_empty(s);
+	if (s->taken) { /* its group may be another's */
+		collect(s, &members);
+		return members.n == 0;
+	}
 	/* Not s->pid: of one that ended between two managers that is gone already. */
 	return s->tree_pid <= 0 || (kill(-s->tree_pid, 0) < 0 && errno == ESRCH);
 }
@@ -66,11 +75,11 @@ bool trees_seem_empty(struct service *s)
 
 static bool belongs(const struct manager *m, pid_t pid, const struct tree_mark *mark)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne = proc_mark(pid);
 	struct proc_stat st;
 
-	if (proc_instance(pid, &run_id, &instance))
-		return run_id == m->run_id && instance == mark->instance;
+	if (borne.in_environment || proc_mark_is(&borne, m->run_id, mark->instance))
+		return proc_mark_is(&borne, m->run_id, mark->instance);
 	return proc_stat(pid, &st) == 0 && mark->main > 0 &&
 	       (st.session == mark->main || st.pgrp == mark->main);
 }
@@ -130,6 +139,53 @@ static int collect(const struct service *s, struct pid_list *l)
 	return error;
 }
 
+void trees_members(struct service *s, struct pid_list *l)
+{
+	if (s->in_cgroup)
+		cgroup_pids(s, l);
+	else
+		collect(s, l);
+}
+
+/* Who runs as root may become anybody. */
+static bool may_be_of(const struct service *s, pid_t pid)
+{
+	uid_t uid;
+
+	if (s->config->uid == 0)
+		return true;
+	return proc_user(pid, &uid) == 0 && (uid == 0 || uid == geteuid() || uid == s->config->uid);
+}
+
+static bool is_marked_member(const struct service *s, pid_t pid)
+{
+	struct tree_mark mark = { s->instance, s->tree_pid };
+
+	return belongs(s->manager, pid, &mark) && may_be_of(s, pid);
+}
+
+bool trees_contain(struct service *s, pid_t pid)
+{
+	_cleanup_pids_ struct pid_list members = { 0 };
+	struct proc_stat st;
+
+	if (s->in_cgroup) {
+		cgroup_pids(s, &members);
+		return pid_list_has(&members, pid);
+	}
+	for (int i = 0; i < DEPTH_MAX && pid > 1 && pid != s->manager->supervisor_pid; i++) {
+		if (pid == s->pid)
+			return true;
+		if (proc_stat(pid, &st) < 0)
+			return false;
+		/* The orphans of one that was adopted are nobody's children that we know. */
+		if (st.ppid == s->manager->supervisor_pid || s->adopted)
+			return pid != own_pid() && is_marked_member(s, pid);
+		pid = st.ppid;
+	}
+	return false;
+}
+
 /*
  * A pidfd of a process that still is a live member: opened first, then looked at again, so
  * that a pid that was reused meanwhile is not taken for it. -ESRCH: it is gone; other errors
@@ -157,7 +213,9 @@ bool tree_was_signalled(const struct service *s, pid_t pid)
 
 	if (s->pid <= 0)
 		return false;
-	return s->adopted ? pid == s->pid : proc_stat(pid, &st) == 0 && st.pgrp == s->pid;
+	if (s->adopted || s->taken)
+		return pid == s->pid;
+	return proc_stat(pid, &st) == 0 && st.pgrp == s->pid;
 }
 
 static int signal_cgroup(struct service *s, int signo)
@@ -183,8 +241,7 @@ void trees_signal(struct service *s, int signo)
 			continue;
 		error = proc_pidfd_signal(fd, signo);
 		if (error < 0 && error != -ESRCH)
-			log_warning_errno(error, "%s: process %d of its tree: signal %d",
-					  service_label(s), members.pids[i], signo);
+			service_unsignalled(s, members.pids[i], signo, -error);
 	}
 	reserve_end();
 }
@@ -300,24 +357,25 @@ void trees_forget(struct service *s)
 
 /* --- ending what is marked -------------------------------------------------------------- */
 
-static const struct tree_mark *find_mark(const struct tree_mark *marks, size_t n, uint64_t instance)
+static bool bears_one(const struct manager *m, const struct proc_mark *borne,
+		      const struct tree_mark *marks, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (marks[i].instance == instance)
-			return &marks[i];
+		if (proc_mark_is(borne, m->run_id, marks[i].instance))
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 /* By the mark, else by the session and the group: one read of each, however many marks. */
 static bool is_marked(const struct manager *m, pid_t pid, const struct tree_mark *marks, size_t n)
 {
-	uint64_t run_id, instance;
+	struct proc_mark borne = proc_mark(pid);
 	struct proc_stat st;
 
-	if (proc_instance(pid, &run_id, &instance))
-		return run_id == m->run_id && find_mark(marks, n, instance);
-	if (proc_stat(pid, &st) < 0)
+	if (bears_one(m, &borne, marks, n))
+		return true;
+	if (borne.in_environment || proc_stat(pid, &st) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (marks[i].main > 0 && (st.session == marks[i].main || st.pgrp == marks[i].main))
@@ -333,9 +391,11 @@ static size_t kill_all(const struct pid_list *l)
 
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_close_ int fd = open_member(l->pids[i]);
+		int error = fd >= 0 ? proc_pidfd_signal(fd, SIGKILL) : -ESRCH;
 
-		if (fd >= 0 && proc_pidfd_signal(fd, SIGKILL) == 0)
-			killed++;
+		killed += error == 0;
+		if (error == -EPERM)
+			log_warning("process %d has become another user's: it is left", l->pids[i]);
 	}
 	return killed;
 }

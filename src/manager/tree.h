@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 struct manager;
+struct pid_list;
 struct service;
 
 int trees_init(struct manager *); /* 0 or -ENOMEM */
@@ -26,9 +27,18 @@ bool trees_seem_empty(struct service *);
 
 /*
  * Whether the supervisor's signal to the service has reached that member: it goes to the main
- * process's group, or, where that is no child of the supervisor's, to the main process alone.
+ * process's group, or, where that was not started as the main process by it, to that alone.
  */
 bool tree_was_signalled(const struct service *, pid_t);
+
+/* Adds all that is left of the tree besides the main process; some may have ended meanwhile. */
+void trees_members(struct service *, struct pid_list *);
+
+/*
+ * Whether the process is one of the tree. Without a cgroup a mark in the environment is believed
+ * of orphans of the supervisor alone, and of users that the service may have.
+ */
+bool trees_contain(struct service *, pid_t);
 
 /* The signal to all of the tree that the main process's group does not have. */
 void trees_signal(struct service *, int signo);

@@ -26,15 +26,21 @@ static void mark_ended(struct table_slot *slot, uint32_t flags)
 	slot->child.status = 0;
 }
 
-static void end_daemon(struct table_slot *slot)
+/* 0, or -EPERM: it has become another user's, and cannot be ended. */
+static int end_daemon(struct table_slot *slot)
 {
 	_cleanup_close_ int pidfd =
 		identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
 
 	/* The kernel has done it already unless the child changed its credentials. */
-	if (pidfd >= 0)
-		identity_pidfd_signal(pidfd, SIGKILL);
+	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGKILL) == -EPERM) {
+		log_warning("%s[%d]: a daemon that has become another user's cannot be ended: it "
+			    "goes on",
+			    slot->child.name, slot->child.pid);
+		return -EPERM;
+	}
 	mark_ended(slot, CHILD_STATUS_UNKNOWN | CHILD_LEFT_OVER);
+	return 0;
 }
 
 /*
@@ -115,8 +121,8 @@ int adopt_left_behind(struct supervisor *s)
 			if (alive)
 				dismiss_logger(slot);
 			memset(&slot->child, 0, sizeof(slot->child));
-		} else if (alive && (slot->child.flags & CHILD_DAEMON)) {
-			end_daemon(slot);
+		} else if (alive && (slot->child.flags & CHILD_DAEMON) && end_daemon(slot) == 0) {
+			/* and the manager ends its tree */
 		} else if (alive) {
 			int error = adopt(s, i, slot);
 

@@ -56,6 +56,13 @@ static int put_fd(int from, int to)
 	return dup2(from, to) < 0 ? -errno : 0;
 }
 
+int child_first_free(const struct spawn_request *r)
+{
+	int behind_fds = 3 + r->n_fds;
+
+	return r->ready_fd >= behind_fds ? r->ready_fd + 1 : behind_fds;
+}
+
 /*
  * The exec pipe becomes the first number after the child's own, and the rest is closed: of the
  * pipes of children that are on their way at the same time, no child may keep a copy for longer
@@ -63,12 +70,14 @@ static int put_fd(int from, int to)
  */
 static int close_the_rest(const struct spawn_request *r, struct child_plan *plan)
 {
-	int last = 3 + r->n_fds;
+	int last = child_first_free(r), behind_fds = 3 + r->n_fds;
 
 	if (plan->exec_pipe != last && dup3(plan->exec_pipe, last, O_CLOEXEC) < 0)
 		return -errno;
 	plan->exec_pipe = last;
 	syscall(SYS_close_range, last + 1, ~0U, 0);
+	if (r->ready_fd > behind_fds)
+		syscall(SYS_close_range, behind_fds, r->ready_fd - 1, 0);
 	return 0;
 }
 
@@ -85,14 +94,31 @@ static int set_descriptors(const struct spawn_request *r, struct child_plan *pla
 	 * gets no SIGPIPE while nobody else reads. */
 	for (int i = 1; i <= 2 && error == 0; i++)
 		error = put_fd(plan->stdio[i], i);
+	if (r->ready_fd > 0 && error == 0)
+		error = put_fd(plan->ready, r->ready_fd);
 	return error < 0 ? error : close_the_rest(r, plan);
 }
 
-static int set_limits(struct supervisor *s, const struct spawn_request *r)
+/* Where the service is to have no such limit of its own. */
+static void set_mark(const struct spawn_request *r, const struct child_plan *plan)
+{
+	struct rlimit mark = { plan->mark, plan->mark };
+
+	for (size_t i = 0; i < r->n_limits; i++) {
+		if (r->limits[i].resource == RLIMIT_RTTIME)
+			return;
+	}
+	/* Fails where our own limit is lower, as of a fosterd below another one's service. */
+	setrlimit(RLIMIT_RTTIME, &mark);
+}
+
+static int set_limits(struct supervisor *s, const struct spawn_request *r,
+		      const struct child_plan *plan)
 {
 	/* We raised our own limit of descriptors; the service gets what we were given. */
 	if (setrlimit(RLIMIT_NOFILE, &s->nofile) < 0)
 		return -errno;
+	set_mark(r, plan);
 	for (size_t i = 0; i < r->n_limits; i++) {
 		struct rlimit limit = { r->limits[i].soft, r->limits[i].hard };
 
@@ -147,9 +173,11 @@ void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t
 		plan->stdio[i] = place_fd(s, r->stdio[i], i);
 	for (size_t i = 0; i < r->n_fds; i++)
 		plan->fds[i] = place_fd(s, r->fds[i], -1);
+	plan->ready = r->ready_fd > 0 ? place_fd(s, r->ready_place, -1) : -1;
 	while (*env)
 		env++;
 	append_number(plan->instance, s->mark, instance);
+	plan->mark = link_limit_mark(table_run_id(s->table), instance);
 	*env++ = plan->instance;
 	if (r->n_fds > 0) {
 		snprintf(plan->listen_fds, sizeof(plan->listen_fds), "LISTEN_FDS=%zu", r->n_fds);
@@ -258,7 +286,7 @@ NORETURN void child_run(struct supervisor *s, const struct spawn_request *r,
 	error = set_descriptors(r, plan);
 	if (error == 0) {
 		step = STEP_LIMITS;
-		error = set_limits(s, r);
+		error = set_limits(s, r, plan);
 	}
 	if (error == 0 && r->has_nice) {
 		step = STEP_NICE;

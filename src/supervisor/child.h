@@ -26,14 +26,19 @@ struct child_report {
  */
 struct child_plan {
 	int stdio[3], fds[LINK_FDS_MAX];
+	int ready;      /* becomes the request's ready_fd; -1: none */
 	int exec_pipe;  /* write end */
 	int cgroup;     /* directory of the one that the child is to enter by itself; else -1 */
 	bool staged;    /* all of these are below FD_BASE, and the table of descriptors is shared */
+	uint64_t mark;  /* link_limit_mark() */
 	bool search;    /* the command stands in a directory of the request's search */
 	char **env_end; /* where the request's environment ends */
 	char root[2];   /* a literal would be on one more page */
 	char instance[64], listen_pid[32], listen_fds[32];
 };
+
+/* The first number behind all that the child is to have. */
+int child_first_free(const struct spawn_request *);
 
 /* The request's envp must have room for CHILD_ENV_EXTRA more; it points into the plan then. */
 void child_prepare(struct supervisor *, const struct spawn_request *, uint64_t instance,

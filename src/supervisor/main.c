@@ -392,9 +392,9 @@ static unsigned signal_daemons(struct supervisor *s, int signo)
 	for (uint32_t i = 0; i < n; i++) {
 		if (!is_alive(&slots[i]) || (s->keep && !(slots[i].child.flags & CHILD_DAEMON)))
 			continue;
-		if (slots[i].pidfd < 0)
-			kill(-slots[i].child.pid, signo);
-		alive++;
+		if (slots[i].pidfd >= 0 || kill(-slots[i].child.pid, signo) == 0 ||
+		    kill(slots[i].child.pid, signo) == 0 || errno != EPERM)
+			alive++; /* else it has become another user's: nobody waits for it */
 	}
 	return alive;
 }

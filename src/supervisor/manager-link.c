@@ -20,6 +20,7 @@
 #include "supervisor/child.h"
 #include "supervisor/identity.h"
 #include "supervisor/keeper.h"
+#include "supervisor/main-process.h"
 #include "supervisor/spawn.h"
 #include "supervisor/stage.h"
 #include "supervisor/table.h"
@@ -152,12 +153,31 @@ static bool tell_unsignalled(struct supervisor *s, uint32_t index, struct table_
 	return send_message(s, &news, sizeof(news), -1);
 }
 
+/* Before the end of the one that was taken, which may be known already. */
+static bool tell_main_taken(struct supervisor *s, uint32_t index, struct table_slot *slot)
+{
+	struct link_main news = {
+		.header.type = LINK_MAIN_TAKEN,
+		.slot = index,
+		.pid = slot->main_pid,
+		.instance = slot->child.instance,
+		.error = slot->main_error,
+	};
+
+	if ((slot->tell & TELL_MAIN_TAKEN) && !send_message(s, &news, sizeof(news), -1))
+		return false;
+	slot->tell &= ~TELL_MAIN_TAKEN;
+	return true;
+}
+
 /* Tells all news of a slot, in their order. */
 static bool tell_slot(struct supervisor *s, uint32_t index)
 {
 	struct table_slot *slot = table_slot(s->table, index);
 
 	for (size_t i = 0; i < ELEMENTSOF(slot_news); i++) {
+		if (slot_news[i].what == TELL_EXITED && !tell_main_taken(s, index, slot))
+			return false;
 		if (!(slot->tell & slot_news[i].what))
 			continue;
 		slot->child.header.type = slot_news[i].type;
@@ -330,9 +350,11 @@ static int send_signal(const struct table_slot *slot, const struct link_signal *
 		return -ESRCH;
 	if (slot->pidfd >= 0)
 		return identity_pidfd_signal(slot->pidfd, m->signo);
-	/* Before its setsid there is no such group yet: then it is the process alone. */
-	if (m->group && kill(-slot->child.pid, m->signo) == 0)
-		return 0;
+	/* Before its setsid there is no such group yet: then it is the process alone. One that
+	 * was taken leads which group it likes: those in it are the manager's. */
+	if (m->group && !(slot->child.flags & CHILD_TAKEN) && kill(-slot->child.pid, m->signo) == 0)
+		/* That one of the group could be signalled does not say that this one was. */
+		return kill(slot->child.pid, 0) < 0 && errno == EPERM ? -EPERM : 0;
 	return kill(slot->child.pid, m->signo) < 0 ? -errno : 0;
 }
 
@@ -366,6 +388,11 @@ static void handle_note(struct supervisor *s, const void *message, size_t size, 
 		/* How the rest of its tree is to be found holds until the next start. */
 		slot->child.flags &= ~CHILD_STATUS_UNKNOWN;
 	}
+}
+
+static void handle_main(struct supervisor *s, const void *message, size_t size, int fd)
+{
+	main_process_take(s, message, fd);
 }
 
 static void handle_forget(struct supervisor *s, const void *message, size_t size, int fd)
@@ -476,6 +503,7 @@ static const struct {
 	[LINK_PONG] = { sizeof(struct link_header), handle_pong },
 	[LINK_REHEARSE] = { sizeof(struct link_program), handle_rehearse },
 	[LINK_TAKE_OVER] = { sizeof(struct link_header), handle_take_over },
+	[LINK_MAIN] = { sizeof(struct link_main), handle_main },
 };
 
 static void dispatch(struct supervisor *s, const struct link_header *header, int fd)
@@ -490,8 +518,10 @@ static void dispatch(struct supervisor *s, const struct link_header *header, int
 
 static bool has_fd(const struct link_header *header)
 {
-	return header->type == LINK_STORE && header->size >= sizeof(struct link_place) &&
-	       ((const struct link_place *)header)->has_fd;
+	if (header->type == LINK_STORE && header->size >= sizeof(struct link_place))
+		return ((const struct link_place *)header)->has_fd;
+	return header->type == LINK_MAIN && header->size >= sizeof(struct link_main) &&
+	       ((const struct link_main *)header)->has_fd;
 }
 
 static void handle_packet(struct supervisor *s, size_t size, const int *fds, size_t n_fds)

@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "supervisor/identity.h"
 #include "supervisor/keeper.h"
+#include "supervisor/main-process.h"
 #include "supervisor/spawn.h"
 #include "supervisor/table.h"
 #include "supervisor/upgrade.h"
@@ -33,6 +33,7 @@ static void record_exit(struct supervisor *s, uint32_t index, int status)
 
 	/* Its last word before exec, if there is one, is told before its end. */
 	spawn_end_exec_pipe(s, index);
+	main_process_unwatch(s, slot);
 	slot->child.status = status;
 	slot->child.state = CHILD_EXITED;
 }
@@ -111,14 +112,22 @@ void reap_children(struct supervisor *s)
 void reap_adopted(struct supervisor *s, uint32_t index)
 {
 	struct table_slot *slot = table_slot(s->table, index);
+	siginfo_t info = { 0 };
 	int status = 0, error;
 
 	if (slot->pidfd < 0)
 		return;
+	/* One whose parent has ended since is our child by now. */
+	if (identity_pidfd_signal(slot->pidfd, 0) == 0 &&
+	    waitid(P_PID, slot->child.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	    info.si_pid == slot->child.pid) {
+		reap_service(s, index, &info);
+		return;
+	}
 	error = identity_exit_status(slot->pidfd, slot->child.pid, &status);
 	if (error < 0)
 		slot->child.flags |= CHILD_STATUS_UNKNOWN;
-	slot->pidfd = fd_close(slot->pidfd);
+	main_process_unwatch(s, slot);
 	slot->child.status = status;
 	slot->child.state = CHILD_EXITED;
 	table_tell_slot(s->table, index, TELL_EXITED);

@@ -78,7 +78,7 @@ static int make_exec_pipe(int ends[2], int n)
 static bool stage_plan(struct stage *stage, const struct spawn_request *r, struct child_plan *plan)
 {
 	struct child_plan low = *plan;
-	int first = 3 + r->n_fds;
+	int first = child_first_free(r);
 	bool done = true;
 
 	for (int i = 0; i < 3 && done; i++) {
@@ -89,6 +89,8 @@ static bool stage_plan(struct stage *stage, const struct spawn_request *r, struc
 	}
 	for (size_t i = 0; i < r->n_fds && done; i++)
 		done = (low.fds[i] = stage_copy(stage, plan->fds[i], first)) >= 0;
+	if (r->ready_fd > 0 && done)
+		done = (low.ready = stage_copy(stage, plan->ready, first)) >= 0;
 	if (!done || stage_take(stage, plan->exec_pipe) < 0) {
 		stage_clear(stage);
 		return false;
@@ -235,8 +237,9 @@ static int open_cgroup(struct supervisor *s, const struct spawn_request *r)
 static pid_t fork_in_plain_way(struct table_slot *slot, const struct spawn_request *r,
 			       struct child_plan *plan, unsigned long flags, int cgroup)
 {
-	plan->cgroup = plan->staged && cgroup >= 0 ? stage_copy(&slot->stage, cgroup, 3 + r->n_fds)
-						   : cgroup;
+	plan->cgroup = plan->staged && cgroup >= 0
+			       ? stage_copy(&slot->stage, cgroup, child_first_free(r))
+			       : cgroup;
 	if (plan->cgroup < 0)
 		slot->child.flags &= ~CHILD_IN_CGROUP;
 	return fork_into(&slot->child.pid, flags);
@@ -288,7 +291,7 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 	}
 	read_first_started(s);
 	prepare_slot(s, r);
-	error = make_exec_pipe(pipe, 3 + r->n_fds);
+	error = make_exec_pipe(pipe, child_first_free(r));
 	if (error < 0) {
 		refuse(s, r->slot, error);
 		return;

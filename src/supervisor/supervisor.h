@@ -14,6 +14,7 @@
  *	child.c	   the child's half, until it execs
  *	stage.c	   the descriptors of children on their way
  *	reap.c	   SIGCHLD, and the end of adopted processes
+ *	main-process.c	main processes that were not forked for their service
  *	keeper.c   starts the manager, and the next one when it ends
  *	upgrade.c  another program in our place
  *	manager-link.c	the link's two directions

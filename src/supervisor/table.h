@@ -21,20 +21,22 @@
 #define TELL_STARTED     (1U << 2)
 #define TELL_EXITED      (1U << 3)
 #define TELL_UNSIGNALLED (1U << 4)
+#define TELL_MAIN_TAKEN  (1U << 5)
 
 struct table_slot {
 	struct link_child child; /* child.name[0] == '\0': the slot is free */
 	uint64_t pidfs_inode;    /* 0: this kernel's pidfds have none */
 	uint64_t start_ticks;    /* of /proc/PID/stat; 0: not known */
 	/* These hold for the running supervisor only. */
-	int32_t pidfd;     /* of an adopted process; else -1 */
+	int32_t pidfd;     /* of a process that is not our child; else -1 */
 	int32_t exec_fd;   /* read end of the exec pipe while it is FORKED; else -1 */
 	bool exec_watched; /* the loop knows it */
 	bool starting;     /* in the queue */
 	struct stage stage;
 	uint32_t tell; /* TELL_* */
 	int32_t signal_number, signal_error;
-	uint32_t next_untold; /* queue links: slot + 1, 0: none */
+	int32_t main_pid, main_error; /* of the last MAIN */
+	uint32_t next_untold;         /* queue links: slot + 1, 0: none */
 	uint32_t next_by_pid;
 	uint32_t next_starting;
 };

@@ -312,10 +312,9 @@ static int take_slot(struct supervisor *s, uint32_t index, struct table_slot *sl
 		table_push_starting(s->table, index);
 	if (slot->child.state != CHILD_FORKED && slot->child.state != CHILD_RUNNING)
 		return 0;
-	if (slot->pidfd >= 0)
-		return supervisor_watch(s, slot->pidfd, EPOLLIN, WATCH_ADOPTED, index);
 	table_set_pid(s->table, index, slot->child.pid);
-	return 0;
+	return slot->pidfd < 0 ? 0
+			       : supervisor_watch(s, slot->pidfd, EPOLLIN, WATCH_ADOPTED, index);
 }
 
 static int take_place(struct supervisor *s, uint32_t index, const struct table_place *place)

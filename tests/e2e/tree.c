@@ -2,7 +2,8 @@
 /*
  * A service whose one start makes a whole tree: a child, its child, one in a session of its
  * own, an orphan of a double fork, one that ignores SIGTERM and, for root, one that has changed
- * its user. Each appends a line "KIND PID" to the file that is named, and pauses.
+ * its user. Installed set-user-ID root it makes no such one; told so, its main process becomes
+ * root for good, and can no longer be signalled by who started it. Each appends a line "KIND PID" to the file that is named, and pauses.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -85,7 +86,7 @@ static void make_tree(void)
 		signal(SIGTERM, SIG_IGN);
 		stay("stubborn");
 	}
-	if (geteuid() == 0 && fork_or_die() == 0) {
+	if (getuid() == 0 && fork_or_die() == 0) {
 		change_user();
 		stay("user");
 	}
@@ -96,23 +97,27 @@ int main(int argc, char *argv[])
 	static const struct option options[] = {
 		{ "change-user", no_argument, NULL, 'u' },
 		{ "ready", no_argument, NULL, 'r' },
+		{ "become-root", no_argument, NULL, 'R' },
 		{ NULL, 0, NULL, 0 },
 	};
-	bool other_user = false, ready = false;
+	bool other_user = false, ready = false, root = false;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
 		case 'u': other_user = true; break;
 		case 'r': ready = true; break;
+		case 'R': root = true; break;
 		default: return 2;
 		}
 	}
 	if (optind != argc - 1)
-		errx(2, "usage: test-tree [--change-user] [--ready] FILE");
+		errx(2, "usage: test-tree [--change-user] [--ready] [--become-root] FILE");
 	out = open(argv[optind], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (out < 0)
 		err(1, "%s", argv[optind]);
 	make_tree();
+	if (root && setresuid(0, 0, 0) < 0)
+		err(1, "becoming root");
 	if (other_user)
 		change_user(); /* which clears its death signal */
 	if (ready && notify_send("READY=1") < 0)

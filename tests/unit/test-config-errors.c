@@ -111,7 +111,7 @@ static const struct expected cases[] = {
 	{ "service web {\n" CMD " restart-limit = -1\n}\n", 3, "restart-limit = \"-1\" is not possible" },
 	{ "service web {\n" CMD " daemon = maybe\n}\n", 3, "daemon = \"maybe\" is not possible; it takes true or false" },
 	{ "service web {\n" CMD " restart = sometimes\n}\n", 3, "restart = \"sometimes\" is not possible; it takes no, on-failure or always" },
-	{ "service web {\n" CMD " ready = forking\n}\n", 3, "it takes exec or notify" },
+	{ "service web {\n" CMD " ready = forked\n}\n", 3, "it takes exec, notify, fd, forking or oneshot" },
 	{ "service web {\n" CMD " log = paper\n}\n", 3, "it takes file, inherit or none" },
 	{ "service web {\n" CMD " stop-timeout = 5\n}\n", 3, "stop-timeout = \"5\" is not possible; it takes a duration: \"250ms\"" },
 	{ "service web {\n" CMD " stop-timeout = 99999999999999999999s\n}\n", 3, "it takes a duration" },

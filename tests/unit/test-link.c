@@ -24,7 +24,8 @@ enum {
 	AT_N_ARGS = 64,
 	AT_N_ENV = 68,
 	AT_NOTE_SIZE = 72,
-	HEAD_SIZE = 80,
+	HEAD_SIZE = 88,
+	AT_READY_FD = 80,
 };
 
 static char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)"", (char *)"a b", NULL };
@@ -60,6 +61,8 @@ static struct spawn_request full(void)
 		.search = "/usr/bin:/bin",
 		.cgroup = "web.service",
 		.cgroup_place = 77,
+		.ready_place = 99,
+		.ready_fd = 5,
 		.argv = argv,
 		.envp = envp,
 		.note = note,
@@ -115,6 +118,8 @@ static void assert_request_equal(const struct spawn_request *a, const struct spa
 	assert_int_equal(a->n_limits, b->n_limits);
 	assert_int_equal(a->n_fds, b->n_fds);
 	assert_int_equal(a->note_size, b->note_size);
+	assert_int_equal(a->ready_place, b->ready_place);
+	assert_int_equal(a->ready_fd, b->ready_fd);
 	if (a->n_groups > 0)
 		assert_memory_equal(a->groups, b->groups, a->n_groups * sizeof(*a->groups));
 	if (a->n_limits > 0)
@@ -246,6 +251,12 @@ static void test_limits_of_the_head(void **state)
 		{ AT_NOTE_SIZE, LINK_NOTE_MAX, -EINVAL },
 		{ AT_NOTE_SIZE, LINK_NOTE_MAX + 1, -E2BIG },
 		{ AT_NOTE_SIZE, UINT32_MAX, -E2BIG },
+		{ AT_READY_FD, 0, 0 },
+		{ AT_READY_FD, 1, 0 },
+		{ AT_READY_FD, 4, -EINVAL }, /* that of a socket */
+		{ AT_READY_FD, LINK_READY_MAX, 0 },
+		{ AT_READY_FD, LINK_READY_MAX + 1, -EINVAL },
+		{ AT_READY_FD, UINT32_MAX, -EINVAL },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -288,6 +299,7 @@ static void test_the_largest_request(void **state)
 	r.n_limits = LINK_LIMITS_MAX;
 	r.fds = numbers;
 	r.n_fds = LINK_FDS_MAX;
+	r.ready_fd = LINK_READY_MAX;
 	r.note = bytes;
 	r.note_size = LINK_NOTE_MAX;
 	round_trip(&r);
@@ -302,6 +314,27 @@ static void test_room_for_pointers(void **state)
 
 	assert_int_equal(link_decode_spawn(message, size, &back, pointers, needed), 0);
 	assert_int_equal(link_decode_spawn(message, size, &back, pointers, needed - 1), -E2BIG);
+}
+
+/* No two starts share one, whatever the run, and it limits nothing. */
+static void test_limit_marks(void **state)
+{
+	enum {
+		RUNS = 30,
+		STARTS = 300
+	};
+	static uint64_t marks[RUNS * STARTS];
+	size_t n = 0;
+
+	for (uint64_t run = 0; run < RUNS; run++) {
+		for (uint64_t start = 1; start <= STARTS; start++)
+			marks[n++] = link_limit_mark(run, start);
+	}
+	for (size_t i = 0; i < n; i++) {
+		assert_true(marks[i] >= LINK_LIMIT_MARK_MIN && marks[i] < INT64_MAX);
+		for (size_t k = 0; k < i; k++)
+			assert_true(marks[k] != marks[i]);
+	}
 }
 
 static void test_steps_have_names(void **state)
@@ -369,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_name_has_room_for_its_nul),
 		cmocka_unit_test(test_the_largest_request),
 		cmocka_unit_test(test_room_for_pointers),
+		cmocka_unit_test(test_limit_marks),
 		cmocka_unit_test(test_steps_have_names),
 		cmocka_unit_test(test_messages_of_a_packet),
 		cmocka_unit_test(test_what_is_no_message),

@@ -25,16 +25,18 @@ static unsigned asked(struct subject *s, enum machine_event event, enum reason r
 
 static void test_stop_escalates(void **state)
 {
+	static const uint64_t pauses[] = { 1, 1, 2, 4, 8, 16, 32, 60, 60 };
 	struct subject s;
 
 	setup_running(&s);
 	assert_int_equal(asked(&s, EVENT_STOP, REASON_COMMAND), GO_DOWN);
 	assert_int_equal(s.m.deadline, s.f.now + 10 * SEC);
-	for (int i = 0; i < 3; i++) { /* it does not die: killed again and again */
+	/* It does not die: killed again and again, ever less often. */
+	for (size_t i = 0; i < ELEMENTSOF(pauses); i++) {
 		s.f.now = s.m.deadline;
 		assert_int_equal(happens(&s, EVENT_TIMER), ACTION_KILL | ACTION_TIMER);
 		assert_true(s.m.killed);
-		assert_int_equal(s.m.deadline, s.f.now + SEC);
+		assert_int_equal(s.m.deadline, s.f.now + pauses[i] * SEC);
 	}
 	assert_int_equal(ends(&s, SIGNALLED(SIGKILL)), ACTION_WATCH_TREE);
 	assert_int_equal(s.m.state, STATE_STOPPING);

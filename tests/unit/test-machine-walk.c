@@ -39,7 +39,7 @@ static void check_step(const struct machine *before, const struct machine *m, un
 	if (!active && m->state != STATE_STOPPED)
 		assert_true(m->desired_up && !m->restart_wanted);
 	if (m->state != STATE_STOPPING)
-		assert_false(m->killed || m->main_ended);
+		assert_false(m->killed || (m->main_ended && m->state != STATE_STARTING));
 	if (!active && m->state != STATE_BACKOFF)
 		assert_int_equal(m->deadline, USEC_INFINITY);
 	if (m->state == STATE_BACKOFF && before->state != STATE_BACKOFF)
@@ -55,6 +55,7 @@ static void check_step(const struct machine *before, const struct machine *m, un
 #define SPAWNS  (ACTION_SPAWN | ACTION_TIMER)
 #define STOPS   (ACTION_STOP_SIGNAL | ACTION_TIMER)
 #define KILLS   (ACTION_KILL | ACTION_TIMER)
+#define REST    ACTION_WATCH_TREE /* of a start whose first process has ended */
 #define ENDS    (SPAWNS | STOPS | ACTION_WATCH_TREE | ACTION_SWEEP)
 
 /* The states that it may lead to, all of them, and all actions that it may ask for. No row: it
@@ -75,15 +76,18 @@ static const struct cell {
 	},
 	[STATE_STARTING] = {
 		[EVENT_START] = { S(STARTING), 0 },
-		[EVENT_STOP] = { S(STARTING) | S(STOPPING), STOPS },
-		[EVENT_RESTART] = { S(STARTING) | S(STOPPING), STOPS },
-		[EVENT_FACTS] = { S(STARTING) | S(STOPPING), STOPS },
+		[EVENT_STOP] = { S(STARTING) | S(STOPPING), STOPS | REST },
+		[EVENT_RESTART] = { S(STARTING) | S(STOPPING), STOPS | REST },
+		[EVENT_FACTS] = { S(STARTING) | S(STOPPING), STOPS | REST },
 		[EVENT_STARTED] = { S(STARTING) | S(RUNNING), ACTION_TIMER },
 		[EVENT_NOT_STARTED] = { DOWN, SPAWNS },
 		[EVENT_STEP_FAILED] = { S(STARTING), 0 },
 		[EVENT_READY] = { S(RUNNING), ACTION_TIMER },
 		[EVENT_ENDED] = { DOWN | S(EXITED) | S(STOPPING), ENDS },
-		[EVENT_TIMER] = { S(STOPPING), KILLS },
+		[EVENT_TIMER] = { S(STOPPING), KILLS | REST },
+		[EVENT_FORKED] = { S(STARTING), 0 },
+		[EVENT_MAIN] = { S(STARTING) | S(RUNNING), ACTION_TIMER },
+		[EVENT_NOT_READY] = { DOWN | S(STOPPING), KILLS | SPAWNS | ACTION_SWEEP },
 	},
 	[STATE_RUNNING] = {
 		[EVENT_START] = { S(RUNNING), 0 },
@@ -102,6 +106,7 @@ static const struct cell {
 		[EVENT_ENDED] = { S(STOPPING), ACTION_WATCH_TREE },
 		[EVENT_EMPTY] = { DOWN | S(EXITED), SPAWNS },
 		[EVENT_TIMER] = { S(STOPPING), KILLS | ACTION_WATCH_TREE },
+		[EVENT_MAIN] = { S(STOPPING), 0 },
 	},
 	[STATE_BACKOFF] = {
 		[EVENT_START] = { UP, SPAWNS },
@@ -121,7 +126,7 @@ static const struct cell {
 	},
 };
 
-#define VARIANTS (1U << 13)
+#define VARIANTS (1U << 14)
 
 static bool has_deadline(enum service_state state)
 {
@@ -140,7 +145,9 @@ static void make_variant(struct subject *s, enum service_state state, unsigned v
 	s->f.tree_empty = variant & 4;
 	s->f.status = statuses[variant >> 3 & 3];
 	s->f.status_unknown = variant & 32;
-	s->config.ready = variant & 64 ? READY_NOTIFY : READY_EXEC;
+	s->config.ready = variant & 64     ? variant & 8192 ? READY_FORKING : READY_NOTIFY
+			  : variant & 8192 ? READY_ONESHOT
+					   : READY_EXEC;
 	s->config.restart = (variant >> 7 & 3) % 3;
 	s->config.restart_limit = variant & 512 ? 1 : 0;
 	s->m.attempts = variant & 1024 ? 1 : 0;
@@ -152,7 +159,9 @@ static void make_variant(struct subject *s, enum service_state state, unsigned v
 	s->m.reason = REASON_ENDED;
 	s->m.ended_status = s->f.status;
 	s->m.deadline = has_deadline(state) ? s->f.now : USEC_INFINITY;
-	s->m.main_ended = state == STATE_STOPPING && variant & 4;
+	s->m.main_ended =
+		(state == STATE_STOPPING && variant & 4) ||
+		(state == STATE_STARTING && s->config.ready == READY_FORKING && variant & 4);
 }
 
 static void visit(enum service_state state, enum machine_event event)
@@ -191,6 +200,7 @@ static void test_every_cell(void **unused)
 struct world {
 	struct subject s;
 	bool forked, exec; /* its process: on its way to exec, there */
+	bool rest;         /* its process has ended and left a daemon that is not known yet */
 	bool watched;      /* the machine waits for the end of the tree */
 	bool signalled;    /* since the last start */
 	uint64_t random;
@@ -210,6 +220,11 @@ static bool is_possible(const struct world *w, enum machine_event event)
 	case EVENT_NOT_STARTED:
 	case EVENT_STEP_FAILED: return w->forked;
 	case EVENT_READY: return w->exec;
+	case EVENT_FORKED:
+		return w->exec && w->s.m.state == STATE_STARTING &&
+		       w->s.config.ready == READY_FORKING;
+	case EVENT_MAIN: return w->rest;
+	case EVENT_NOT_READY: return w->s.m.state == STATE_STARTING && (w->exec || w->rest);
 	case EVENT_WATCHDOG: return w->exec && w->s.m.state == STATE_RUNNING;
 	case EVENT_ENDED: return w->exec || (w->forked && w->s.m.failed_start);
 	case EVENT_EMPTY: return w->watched;
@@ -226,8 +241,14 @@ static void before_event(struct world *w, enum machine_event event)
 		w->forked = false;
 	if (event == EVENT_ENDED)
 		w->exec = false;
-	if (event == EVENT_EMPTY)
+	if (event == EVENT_FORKED || event == EVENT_MAIN) {
+		w->rest = event == EVENT_FORKED;
+		w->exec = event == EVENT_MAIN;
+	}
+	if (event == EVENT_EMPTY || event == EVENT_MAIN)
 		w->watched = false;
+	if (event == EVENT_EMPTY || event == EVENT_NOT_READY)
+		w->rest = false;
 	if (event == EVENT_TIMER && w->s.m.deadline > w->s.f.now)
 		w->s.f.now = w->s.m.deadline;
 }
@@ -242,17 +263,18 @@ static void take_step(struct world *w, enum machine_event event)
 	actions = happens(&w->s, event);
 	check_step(&before, &w->s.m, actions, &w->s.f);
 	if (actions & ACTION_SPAWN) {
-		assert_false(w->forked || w->exec || w->watched); /* never a second copy */
+		/* Never a second copy. */
+		assert_false(w->forked || w->exec || w->watched || w->rest);
 		w->forked = true;
 		w->signalled = false;
 	}
 	if (actions & ACTION_WATCH_TREE)
 		w->watched = true;
 	if (actions & (ACTION_STOP_SIGNAL | ACTION_KILL)) {
-		assert_true(w->forked || w->exec || w->watched);
+		assert_true(w->forked || w->exec || w->watched || w->rest);
 		w->signalled = true;
 	}
-	assert_int_equal(machine_is_active(&w->s.m), w->forked || w->exec || w->watched);
+	assert_int_equal(machine_is_active(&w->s.m), w->forked || w->exec || w->watched || w->rest);
 	if (w->s.m.state == STATE_STOPPING)
 		assert_true(w->signalled); /* nobody waits for an end that nobody asked for */
 }
@@ -273,7 +295,7 @@ static void roll_facts(struct world *w)
 	w->s.f.error = 1 + roll(w, 40);
 	w->s.config.restart = roll(w, 3);
 	w->s.config.restart_limit = roll(w, 4);
-	w->s.config.ready = roll(w, 2);
+	w->s.config.ready = roll(w, READY_ONESHOT + 1);
 }
 
 /* From wherever it is: a stop leads to stopped, with what a stubborn process then does. */
@@ -297,7 +319,7 @@ static void check_stop_leads_down(const struct world *from)
 	if (w.watched)
 		take_step(&w, EVENT_EMPTY);
 	assert_int_equal(w.s.m.state, STATE_STOPPED);
-	assert_false(w.forked || w.exec || w.watched);
+	assert_false(w.forked || w.exec || w.watched || w.rest);
 	assert_true(machine_is_settled(&w.s.m));
 }
 
@@ -319,6 +341,8 @@ static void check_start_leads_up(const struct world *from)
 		take_step(&w, EVENT_EMPTY);
 	if (w.forked)
 		take_step(&w, EVENT_STARTED);
+	if (w.rest && w.s.m.state == STATE_STARTING)
+		take_step(&w, EVENT_MAIN);
 	if (w.s.m.state == STATE_STARTING)
 		take_step(&w, EVENT_READY);
 	assert_int_equal(w.s.m.state, STATE_RUNNING);

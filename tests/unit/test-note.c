@@ -61,6 +61,9 @@ static void assert_machine_equal(const struct machine *a, const struct machine *
 	assert_int_equal(a->step, b->step);
 	assert_int_equal(a->step_error, b->step_error);
 	assert_int_equal(a->failed_start, b->failed_start);
+	assert_int_equal(a->said.phase, b->said.phase);
+	assert_int_equal(a->said.error, b->said.error);
+	assert_int_equal(a->said.watchdog, b->said.watchdog);
 }
 
 static void round_trip(const struct machine *m)
@@ -90,6 +93,10 @@ static void test_round_trip(void **state)
 	}
 	for (int i = 0; i < REASON_COUNT; i++) {
 		empty.reason = i;
+		round_trip(&empty);
+	}
+	for (int i = 0; i < PHASE_COUNT; i++) {
+		empty.said = (struct said){ i, 13 + i, USEC_INFINITY - i };
 		round_trip(&empty);
 	}
 }

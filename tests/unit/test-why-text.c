@@ -133,6 +133,11 @@ static void test_own_wait(void **state)
 	static const char *const cases[][2] = {
 		{ "'waits_for': 'ready', 'ready_by': 'notify'", "for its READY=1" },
 		{ "'waits_for': 'ready', 'ready_by': 'exec'", "for its exec" },
+		{ "'waits_for': 'ready', 'ready_by': 'fd'",
+		  "for a newline on its readiness descriptor" },
+		{ "'waits_for': 'ready', 'ready_by': 'forking'",
+		  "for the daemon that it is to leave behind" },
+		{ "'waits_for': 'ready', 'ready_by': 'oneshot'", "for the end of its work" },
 		{ "'waits_for': 'own-end'", "for its own end: nobody stops it" },
 		{ "'waits_for': 'end'", "for the end of its main process" },
 	};

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Advice on a configuration: see advice.h. */
+#include "manager/advice.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/strv.h"
+#include "manager/config.h"
+
+static const char *search_path(const struct service_config *s)
+{
+	const char *path = getenv("PATH");
+
+	STRV_FOREACH(assignment, s->environment) {
+		if (strncmp(*assignment, "PATH=", 5) == 0)
+			path = *assignment + 5;
+	}
+	return path ? path : "";
+}
+
+/* The file that the command names, as execvp(3) would find it. False: there is none. */
+static bool find_command(const struct service_config *s, char *buf, size_t size, struct stat *ret)
+{
+	if (strchr(s->command[0], '/')) {
+		snprintf(buf, size, "%s", s->command[0]);
+		return stat(buf, ret) == 0;
+	}
+	for (const char *p = search_path(s); *p;) {
+		size_t length = strcspn(p, ":");
+
+		snprintf(buf, size, "%.*s/%s", (int)length, p, s->command[0]);
+		if (length > 0 && stat(buf, ret) == 0 && S_ISREG(ret->st_mode))
+			return true;
+		p += length + (p[length] == ':');
+	}
+	return false;
+}
+
+unsigned advice_print(const struct config *c, FILE *f)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; geteuid() != 0 && i < c->n_services; i++) {
+		const struct service_config *s = c->services[i];
+		char path[PATH_MAX];
+		struct stat st;
+
+		if (!find_command(s, path, sizeof(path), &st) || !(st.st_mode & S_ISUID) ||
+		    st.st_uid == geteuid())
+			continue;
+		fprintf(f,
+			"%s: note: service %s: %s is a set-user-ID program of user %u: if it "
+			"becomes "
+			"that user for good, it cannot be signalled, nor ended with fosterd\n",
+			s->file, s->name, path, st.st_uid);
+		n++;
+	}
+	return n;
+}
