@@ -22,6 +22,12 @@ def escaping(file, then="exec sleep 1000"):
     return shell(f"{ESCAPED.format(file=file)}; {then}")
 
 
+def vanishing(file):
+    """The same, and the mark among its limits is gone, too."""
+    escaped = ESCAPED.format(file=file).replace("setsid", "prlimit --rttime=99999999 setsid")
+    return shell(f"{escaped}; exec sleep 1000")
+
+
 def group_of(f, name):
     path = f.service(name)["cgroup"]
     assert path is not None
@@ -318,7 +324,7 @@ def test_an_end_that_leaves_nothing_ends_who_escaped_without_a_cgroup(foster, es
     """Nobody knows whose it was, but it is below fosterd, and all are to go."""
     f = foster(f"""
         cgroup = no
-        service a {{ command = {escaping(escape)} daemon = true stop-timeout = "100ms" }}
+        service a {{ command = {vanishing(escape)} daemon = true stop-timeout = "100ms" }}
         service job {{ command = {shell('trap "exit 3" TERM; while :; do sleep 0.05; done')}
                        restart = no daemon = {"false" if how == "join" else "true"} }}
         """, arguments=["--join", "job"] if how == "join" else [])
