@@ -68,19 +68,22 @@ static int tell(const struct ctl *ctl, const struct answer *before, const struct
 	return good ? EXIT_OK : EXIT_FAILED;
 }
 
-/* Waits until there was one upgrade more; an exit code. */
-static int await_next(const struct ctl *ctl, json_int_t count, uint64_t deadline,
+/* Waits for the next manager, and whether there was one upgrade more; an exit code. */
+static int await_next(const struct ctl *ctl, const struct answer *before, uint64_t deadline,
 		      struct answer *ret)
 {
-	for (;;) {
-		json_int_t now;
+	json_int_t count = member_number(before->json, "upgrades"), now;
 
+	for (;;) {
 		answer_clear(ret);
 		now = ask_state(ctl, ret);
 		if (now < 0 || now > count)
 			return now < 0 ? EXIT_FAILED : EXIT_OK;
-		if (now_monotonic() > deadline) {
-			complain("no upgrade: foster-manager was replaced before it could tell");
+		if (now_monotonic() > deadline ||
+		    member_number(ret->json, "manager_pid") !=
+			    member_number(before->json, "manager_pid")) {
+			complain("no upgrade: fosterd or its manager was replaced in the middle of "
+				 "it; ask again");
 			return EXIT_FAILED;
 		}
 		usleep(LOOK_AGAIN);
@@ -92,20 +95,19 @@ int verb_upgrade(const struct ctl *ctl, char **args, size_t n)
 	_cleanup_free_ char *target = make_target(n > 0 ? args[0] : NULL);
 	struct answer before = { 0 }, done = { 0 }, after = { 0 };
 	uint64_t begin = now_monotonic();
-	json_int_t count;
 	bool broken;
 	int code;
 
 	if (!target)
 		return out_of_memory();
-	count = ask_state(ctl, &before);
-	if (count < 0)
+	if (ask_state(ctl, &before) < 0)
 		return answer_clear(&before), EXIT_FAILED;
 	client_call_once(ctl, target, NULL, &done);
 	broken = done.error == -EPIPE; /* the state tells */
 	code = broken ? EXIT_OK : client_check(ctl, NULL, done.error, done.status, done.json);
 	if (code == EXIT_OK)
-		code = await_next(ctl, count, begin + (broken ? BROKEN_MAX : UPGRADE_MAX), &after);
+		code = await_next(ctl, &before, begin + (broken ? BROKEN_MAX : UPGRADE_MAX),
+				  &after);
 	if (code == EXIT_OK)
 		code = tell(ctl, &before, &after, now_monotonic() - begin);
 	answer_clear(&before);

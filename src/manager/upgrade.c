@@ -155,8 +155,9 @@ void control_upgrade_state(struct call *call)
 	char reason[128];
 
 	control_reply(call, HTTP_OK,
-		      json_pack("{s:s, s:I, s:s, s:o}", "version", PACKAGE_VERSION, "upgrades",
-				(json_int_t)h->upgrades, "outcome", outcome, "reason",
+		      json_pack("{s:s, s:i, s:I, s:s, s:o}", "version", PACKAGE_VERSION,
+				"manager_pid", (int)getpid(), "upgrades", (json_int_t)h->upgrades,
+				"outcome", outcome, "reason",
 				control_string(reason_text(h, reason, sizeof(reason)))));
 }
 

@@ -206,19 +206,28 @@ void upgrade_confirm(struct supervisor *s)
 
 static struct supervisor *crashing;
 
-/* The stack may be damaged and the heap, too: none is used for more than this. */
-static void on_crash(int signo)
+/*
+ * The memory may be damaged: of it nothing is used but what names the old program. A signal that
+ * somebody sent is no crash, and does what it always does.
+ */
+static void on_crash(int signo, siginfo_t *info, void *context)
 {
-	upgrade_fall_back(crashing, UPGRADE_CRASHED, signo);
-	_exit(128 + signo);
+	if (info->si_code > 0 || info->si_pid == getpid())
+		upgrade_fall_back(crashing, UPGRADE_CRASHED, signo);
+	raise(signo); /* blocked until we return; then its default action */
 }
 
 static void watch_for_crash(struct supervisor *s, bool on)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-	const struct sigaction action = { .sa_handler = on ? on_crash : SIG_DFL,
-					  .sa_flags = SA_RESETHAND };
+	struct sigaction action = { .sa_flags = SA_RESETHAND };
 
+	if (on) {
+		action.sa_sigaction = on_crash;
+		action.sa_flags |= SA_SIGINFO;
+	} else {
+		action.sa_handler = SIG_DFL;
+	}
 	crashing = s;
 	for (size_t i = 0; i < ELEMENTSOF(signals); i++)
 		sigaction(signals[i], &action, NULL);

@@ -59,8 +59,8 @@ def test_the_same_processes_go_on(foster, identity):
     assert start_time(f.pid) == started and f.process.poll() is None
     assert f.manager_pid() != manager and not alive(manager)
     until(lambda: logger_of(f) not in (None, logger), "there is a new logger")
-    assert state(f) | {"version": ""} == {
-        "version": "", "upgrades": 1, "outcome": "taken-over", "reason": None}
+    assert state(f) | {"version": "", "manager_pid": 0} == {
+        "version": "", "manager_pid": 0, "upgrades": 1, "outcome": "taken-over", "reason": None}
     events = [json.loads(line) for line in f.get("/v1/events").body.splitlines()]
     assert [e["type"] for e in events].count("upgrade") == 1
 
@@ -226,6 +226,23 @@ def test_two_hundred_times_under_load(foster):
     numbers = f.log("counter").split()
     assert len(numbers) > 1000
     assert numbers == [str(i) for i in range(len(numbers))]
+
+
+def test_replaced_in_the_middle_of_it(foster, directory):
+    """The client is told, and does not wait for what will not come."""
+    f = foster(TWO)
+    f.wait_state("servant", "running")
+    fifo = directory / "fifo"
+    os.mkfifo(fifo)
+    path = script(directory / "slow", f"read line < {fifo}; exit 1")
+    asking = subprocess.Popen([f"{f.builddir}/fosterctl", "--run-directory", str(f.run), "upgrade",
+                               str(path)], stderr=subprocess.PIPE, text=True)
+    until(lambda: any(pathlib.Path(f"/proc/{p}/cmdline").read_bytes().find(b"slow") >= 0
+                      for p in children_of(f.pid)), "it is tried")
+    f.kill_manager()
+    assert asking.wait(5) == 1 and "ask again" in asking.stderr.read()
+    assert state(f)["upgrades"] == 0
+    until(lambda: len(children_of(f.pid)) == 4, "the rehearsal is ended")
 
 
 # --- the new one does not come up ------------------------------------------------------------
