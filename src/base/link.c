@@ -65,7 +65,7 @@ struct spawn_head {
 	int32_t nice;
 	uint32_t stdio[3], cgroup_place;
 	uint32_t n_limits, n_groups, n_fds, n_args, n_env, note_size;
-	uint32_t ready_place, ready_fd, reserved;
+	uint32_t ready_place, ready_fd, program_place;
 };
 static_assert(sizeof(struct spawn_head) % 8 == 0, "the arrays behind it are aligned");
 
@@ -119,6 +119,7 @@ ssize_t link_encode_spawn(const struct spawn_request *r, void *buf, size_t size)
 		.n_env = count(r->envp),
 		.note_size = r->note_size,
 		.ready_place = r->ready_place,
+		.program_place = r->program_place,
 		.ready_fd = r->ready_fd,
 	};
 	bool fits;
@@ -194,6 +195,7 @@ static void decode_head(const struct spawn_head *head, struct spawn_request *ret
 		.n_fds = head->n_fds,
 		.note_size = head->note_size,
 		.ready_place = head->ready_place,
+		.program_place = head->program_place,
 		.ready_fd = head->ready_fd,
 	};
 	memcpy(ret->stdio, head->stdio, sizeof(ret->stdio));

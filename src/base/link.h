@@ -271,9 +271,10 @@ struct spawn_request {
 	uint32_t ready_place; /* of what it gets as descriptor ready_fd */
 	int ready_fd;         /* 0: none; else 1, or free: behind stdio and fds */
 	const char *name;
-	const char *directory; /* empty: / */
-	const char *search;    /* as PATH, for a command without a slash */
-	const char *cgroup;    /* a directory below that of cgroup_place; empty: none */
+	const char *directory;  /* empty: / */
+	const char *search;     /* as PATH, for a command without a slash */
+	uint32_t program_place; /* of the program itself, open; LINK_PLACE_NULL: argv[0] names it */
+	const char *cgroup;     /* a directory below that of cgroup_place; empty: none */
 	uint32_t cgroup_place;
 	char **argv; /* NULL-terminated */
 	char **envp; /* NULL-terminated; the supervisor adds FOSTER_INSTANCE, LISTEN_PID */

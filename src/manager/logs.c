@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct logs {
 	int fd; /* our end of the channel */
 	bool made[LINK_SLOTS];
 	bool quitting;
+	bool program_kept;
 };
 
 static char *logger_command[] = { (char *)"foster-log", NULL };
@@ -86,6 +88,30 @@ static void tell(struct manager *m, enum logger_type type, uint32_t number, cons
 	packet_queue_send(m->logs->channel, &message, message.size, fd);
 }
 
+/* Beside the manager's own program, or where it was configured to be. */
+static void keep_program(struct manager *m)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/foster-log"));
+	char *slash;
+	int fd;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	strcpy(slash ? slash : path, "/foster-log");
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		fd = open(PKGLIBEXECDIR "/foster-log", O_PATH | O_CLOEXEC);
+	if (fd >= 0) /* else it is looked for in PATH when it is started */
+		supervisor_link_store(m, PLACE_LOGGER_PROGRAM, "logger-program", fd);
+	m->logs->program_kept = fd >= 0;
+}
+
+uint32_t logs_program_place(struct manager *m)
+{
+	return m->logs->program_kept ? PLACE_LOGGER_PROGRAM : LINK_PLACE_NULL;
+}
+
 int logs_init(struct manager *m, const struct link_child *child)
 {
 	struct logs *l = m->logs = calloc(1, sizeof(*l));
@@ -98,6 +124,9 @@ int logs_init(struct manager *m, const struct link_child *child)
 		error = make_channel(m);
 	if (error < 0)
 		return error;
+	l->program_kept = supervisor_link_stored(m, PLACE_LOGGER_PROGRAM);
+	if (!l->program_kept || m->hello.renewed)
+		keep_program(m);
 	l->channel = packet_queue_new(m->base, l->fd, "channel to foster-log");
 	l->logger = service_new(m, &logger_config);
 	if (!l->channel || !l->logger)

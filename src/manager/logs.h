@@ -26,6 +26,9 @@ void logs_shutdown(struct manager *);
 uint32_t logs_place(struct service *);
 
 /* The place of standard input: the logger's channel, or nothing. */
+/* Of the logger's program, so that a newer release that was installed does not meet us half way. */
+uint32_t logs_program_place(struct manager *);
+
 uint32_t logs_stdin_place(const struct service *);
 
 /* The service was adopted: its pipe, which it still has, is taken back for the new logger. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -392,6 +393,8 @@ int main(int argc, char **argv)
 	int error;
 
 	fd_fill_stdio();
+	/* Executed by descriptor it has that one's name, before Linux 6.14. */
+	prctl(PR_SET_NAME, "foster-manager");
 	log_init("foster-manager");
 	if (parse_options(argc, argv, &m.options) < 0)
 		return EXIT_USAGE;

@@ -66,6 +66,7 @@ enum {
 	PLACE_LOGGER,         /* the logger's standard input */
 	PLACE_LOGGER_CHANNEL, /* the other end: ours */
 	PLACE_CGROUP,         /* the directory of the services' cgroups */
+	PLACE_LOGGER_PROGRAM, /* the logger's program: it is of fosterd's release */
 	PLACE_UPGRADE,        /* what an upgrade's rehearsal has to say */
 	PLACE_READY_END, /* from a start's STORE to its SPAWN: what the service gets of its pipe */
 	PLACE_GIVEN = GIVEN_FIRST,

@@ -280,6 +280,8 @@ static int send_start(struct service *s, enum spawn_step *ret_step)
 		.search = search_path(s, search, sizeof(search)),
 		.cgroup = logs_is_logger(s) ? "" : cgroup_prepare(s, cgroup),
 		.cgroup_place = PLACE_CGROUP,
+		.program_place =
+			logs_is_logger(s) ? logs_program_place(s->manager) : LINK_PLACE_NULL,
 		.argv = c->command,
 		.envp = make_environment(s, &environment),
 		.note = note,

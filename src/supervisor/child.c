@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/spawn.h"
 #include "supervisor/stage.h"
 #include "supervisor/table.h"
 
@@ -63,6 +64,20 @@ int child_first_free(const struct spawn_request *r)
 	return r->ready_fd >= behind_fds ? r->ready_fd + 1 : behind_fds;
 }
 
+/* The program becomes the second number after the child's own; first it makes room for the pipe. */
+static int move_program(struct child_plan *plan, int last)
+{
+	int away;
+
+	if (plan->program < 0)
+		return 0;
+	away = fcntl(plan->program, F_DUPFD_CLOEXEC, last + 2);
+	if (away < 0)
+		return -errno;
+	plan->program = away;
+	return 0;
+}
+
 /*
  * The exec pipe becomes the first number after the child's own, and the rest is closed: of the
  * pipes of children that are on their way at the same time, no child may keep a copy for longer
@@ -71,10 +86,18 @@ int child_first_free(const struct spawn_request *r)
 static int close_the_rest(const struct spawn_request *r, struct child_plan *plan)
 {
 	int last = child_first_free(r), behind_fds = 3 + r->n_fds;
+	int error = move_program(plan, last);
 
+	if (error < 0)
+		return error;
 	if (plan->exec_pipe != last && dup3(plan->exec_pipe, last, O_CLOEXEC) < 0)
 		return -errno;
 	plan->exec_pipe = last;
+	if (plan->program >= 0) {
+		if (dup3(plan->program, ++last, O_CLOEXEC) < 0)
+			return -errno;
+		plan->program = last;
+	}
 	syscall(SYS_close_range, last + 1, ~0U, 0);
 	if (r->ready_fd > behind_fds)
 		syscall(SYS_close_range, behind_fds, r->ready_fd - 1, 0);
@@ -174,6 +197,8 @@ void child_prepare(struct supervisor *s, const struct spawn_request *r, uint64_t
 	for (size_t i = 0; i < r->n_fds; i++)
 		plan->fds[i] = place_fd(s, r->fds[i], -1);
 	plan->ready = r->ready_fd > 0 ? place_fd(s, r->ready_place, -1) : -1;
+	plan->program =
+		r->program_place == LINK_PLACE_NULL ? -1 : place_fd(s, r->program_place, -1);
 	while (*env)
 		env++;
 	append_number(plan->instance, s->mark, instance);
@@ -263,6 +288,8 @@ static void leave_supervisor(const struct child_plan *plan)
 
 static int execute(const struct spawn_request *r, const struct child_plan *plan)
 {
+	if (plan->program >= 0)
+		spawn_execute(plan->program, r->argv, r->envp);
 	if (plan->search)
 		return search_and_execute(r);
 	execve(r->argv[0], r->argv, r->envp);

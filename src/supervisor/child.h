@@ -27,6 +27,7 @@ struct child_report {
 struct child_plan {
 	int stdio[3], fds[LINK_FDS_MAX];
 	int ready;      /* becomes the request's ready_fd; -1: none */
+	int program;    /* to be executed, instead of what argv[0] names; else -1 */
 	int exec_pipe;  /* write end */
 	int cgroup;     /* directory of the one that the child is to enter by itself; else -1 */
 	bool staged;    /* all of these are below FD_BASE, and the table of descriptors is shared */

@@ -91,6 +91,8 @@ static bool stage_plan(struct stage *stage, const struct spawn_request *r, struc
 		done = (low.fds[i] = stage_copy(stage, plan->fds[i], first)) >= 0;
 	if (r->ready_fd > 0 && done)
 		done = (low.ready = stage_copy(stage, plan->ready, first)) >= 0;
+	if (plan->program >= 0 && done)
+		done = (low.program = stage_copy(stage, plan->program, first)) >= 0;
 	if (!done || stage_take(stage, plan->exec_pipe) < 0) {
 		stage_clear(stage);
 		return false;

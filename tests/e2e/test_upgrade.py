@@ -402,6 +402,19 @@ def test_a_manager_is_of_the_same_release(foster, release):
     assert f.manager_pid() != manager and f.service_pid("keeper") == pid
 
 
+def test_a_logger_is_of_the_same_release(foster, release):
+    f = foster(f"service talker {{ command = {shell('while :; do echo hello; sleep 0.05; done')} }}",
+               start=False)
+    f.builddir = release
+    f.start().wait_up()
+    until(lambda: "hello" in f.log("talker"))
+    script(release / "foster-log", "exit 1")
+    before, size = logger_of(f), len(f.log("talker"))
+    os.kill(before, signal.SIGKILL)
+    until(lambda: logger_of(f) not in (None, before), "there is another logger")
+    until(lambda: len(f.log("talker")) > size, "which writes")
+
+
 def test_what_a_symbolic_link_leads_to_by_now(foster, release, directory):
     """Releases side by side, and a link to the one in use."""
     link = directory / "current"

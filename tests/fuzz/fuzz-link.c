@@ -59,7 +59,8 @@ static void check_same(const struct spawn_request *a, const struct spawn_request
 	MUST(a->has_umask == b->has_umask && a->has_nice == b->has_nice && a->nice == b->nice);
 	MUST(a->uid == b->uid && a->gid == b->gid && a->death_signal == b->death_signal);
 	MUST(strcmp(a->name, b->name) == 0 && strcmp(a->search, b->search) == 0);
-	MUST(strcmp(a->cgroup, b->cgroup) == 0 && a->cgroup_place == b->cgroup_place);
+	MUST(strcmp(a->cgroup, b->cgroup) == 0 && a->cgroup_place == b->cgroup_place &&
+	     a->program_place == b->program_place);
 	MUST(strcmp(a->directory, b->directory) == 0 && a->note_size == b->note_size);
 	MUST(memcmp(a->note, b->note, a->note_size) == 0);
 	for (size_t i = 0; a->argv[i] || b->argv[i]; i++)

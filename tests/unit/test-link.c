@@ -61,6 +61,7 @@ static struct spawn_request full(void)
 		.search = "/usr/bin:/bin",
 		.cgroup = "web.service",
 		.cgroup_place = 77,
+		.program_place = 78,
 		.ready_place = 99,
 		.ready_fd = 5,
 		.argv = argv,
@@ -133,6 +134,7 @@ static void assert_request_equal(const struct spawn_request *a, const struct spa
 	assert_string_equal(a->search, b->search);
 	assert_string_equal(a->cgroup, b->cgroup);
 	assert_int_equal(a->cgroup_place, b->cgroup_place);
+	assert_int_equal(a->program_place, b->program_place);
 	assert_strings_equal(a->argv, b->argv);
 	assert_strings_equal(a->envp, b->envp);
 }
