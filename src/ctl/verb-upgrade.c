@@ -42,7 +42,8 @@ static char *make_target(const char *program)
 	else if (!getcwd(path, sizeof(path)) || strlen(path) + strlen(program) + 2 > sizeof(path))
 		return NULL;
 	else
-		sprintf(path + strlen(path), "/%s", program);
+		sprintf(path + strlen(path), "/%s",
+			program + (strncmp(program, "./", 2) == 0 ? 2 : 0));
 	escaped = http_escape(path);
 	return escaped && asprintf(&target, "/v1/upgrade?program=%s", escaped) > 0 ? target : NULL;
 }

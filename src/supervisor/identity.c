@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/proc.h"
 
 #ifndef PID_FS_MAGIC
 #define PID_FS_MAGIC 0x50494446
@@ -56,28 +57,9 @@ static uint64_t pidfs_inode(int pidfd)
 	return fstat(pidfd, &st) < 0 ? 0 : st.st_ino;
 }
 
-/* A field of /proc/PID/stat, counted from 1 as in proc(5); at least 3. 0 when it cannot be read. */
-static uint64_t stat_field(pid_t pid, int number)
-{
-	_cleanup_close_ int fd = -1;
-	char path[32], text[1024], *p;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	p = strrchr(text, ')'); /* the name before it may hold anything */
-	for (int field = 2; p && field < number; field++)
-		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : 0;
-}
-
 static uint64_t start_ticks(pid_t pid)
 {
-	return stat_field(pid, 22);
+	return proc_stat_field(pid, 22);
 }
 
 /* The kernel shows it as 0 to those who may not know. */
@@ -163,7 +145,7 @@ int identity_exit_status(int pidfd, pid_t pid, int *ret_status)
 	}
 	if (!may_read_status(pid))
 		return -ENODATA;
-	status = stat_field(pid, 52);
+	status = proc_stat_field(pid, 52);
 	/* It was the zombie that we read of, if it is one still. */
 	if (identity_pidfd_signal(pidfd, 0) < 0)
 		return -ENODATA;

@@ -12,6 +12,8 @@
 
 #include "base/fd.h"
 
+#define STAT_MAX 1024
+
 bool proc_usable(void)
 {
 	char text[16];
@@ -71,22 +73,42 @@ int proc_each_number(const char *file, proc_visit *visit, void *arg)
 	return n < 0 ? -errno : 0;
 }
 
-int proc_state(pid_t pid, struct proc_state *ret)
+/* /proc/PID/stat behind the name, which may hold anything. NULL: it cannot be read, errno. */
+static char *read_stat(pid_t pid, char *text, size_t size)
 {
 	_cleanup_close_ int fd = -1;
-	char path[32], text[512], *p;
+	char path[32], *p;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	n = fd < 0 ? -1 : read(fd, text, size - 1);
 	if (n < 0)
-		return -errno;
+		return NULL;
 	text[n] = '\0';
-	p = strrchr(text, ')'); /* the name before it may hold anything */
-	if (!p ||
-	    sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d",
+	p = strrchr(text, ')');
+	if (!p)
+		errno = EINVAL;
+	return p;
+}
+
+int proc_state(pid_t pid, struct proc_state *ret)
+{
+	char text[STAT_MAX], *p = read_stat(pid, text, sizeof(text));
+
+	if (!p)
+		return -errno;
+	if (sscanf(p + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d",
 		   &ret->state, &ret->parent, &ret->threads) != 3)
 		return -EINVAL;
 	return 0;
+}
+
+uint64_t proc_stat_field(pid_t pid, int number)
+{
+	char text[STAT_MAX], *p = read_stat(pid, text, sizeof(text));
+
+	for (int field = 2; p && field < number; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : 0;
 }

@@ -4,6 +4,7 @@
 #define FOSTER_SUPERVISOR_PROC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct proc_state {
@@ -25,5 +26,8 @@ int proc_each_number(const char *file, proc_visit *visit, void *arg);
 
 /* 0 or -errno: -ENOENT and -ESRCH when there is no such process. */
 int proc_state(pid_t pid, struct proc_state *ret);
+
+/* A field of /proc/PID/stat, counted from 1 as in proc(5); at least 3. 0 when it cannot be read. */
+uint64_t proc_stat_field(pid_t pid, int number);
 
 #endif

@@ -47,13 +47,15 @@ void upgrade_init(struct supervisor *s, char **argv)
 {
 	static char path[LINK_PROGRAM_MAX];
 	struct upgrade *u = &s->upgrade;
+	const char *called = argv[0] ? argv[0] : "";
 	char directory[PATH_MAX];
 	int n = -1;
 
-	if (argv[0] && argv[0][0] == '/')
-		n = snprintf(path, sizeof(path), "%s", argv[0]);
-	else if (argv[0] && strchr(argv[0], '/') && getcwd(directory, sizeof(directory)))
-		n = snprintf(path, sizeof(path), "%s/%s", directory, argv[0]);
+	if (called[0] == '/')
+		n = snprintf(path, sizeof(path), "%s", called);
+	else if (strchr(called, '/') && getcwd(directory, sizeof(directory)))
+		n = snprintf(path, sizeof(path), "%s/%s", directory,
+			     called + (strncmp(called, "./", 2) == 0 ? 2 : 0));
 	if (n < 0 || (size_t)n >= sizeof(path) || access(path, X_OK) < 0) {
 		ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
