@@ -351,6 +351,9 @@ void shutdown_begin(struct manager *m, struct shutdown_how how)
 	static const struct timeval every = { PROGRESS_EVERY, 0 };
 	struct shutdown *sd = m->shutdown;
 
+	/* Its end is the kernel's end of all: better in order, and with a stop signal. */
+	if (m->supervisor_pid == 1)
+		how.all = true;
 	if (sd->under_way) {
 		if (sd->how.all >= how.all && !(sd->joining && !how.join))
 			return;

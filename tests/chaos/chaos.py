@@ -25,6 +25,7 @@ import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
+import sandbox  # noqa: E402
 from children import Children  # noqa: E402
 from foster import CGROUPS, Connection, Foster, until, zombies_of  # noqa: E402
 from injuries import Injuries, Violation, name_of  # noqa: E402
@@ -310,6 +311,9 @@ def enter_namespace(options):
 
 def prepare(options):
     options.builddir = options.builddir.resolve()
+    if options.pid_max and not sandbox.has_own_pid_max():
+        sys.exit("--pid-max: only root can have it, and Linux 6.14 or later: before, it is the "
+                 "whole machine's")
     if options.pid_max:
         pathlib.Path("/proc/sys/kernel/pid_max").write_text(str(options.pid_max))
     options.directory = pathlib.Path(tempfile.mkdtemp(prefix="foster-"))

@@ -2,6 +2,8 @@
 
 import ctypes
 import errno
+import os
+import platform
 import struct
 
 PR_SET_NO_NEW_PRIVS = 38
@@ -11,17 +13,38 @@ SECCOMP_RET_ALLOW = 0x7FFF0000
 SECCOMP_RET_ERRNO = 0x00050000
 LOAD_WORD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 
-# The numbers are the same on every architecture: all are newer than the common table.
+# Of these the numbers are the same on every architecture: all are newer than the common table.
 CALLS = {"pidfd_send_signal": 424, "pidfd_open": 434, "clone3": 435, "close_range": 436}
+OLD_CALLS = {"x86_64": {"fstatfs": 138, "ioctl": 16}, "aarch64": {"fstatfs": 44, "ioctl": 29}}
+SECOND_ARGUMENT = 24  # in struct seccomp_data, its lower half on a little-endian machine
+PIDFD_GET_INFO = 0xC040FF0B
+
+# Linux before 6.9: all pidfds share one inode, and tell nothing of an end.
+PIDFS = ["fstatfs", "PIDFD_GET_INFO"]
+
+
+def number_of(call):
+    return CALLS.get(call) or OLD_CALLS[platform.machine()][call]
+
+
+def has_own_pid_max():
+    """Whether /proc/sys/kernel/pid_max is the PID namespace's own: else it is everybody's."""
+    release = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
+    return os.geteuid() == 0 and release >= (6, 14)
 
 
 def refuse(calls, code=errno.ENOSYS):
     """For preexec_fn: from now on these calls fail so, here and in all that descends from us."""
+    refusal = (RETURN, 0, 0, SECCOMP_RET_ERRNO | code)
     program = [(LOAD_WORD, 0, 0, 0)]
-    for i, call in enumerate(calls):
-        program.append((JUMP_EQUAL, len(calls) - i, 0, CALLS[call]))
+    for call in calls:
+        if call == "PIDFD_GET_INFO":
+            program += [(JUMP_EQUAL, 0, 4, number_of("ioctl")),
+                        (LOAD_WORD, 0, 0, SECOND_ARGUMENT),
+                        (JUMP_EQUAL, 0, 1, PIDFD_GET_INFO), refusal, (LOAD_WORD, 0, 0, 0)]
+        else:
+            program += [(JUMP_EQUAL, 0, 1, number_of(call)), refusal]
     program.append((RETURN, 0, 0, SECCOMP_RET_ALLOW))
-    program.append((RETURN, 0, 0, SECCOMP_RET_ERRNO | code))
     packed = b"".join(struct.pack("HBBI", *line) for line in program)
     buffer = ctypes.create_string_buffer(packed)
     fprog = struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer))

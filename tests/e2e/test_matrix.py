@@ -1,19 +1,28 @@
 """Who survives whose death: the table of the daemon flag, cell by cell.
 
 Two services, one of either kind, each with a tree in which everything is that tries to get away.
+
+What the kernel lacks or refuses (VARIANTS) is tried with those cells that stand on it most. All
+cells with all variants: FOSTER_MATRIX=full, by hand, for it takes long.
 """
 
 import errno
 import os
+import pathlib
 import resource
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-import sandbox
-from foster import alive, cgroup_of_ours, start_time, until
-from test_death import loggers_of, processes_of
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
+
+import sandbox  # noqa: E402
+from children import Children  # noqa: E402
+from foster import alive, cgroup_of_ours, start_time, until  # noqa: E402
+from test_death import loggers_of, processes_of  # noqa: E402
 
 PROMISED = 0.1  # seconds until what must go is gone
 ALLOWED = 10.0  # what a busy machine may take: a test is no measurement
@@ -27,6 +36,18 @@ def plain_segv(monkeypatch):
 
 SIGNALS = [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV]
 VICTIMS = ["fosterd", "manager", "both", "logger"]
+
+VARIANTS = {
+    "all-calls": {},
+    "clone3-ENOSYS": {"refused": (["clone3"], errno.ENOSYS)},
+    "clone3-EPERM": {"refused": (["clone3"], errno.EPERM)},
+    "close_range-ENOSYS": {"refused": (["close_range"], errno.ENOSYS)},
+    "clone3+close_range-EPERM": {"refused": (["clone3", "close_range"], errno.EPERM)},
+    "no-pidfs": {"refused": (sandbox.PIDFS, errno.EINVAL)},
+    "no-cgroup.kill": {"preload": ".libs/test-no-cgroup-kill.so"},
+}
+CHOSEN = list(VARIANTS) if os.environ.get("FOSTER_MATRIX") == "full" else \
+    [os.environ.get("FOSTER_PIDS_RECYCLE", "all-calls")]
 
 with_cgroups = cgroup_of_ours() and os.access(cgroup_of_ours(), os.W_OK)
 
@@ -98,8 +119,17 @@ class Tree:
         assert sorted(copies) == sorted(self.pids.values()), f"{self.name}: {copies}, {self.pids}"
 
 
-def make(foster, cgroup, identity, refused=None):
+@pytest.fixture(params=CHOSEN)
+def variant(request):
+    return request.param
+
+
+def make(foster, cgroup, identity, variant):
     f = foster("", start=False, identity=identity)
+    refused, preload = (VARIANTS[variant].get(key) for key in ("refused", "preload"))
+    if preload:
+        f.environment = {"LD_PRELOAD": str(f.builddir / preload), "ASAN_OPTIONS":
+                         os.environ["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
     trees = {"keeper": Tree(f, "keeper"), "servant": Tree(f, "servant", "daemon = true")}
     if not identity and os.geteuid() == 0:
         trees["changed"] = Tree(f, "changed", "daemon = true", ["--change-user"])
@@ -149,10 +179,7 @@ def start_again(f, trees):
     assert f.state("keeper") == "stopped"
 
 
-@pytest.mark.parametrize("cgroup", ["auto", "no"])
-@pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
-def test_fosterd(foster, cgroup, identity, signo):
-    f, trees = make(foster, cgroup, identity)
+def check_fosterd(f, trees, signo):
     manager = f.manager_pid()
     f.process.send_signal(signo)
     moment = time.monotonic()
@@ -166,8 +193,15 @@ def test_fosterd(foster, cgroup, identity, signo):
 
 @pytest.mark.parametrize("cgroup", ["auto", "no"])
 @pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
-def test_manager(foster, cgroup, identity, signo):
-    f, trees = make(foster, cgroup, identity)
+def test_fosterd(foster, cgroup, identity, variant, signo):
+    f, trees = make(foster, cgroup, identity, variant)
+    check_fosterd(f, trees, signo)
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+@pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
+def test_manager(foster, cgroup, identity, variant, signo):
+    f, trees = make(foster, cgroup, identity, variant)
     manager = f.kill_manager(signo)
     until(lambda: not alive(manager), "the manager is gone", 2)
     assert f.manager_pid() != manager
@@ -210,24 +244,70 @@ def check_both(f, trees, signo):
 
 @pytest.mark.parametrize("cgroup", ["auto", "no"])
 @pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
-def test_both(foster, cgroup, identity, signo):
-    f, trees = make(foster, cgroup, identity)
+def test_both(foster, cgroup, identity, variant, signo):
+    f, trees = make(foster, cgroup, identity, variant)
     check_both(f, trees, signo)
 
 
+def test_what_is_lacking_is(foster):
+    """A variant that changed nothing would prove nothing."""
+    f, _ = make(foster, "auto", None, "no-pidfs")
+    slot = Children(f.builddir, f.run).read()["keeper"]
+    assert slot["inode"] == 0 and slot["ticks"] == start_time(slot["pid"])
+    f, _ = make(foster, "auto", None, "no-cgroup.kill")
+    maps = pathlib.Path(f"/proc/{f.manager_pid()}/maps").read_text()
+    assert VARIANTS["no-cgroup.kill"]["preload"] in maps
+
+
 @pytest.mark.parametrize("cgroup", ["auto", "no"])
-@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EPERM], ids=["ENOSYS", "EPERM"])
-@pytest.mark.parametrize("calls", [["clone3"], ["close_range"], ["clone3", "close_range"]],
-                         ids="+".join)
-def test_both_with_calls_refused(foster, cgroup, identity, calls, code):
-    f, trees = make(foster, cgroup, identity, (calls, code))
+@pytest.mark.parametrize("variant", list(VARIANTS)[1:])
+def test_both_where_something_is_lacking(foster, cgroup, identity, variant):
+    f, trees = make(foster, cgroup, identity, variant)
     check_both(f, trees, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("variant", ["no-pidfs", "no-cgroup.kill"])
+def test_stop_and_death_where_something_is_lacking(foster, identity, variant):
+    f, trees = make(foster, "auto", identity, variant)
+    moment = time.monotonic()
+    assert f.post("/v1/services/servant/restart").json["result"] == "ok"
+    trees["servant"].check_gone_since(moment)
+    trees["servant"].wait_born().check_status(adopted=False)
+    check_fosterd(f, trees, signal.SIGKILL)
+
+
+# --- pids that recycle ----------------------------------------------------------------------
+
+# As PID 1, so that the runner of the tests can be itself in there; and what forks all the time.
+RECYCLING = """
+echo 400 > /proc/sys/kernel/pid_max || exit 99
+(while :; do /bin/true; done) &
+"$@"
+code=$?
+kill $!
+exit $code
+"""
+REPRESENTATIVE = "(test_both and SIGKILL) or (test_fosterd and SIGKILL) or (test_manager and SEGV)"
+
+
+@pytest.mark.skipif(not sandbox.has_own_pid_max() or "FOSTER_PIDS_RECYCLE" in os.environ,
+                    reason="needs root, and Linux 6.14: a pid_max of the PID namespace's own")
+@pytest.mark.parametrize("variant", ["all-calls", "no-pidfs"])
+def test_with_pids_that_recycle(variant):
+    """These tests again, in a PID namespace in which a pid is another's within a moment."""
+    cells = REPRESENTATIVE if len(CHOSEN) == 1 else ""
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", RECYCLING, "sh",
+         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", cells],
+        capture_output=True, text=True, timeout=1800,
+        env={**os.environ, "FOSTER_PIDS_RECYCLE": variant})
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("cgroup", ["auto", "no"])
 @pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
-def test_logger(foster, cgroup, identity, signo):
-    f, trees = make(foster, cgroup, identity)
+def test_logger(foster, cgroup, identity, variant, signo):
+    f, trees = make(foster, cgroup, identity, variant)
     logger, = loggers_of(f)
     os.kill(logger, signo)
     if signo == signal.SIGTERM:  # it ignores that: the logs go on until all is over
