@@ -276,8 +276,7 @@ static struct asker through(const struct service *s, const struct asker *asker)
 	return a;
 }
 
-/* What it needs first, then itself. */
-static void start_with_needed(struct service *s, struct spread *l, const struct asker *asker)
+static void start_needed(struct service *s, struct spread *l, const struct asker *asker)
 {
 	struct asker for_s = through(s, asker);
 
@@ -287,11 +286,16 @@ static void start_with_needed(struct service *s, struct spread *l, const struct 
 		struct service *at = l->list[i - 1];
 		enum service_state state = at->machine.state;
 
-		if (at == s)
-			service_ask(at, EVENT_START, REASON_COMMAND, asker);
-		else if (state == STATE_STOPPED || state == STATE_FAILED)
+		if (at != s && (state == STATE_STOPPED || state == STATE_FAILED))
 			service_ask(at, EVENT_START, REASON_DEPENDENT, &for_s);
 	}
+}
+
+/* What it needs first, then itself. */
+static void start_with_needed(struct service *s, struct spread *l, const struct asker *asker)
+{
+	start_needed(s, l, asker);
+	service_ask(s, EVENT_START, REASON_COMMAND, asker);
 }
 
 /* Those that need it first: so it finds itself held by them. */
@@ -315,6 +319,7 @@ static void restart_with_dependents(struct service *s, struct spread *l, const s
 {
 	struct asker for_s = through(s, asker);
 
+	start_needed(s, l, asker); /* it comes up again, too */
 	l->n = 0;
 	spread(l, s, false);
 	for (size_t i = l->n; i > 0; i--) {

@@ -24,6 +24,7 @@ PR_SET_CHILD_SUBREAPER = 36
 MANAGER_KILLS = 3     # of one fosterd, in ten seconds: more, and it makes ever longer pauses
 GONE_SECONDS = 1.0    # 0.1 is promised; the machine may be busy
 SETTLED_SECONDS = 12  # a manager that hangs is replaced after 5
+UNARMED = ("daemon-changed", "daemon-away")  # the kernel has no death signal for these
 ASKING = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -63,6 +64,7 @@ def make_services():
             Service(f"{kind}-plain", sleep, daemon),
             Service(f"{kind}-tree", ["test-tree"], daemon),
             Service(f"{kind}-ready", ["test-tree", "--ready"], daemon, "ready = notify"),
+            Service(f"{kind}-away", ["test-tree", "--fork-away"], daemon, "ready = forking"),
             Service(f"{kind}-needs", sleep, daemon, requires=[f"{kind}-ready"]),
             Service(f"{kind}-needs-more", ["test-tree"], daemon, requires=[f"{kind}-needs"]),
         ]
@@ -224,7 +226,7 @@ class Chaos:
             self.hit(s.name)
         # A manager that was hurt before, or is killed with it, leaves the trees to the next fosterd.
         if others or self.manager_hurt:
-            self.wait_gone(moment, lambda: [s.name for s in daemons if s.name != "daemon-changed" and
+            self.wait_gone(moment, lambda: [s.name for s in daemons if s.name not in UNARMED and
                                             s.pid and alive(s.pid) and start_time(s.pid) == s.born])
         else:
             self.wait_gone(moment, lambda: {name: p for name, p in self.processes().items()

@@ -100,7 +100,8 @@ class Tree:
 
 def make(foster, cgroup, identity, refused=None):
     f = foster("", start=False, identity=identity)
-    trees = {"keeper": Tree(f, "keeper"), "servant": Tree(f, "servant", "daemon = true")}
+    trees = {"keeper": Tree(f, "keeper"), "servant": Tree(f, "servant", "daemon = true"),
+             "away": Tree(f, "away", "daemon = true ready = forking", ["--fork-away"])}
     if not identity and os.geteuid() == 0:
         trees["changed"] = Tree(f, "changed", "daemon = true", ["--change-user"])
     f.write(f"cgroup = {cgroup}\n" + "".join(tree.config for tree in trees.values()))
