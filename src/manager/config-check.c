@@ -91,16 +91,24 @@ static void check_sockets_named(struct check *c, const struct service_draft *dra
 					"sockets names %s twice", *name);
 		n += socket ? socket->n_addresses : 0;
 	}
+	if (n > 0 && n <= CONFIG_SOCKETS_MAX &&
+	    n + draft->service->fd_store_max > CONFIG_SOCKETS_MAX)
+		loader_complain(
+			c->l, &draft->place, &service_options, "fd-store-max",
+			"fd-store-max = %u and %zu sockets are more than the %d descriptors "
+			"that a service can be given",
+			draft->service->fd_store_max, n, CONFIG_SOCKETS_MAX);
 	if (n > CONFIG_SOCKETS_MAX)
 		loader_complain(c->l, &draft->place, &service_options, "sockets",
 				"the sockets have %zu addresses; a service can be given %d", n,
 				CONFIG_SOCKETS_MAX);
 	if (draft->service->ready == READY_FD && draft->service->ready_fd > 2 &&
-	    (size_t)draft->service->ready_fd < 3 + n)
-		loader_complain(c->l, &draft->place, &service_options, "ready-fd",
-				"ready-fd = %d is the number of one of its sockets: it takes %zu "
-				"or more, or 1",
-				draft->service->ready_fd, 3 + n);
+	    (size_t)draft->service->ready_fd < 3 + n + draft->service->fd_store_max)
+		loader_complain(c->l, &draft->place, &service_options,
+				draft->service->has_ready_fd ? "ready-fd" : "ready",
+				"ready-fd = %d is the number of one of its sockets, or of what it "
+				"stores: it takes %zu or more, or 1",
+				draft->service->ready_fd, 3 + n + draft->service->fd_store_max);
 }
 
 /* --- cycles: a depth-first search with its own stack, for chains may be thousands long --- */

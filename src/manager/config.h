@@ -135,6 +135,7 @@ struct service_config {
 	char *pid_file;         /* of READY_FORKING, absolute; NULL: none */
 	uint64_t start_timeout; /* us */
 	uint64_t watchdog;      /* us; 0: off */
+	unsigned fd_store_max;  /* descriptors that it may leave for its next start */
 
 	char **requires; /* names of services: they must be ready first, and stop after this one */
 	char **after;    /* names of services: only the order */

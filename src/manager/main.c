@@ -25,6 +25,7 @@
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/fd-store.h"
 #include "manager/keep.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
@@ -339,7 +340,7 @@ static int init(struct manager *m)
 	if ((error = make_log_directory(m)) < 0 || (error = events_init(m)) < 0 ||
 	    (error = shutdown_init(m)) < 0 || (error = trees_init(m)) < 0 ||
 	    (error = cgroups_init(m)) < 0 || (error = spawn_init(m)) < 0 ||
-	    (error = sockets_init(m)) < 0)
+	    (error = sockets_init(m)) < 0 || (error = fd_store_init(m)) < 0)
 		return error;
 	error = take_over(m);
 	if (error < 0)
@@ -379,6 +380,7 @@ static void close_all(struct manager *m)
 	events_shutdown(m);
 	report_free(m);
 	sockets_shutdown(m);
+	fd_store_shutdown(m);
 	spawn_shutdown();
 	supervisor_link_close(m);
 	config_ref_put(m->config);
@@ -414,6 +416,7 @@ int main(int argc, char **argv)
 		return error == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	supervisor_link_running(&m);
+	fd_store_restore(&m);
 	restore_catch_up(&m);
 	supervisor_link_go_live(&m);
 	start_services(&m);

@@ -18,6 +18,7 @@
  *	tree.c	       the processes of a service beyond its main one
  *	handover.c     another process for the main one; pid-file.c: who it is said to be
  *	readiness.c    readiness by a descriptor
+ *	fd-store.c     descriptors that services leave for their next start
  *	cgroup.c       the same as the kernel knows them; cgroup-path.c: where
  *	proc.c	       /proc
  *	packet-queue.c packets to a socket that may be full
@@ -72,6 +73,7 @@ enum {
 	PLACE_GIVEN = GIVEN_FIRST,
 	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
 	PLACE_READY = 16384, /* and the slot: the pipe that its readiness is waited for at */
+	PLACE_FD_STORE = PLACE_READY + LINK_SLOTS, /* up to the last one */
 };
 
 /* A configuration with the number of those who still need it. */

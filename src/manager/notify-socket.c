@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "manager/fd-store.h"
 #include "manager/handover.h"
 #include "manager/proc.h"
 #include "manager/service.h"
@@ -29,6 +30,14 @@
 #define ANCESTORS_MAX  32
 #define ERRNO_MAX      4095 /* of the kernel */
 #define RECEIVE_BUFFER (8 << 20)
+
+/* What came along with a message, and what it says of that. */
+struct descriptors {
+	int fds[FD_PASS_MAX];
+	size_t n;
+	bool store, remove, no_poll;
+	const char *name; /* NULL: none was said */
+};
 
 struct notify_socket {
 	int fd;
@@ -256,7 +265,31 @@ static void handle_line(struct service *s, char *line)
 	}
 }
 
-static void handle_message(struct manager *m, char *text, const struct ucred *sender)
+/* What counts for a message as a whole. */
+static void handle_descriptors(struct service *s, const struct descriptors *d)
+{
+	if (d->remove)
+		fd_store_remove(s, d->name);
+	else if (d->store)
+		fd_store_add(s, d->fds, d->n, d->name, !d->no_poll);
+}
+
+/* True when the line was about descriptors. */
+static bool take_line(struct descriptors *d, const char *line)
+{
+	if (strcmp(line, "FDSTORE=1") == 0)
+		return d->store = true;
+	if (strcmp(line, "FDSTOREREMOVE=1") == 0)
+		return d->remove = true;
+	if (strcmp(line, "FDPOLL=0") == 0)
+		return d->no_poll = true;
+	if (strncmp(line, "FDNAME=", 7) == 0)
+		return (d->name = line + 7);
+	return false;
+}
+
+static void handle_message(struct manager *m, char *text, const struct ucred *sender,
+			   struct descriptors *d)
 {
 	struct service *s = find_sender(m, sender->pid, sender->uid);
 
@@ -269,12 +302,13 @@ static void handle_message(struct manager *m, char *text, const struct ucred *se
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		handle_line(s, line);
+		if (!take_line(d, line))
+			handle_line(s, line);
 	}
+	handle_descriptors(s, d);
 }
 
-/* Descriptors that came along are closed: that is the answer that BARRIER=1 waits for. */
-static struct ucred take_control(struct msghdr *msg)
+static struct ucred take_control(struct msghdr *msg, struct descriptors *d)
 {
 	struct ucred sender = { .pid = 0 };
 
@@ -284,14 +318,8 @@ static struct ucred take_control(struct msghdr *msg)
 		if (c->cmsg_type == SCM_CREDENTIALS) {
 			memcpy(&sender, CMSG_DATA(c), sizeof(sender));
 		} else if (c->cmsg_type == SCM_RIGHTS) {
-			size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-			for (size_t i = 0; i < n; i++) {
-				int fd;
-
-				memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-				fd_close(fd);
-			}
+			d->n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			memcpy(d->fds, CMSG_DATA(c), d->n * sizeof(int));
 		}
 	}
 	return sender;
@@ -302,22 +330,27 @@ static bool read_one(struct manager *m, int fd)
 	char text[MESSAGE_MAX + 1];
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
+		char space[CMSG_SPACE(sizeof(struct ucred)) +
+			   CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
 	} control;
 	struct iovec iov = { text, MESSAGE_MAX };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
+	struct descriptors descriptors = { .n = 0 };
 	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct ucred sender;
 
 	if (n < 0)
 		return errno == EINTR;
-	sender = take_control(&msg);
+	sender = take_control(&msg, &descriptors);
 	text[n] = '\0';
 	if (sender.pid > 0 && !(msg.msg_flags & MSG_TRUNC))
-		handle_message(m, text, &sender);
+		handle_message(m, text, &sender, &descriptors);
+	/* That is the answer that BARRIER=1 waits for, too. */
+	for (size_t i = 0; i < descriptors.n; i++)
+		fd_close(descriptors.fds[i]);
 	return true;
 }
 

@@ -139,6 +139,8 @@ static const struct option service_table[] = {
 	  .help = "If it is not ready after so long the start has failed" },
 	{ "watchdog",          OPTION_DURATION, START | OPTION_FINITE, FIELD(watchdog), .allowed = ANY_DURATION ", or 0 for none", .fallback = "0",
 	  .help = "If WATCHDOG=1 of sd_notify(3) does not come for so long it is killed and counts as failed" },
+	{ "fd-store-max",      OPTION_COUNT,    START, FIELD(fd_store_max),      RANGE(0, LINK_FDS_MAX), .allowed = "a number from 0 to 64", .fallback = "0",
+	  .help = "How many descriptors it may store, to get them back behind its sockets when it is started again (FDSTORE=1 of sd_notify(3))" },
 	{ "requires",          OPTION_LIST,     0,     FIELD(requires),          .allowed = ANY_NAMES,
 	  .help = "Services that must be ready before it starts, and that stop after it" },
 	{ "after",             OPTION_LIST,     0,     FIELD(after),             .allowed = ANY_NAMES,

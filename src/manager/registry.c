@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "manager/control.h"
 #include "manager/depend.h"
+#include "manager/fd-store.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
 #include "manager/report.h"
@@ -120,6 +121,7 @@ void manager_free_slot(struct manager *m, struct service *s)
 	if (s->slot == NO_SLOT)
 		return;
 	logs_forget(s);
+	fd_store_clear(s);
 	supervisor_link_forget(m, s->slot);
 	m->by_slot[s->slot] = NULL;
 	s->slot = NO_SLOT;

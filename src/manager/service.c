@@ -16,6 +16,7 @@
 #include "manager/control.h"
 #include "manager/depend.h"
 #include "manager/events.h"
+#include "manager/fd-store.h"
 #include "manager/handover.h"
 #include "manager/history.h"
 #include "manager/logs.h"
@@ -73,6 +74,7 @@ struct service *service_free(struct service *s)
 	handover_forget(s);
 	readiness_forget(s);
 	forget_late_end(s);
+	fd_store_forget(s);
 	cgroup_remove(s);
 	if (s->timer)
 		event_free(s->timer);
@@ -261,8 +263,15 @@ static void log_change(const struct service *s, enum service_state before)
 	}
 }
 
+static bool is_over(const struct machine *m)
+{
+	return m->state == STATE_STOPPED || m->state == STATE_EXITED || m->state == STATE_FAILED;
+}
+
 static void after_state_change(struct service *s, enum service_state before)
 {
+	if (is_over(&s->machine))
+		fd_store_clear(s);
 	if (s->machine.state != STATE_STARTING && s->machine.state != STATE_RUNNING && s->watchdog)
 		evtimer_del(s->watchdog);
 	if (s->machine.state != STATE_STARTING) {
@@ -570,7 +579,7 @@ void service_extend(struct service *s, uint64_t usec)
 
 bool service_may_notify(const struct service_config *c)
 {
-	return c->ready == READY_NOTIFY || c->watchdog > 0;
+	return c->ready == READY_NOTIFY || c->watchdog > 0 || c->fd_store_max > 0;
 }
 
 void service_set_status(struct service *s, const char *text)

@@ -18,6 +18,7 @@
 struct handover;
 struct late_end;
 struct readiness;
+struct stored_fd;
 
 struct service {
 	struct manager *manager;
@@ -42,9 +43,10 @@ struct service {
 	bool in_cgroup; /* its process was born into its cgroup, and so is all of its tree */
 	bool taken;     /* its main process is another than the one that was started for it */
 	bool exit_held; /* an end that is not acknowledged while another process is looked for */
-	struct handover *handover;   /* NULL unless one is */
-	struct readiness *readiness; /* NULL unless it is waited for at a descriptor */
-	struct late_end *late_end;   /* of the main process, not handled yet; else NULL */
+	struct handover *handover;    /* NULL unless one is */
+	struct readiness *readiness;  /* NULL unless it is waited for at a descriptor */
+	struct stored_fd *stored_fds; /* fd-store.h; NULL: none */
+	struct late_end *late_end;    /* of the main process, not handled yet; else NULL */
 
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;

@@ -15,6 +15,7 @@
 #include "base/strv.h"
 #include "base/units.h"
 #include "manager/cgroup.h"
+#include "manager/fd-store.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/readiness.h"
@@ -179,7 +180,8 @@ static void add_last_first(struct environment *e, char **assignments)
 static char **make_environment(struct service *s, struct environment *e)
 {
 	const struct service_config *c = s->config;
-	char names[2048];
+	char names[2048], stored[LINK_FDS_MAX * (FD_NAME_MAX + 1) + 1];
+	size_t n_stored;
 
 	e->n = e->used = 0;
 	add_text(e, "FOSTER_SERVICE=%s", c->name);
@@ -190,10 +192,12 @@ static char **make_environment(struct service *s, struct environment *e)
 		add_text(e, "WATCHDOG_USEC=%llu", (unsigned long long)c->watchdog);
 	if (c->pid_file)
 		add_text(e, "PIDFILE=%s", c->pid_file);
-	if (c->sockets) {
-		sockets_names(s->manager, c, names, sizeof(names));
-		add_text(e, "LISTEN_FDNAMES=%s", names);
-	}
+	if (c->fd_store_max > 0)
+		add_text(e, "FDSTORE=%u", c->fd_store_max);
+	sockets_names(s->manager, c, names, sizeof(names));
+	n_stored = fd_store_names(s, stored, sizeof(stored));
+	if (c->sockets || n_stored > 0) /* the first name has no colon before it */
+		add_text(e, "LISTEN_FDNAMES=%s%s", names, stored + (n_stored > 0 && !names[0]));
 	add_last_first(e, c->environment);
 	if (c->change_user) {
 		add_text(e, "USER=%s", c->user ? c->user : "");
@@ -231,6 +235,13 @@ static size_t fill_limits(const struct service_config *c, struct spawn_limit *li
 						  .soft = c->limits[i].limit.rlim_cur,
 						  .hard = c->limits[i].limit.rlim_max };
 	return n;
+}
+
+static size_t fill_fds(struct service *s, uint32_t fds[LINK_FDS_MAX])
+{
+	size_t n = sockets_places(s->manager, s->config, fds, LINK_FDS_MAX);
+
+	return n + fd_store_places(s, fds + n, LINK_FDS_MAX - n);
 }
 
 /* How many sockets systemd has given is known here only. */
@@ -275,7 +286,7 @@ static int send_start(struct service *s, enum spawn_step *ret_step)
 		.n_limits = fill_limits(c, limits),
 		.stdio = { logs_stdin_place(s), out, out },
 		.fds = fds,
-		.n_fds = sockets_places(s->manager, c, fds, LINK_FDS_MAX),
+		.n_fds = fill_fds(s, fds),
 		.directory = c->directory ? c->directory : "",
 		.search = search_path(s, search, sizeof(search)),
 		.cgroup = logs_is_logger(s) ? "" : cgroup_prepare(s, cgroup),

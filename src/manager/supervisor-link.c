@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "manager/fd-store.h"
 #include "manager/handover.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
@@ -306,6 +307,8 @@ static void take_fetched(struct manager *m, const struct link_place *place, int 
 		fd_close(fd);
 	} else if (place->place >= PLACE_READY && place->place < PLACE_READY + LINK_SLOTS) {
 		readiness_fetched(m, place->place, fd);
+	} else if (place->place >= PLACE_FD_STORE) {
+		fd_store_fetched(m, place->place, fd);
 	} else {
 		m->link->fetched = fd >= 0 ? fd : -2;
 	}

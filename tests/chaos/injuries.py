@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from foster import alive, children_of, start_time
+from services import UNARMED
 from squeeze import release_descriptors, squeeze_descriptors
 
 MANAGER_KILLS = 3  # of one fosterd, in ten seconds: more, and it makes ever longer pauses
@@ -213,7 +214,7 @@ class Injuries:
                                               if name in names})
         else:
             self.w.wait_gone(moment, lambda: [
-                s.name for s in daemons if s.name != "daemon-changed" and s.pid and
+                s.name for s in daemons if s.name not in UNARMED and s.pid and
                 self.lives(s.pid, s.born)])
 
     def kill_supervisor(self, draw):

@@ -5,6 +5,7 @@ import os
 SLEEP = ["/bin/sleep", "100000"]
 SHORT = ["/bin/sh", "-c", "sleep 0.3; exit 1"]
 
+UNARMED = ("daemon-changed", "daemon-away")  # the kernel has no death signal for these
 BOMB = ["test-bomb", "150", "150"]  # processes, milliseconds
 
 
@@ -55,6 +56,8 @@ def make_services():
             Service(f"{kind}-tree", ["test-tree"], daemon),
             Service(f"{kind}-ready", ["test-tree", "--ready"], daemon,
                     "restart = always ready = notify"),
+            Service(f"{kind}-away", ["test-tree", "--fork-away"], daemon,
+                    "restart = always ready = forking"),
             Service(f"{kind}-needs", SLEEP, daemon, requires=[f"{kind}-ready"]),
             Service(f"{kind}-needs-more", ["test-tree"], daemon, requires=[f"{kind}-needs"]),
         ]

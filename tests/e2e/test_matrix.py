@@ -130,7 +130,8 @@ def make(foster, cgroup, identity, variant):
     if preload:
         f.environment = {"LD_PRELOAD": str(f.builddir / preload), "ASAN_OPTIONS":
                          os.environ["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
-    trees = {"keeper": Tree(f, "keeper"), "servant": Tree(f, "servant", "daemon = true")}
+    trees = {"keeper": Tree(f, "keeper"), "servant": Tree(f, "servant", "daemon = true"),
+             "away": Tree(f, "away", "daemon = true ready = forking", ["--fork-away"])}
     if not identity and os.geteuid() == 0:
         trees["changed"] = Tree(f, "changed", "daemon = true", ["--change-user"])
     f.write(f"cgroup = {cgroup}\n" + "".join(tree.config for tree in trees.values()))

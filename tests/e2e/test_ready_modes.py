@@ -109,7 +109,7 @@ def test_fd_that_is_a_sockets_is_refused(foster, directory):
              more=f'socket w {{ listen = {{"{directory}/a", "{directory}/b"}} }}')
     f.start()
     assert f.wait_end() == 78
-    assert "ready-fd = 3 is the number of one of its sockets: it takes 5 or more, or 1" in f.output()
+    assert "ready-fd = 3 is the number of one of its sockets, or of what it stores: it takes 5 or more, or 1" in f.output()
 
 
 @pytest.mark.parametrize("daemon", ["true", "false"])

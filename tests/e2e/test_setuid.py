@@ -12,6 +12,7 @@ import pytest
 
 from conftest import ordinary_user
 from foster import alive, until
+from test_death import processes_of
 from test_matrix import Tree, daemons, kill_both, start_again
 from test_services import SLEEP
 
@@ -80,9 +81,10 @@ def out_of_reach(foster):
     main = trees["servant"].pids["main"]
     until(lambda: open(f"/proc/{main}/status").read().split("Uid:")[1].split()[0] == "0")
     yield f, trees["servant"], main
-    for pid in (main, *trees["servant"].pids.values()):
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
+    f.end()
+    # Nobody but root can end what it has left.
+    for pid in processes_of(str(trees["servant"].file)):
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_out_of_reach_is_said(out_of_reach):
@@ -114,9 +116,6 @@ def test_out_of_reach_does_not_hold_up_the_end(out_of_reach):
     assert f.wait_state("other", "running")["pid"]
     os.kill(main, signal.SIGKILL)
     until(lambda: f.service("servant")["pid"] not in (0, main), "it is started again")
-    for pid in map(int, [line[1] for line in tree.lines() if line[0] == "main"]):
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
 
 
 def test_check_says_so(foster, builddir):

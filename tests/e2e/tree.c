@@ -3,7 +3,8 @@
  * A service whose one start makes a whole tree: a child, its child, one in a session of its
  * own, an orphan of a double fork, one that ignores SIGTERM and, for root, one that has changed
  * its user. Installed set-user-ID root it makes no such one; told so, its main process becomes
- * root for good, and can no longer be signalled by who started it. Each appends a line "KIND PID" to the file that is named, and pauses.
+ * root for good, and can no longer be signalled by who started it. One that forks away goes on in
+ * the grandchild of the process that was started. Each appends a line "KIND PID" to the file that is named, and pauses.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -77,6 +78,20 @@ static void leave_orphan(void)
 	waitpid(between, NULL, 0);
 }
 
+/* As a daemon does that was written for init. Returns in the daemon. */
+static void fork_away(void)
+{
+	pid_t between = fork_or_die();
+
+	if (between > 0) {
+		waitpid(between, NULL, 0);
+		_exit(0);
+	}
+	setsid();
+	if (fork_or_die() > 0)
+		_exit(0);
+}
+
 static void make_tree(void)
 {
 	if (fork_or_die() == 0)
@@ -98,23 +113,28 @@ int main(int argc, char *argv[])
 		{ "change-user", no_argument, NULL, 'u' },
 		{ "ready", no_argument, NULL, 'r' },
 		{ "become-root", no_argument, NULL, 'R' },
+		{ "fork-away", no_argument, NULL, 'f' },
 		{ NULL, 0, NULL, 0 },
 	};
-	bool other_user = false, ready = false, root = false;
+	bool other_user = false, ready = false, root = false, away = false;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (c) {
 		case 'u': other_user = true; break;
 		case 'r': ready = true; break;
 		case 'R': root = true; break;
+		case 'f': away = true; break;
 		default: return 2;
 		}
 	}
 	if (optind != argc - 1)
-		errx(2, "usage: test-tree [--change-user] [--ready] [--become-root] FILE");
+		errx(2, "usage: test-tree [--fork-away] [--change-user] [--ready] [--become-root] "
+			"FILE");
 	out = open(argv[optind], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (out < 0)
 		err(1, "%s", argv[optind]);
+	if (away)
+		fork_away();
 	make_tree();
 	if (root && setresuid(0, 0, 0) < 0)
 		err(1, "becoming root");
