@@ -26,13 +26,13 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-#define LINK_VERSION     2
+#define LINK_VERSION     3
 #define LINK_FD          3            /* the manager's end, in the manager */
 #define LINK_MESSAGE_MAX (128 * 1024) /* below the default limit of a Unix socket's buffer */
 #define LINK_NAME_MAX    64           /* with the NUL */
 #define LINK_NOTE_MAX    256
 #define LINK_SLOTS       12288 /* services */
-#define LINK_PLACES      16384 /* stored descriptors */
+#define LINK_PLACES      28672 /* stored descriptors: two of them a slot, and 4096 */
 #define LINK_ARGS_MAX    8192  /* arguments and environment strings of one spawn together */
 #define LINK_FDS_MAX     64    /* descriptors passed to one service, after stdio */
 #define LINK_GROUPS_MAX  256

@@ -99,7 +99,9 @@ json_t *control_text_or_null(const char *text)
 
 static void add_details(json_t *object, const struct service *s)
 {
-	char path[4096], group[4096], *log = logs_path(s, path, sizeof(path));
+	char path[4096], errors[4096], group[4096];
+	char *log = logs_path(s, false, path, sizeof(path));
+	char *err = logs_path(s, true, errors, sizeof(errors));
 	const struct service_config *c = s->config;
 
 	json_object_set_new(object, "requires", strings(c->requires));
@@ -115,6 +117,9 @@ static void add_details(json_t *object, const struct service *s)
 			    control_text_or_null(cgroup_path(s, group, sizeof(group))));
 	json_object_set_new(object, "log_file", control_text_or_null(log));
 	json_object_set_new(object, "log", log ? tail(log) : json_array());
+	json_object_set_new(object, "log_stderr_file", control_text_or_null(err));
+	json_object_set_new(object, "log_stderr", err ? tail(err) : json_array());
+	json_object_set_new(object, "log_dropped", json_integer((json_int_t)s->log_dropped));
 }
 
 json_t *control_service_json(const struct service *s, bool full)

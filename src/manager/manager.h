@@ -22,7 +22,7 @@
  *	notify-socket.c	   sd_notify's receiving side
  *	sockets.c      listening sockets
  *	given.c	       those that systemd has bound; keep.c: those of ours that it keeps
- *	logs.c	       the logger, and the pipes to it
+ *	logs.c	       the logger, and what it is told; log-pipe.c: the pipes to it
  *	control*.c     the control API
  *	events.c       what happened, for those who follow
  *	report.c       what systemd is told of all this; systemd.c: the seam to libsystemd
@@ -64,6 +64,7 @@ enum {
 	PLACE_CGROUP,         /* the directory of the services' cgroups */
 	PLACE_GIVEN = GIVEN_FIRST,
 	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
+	PLACE_STDERR = LINK_PLACES - LINK_SLOTS, /* a pipe of standard error alone, by slot */
 };
 
 /* A configuration with the number of those who still need it. */

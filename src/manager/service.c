@@ -366,6 +366,7 @@ void service_spawned(struct service *s, const struct link_child *child)
 	s->instance = child->instance;
 	s->in_cgroup = child->flags & CHILD_IN_CGROUP;
 	s->machine.started = child->started;
+	logs_spawned(s);
 	if (signo)
 		signal_tree(s, signo);
 }

@@ -21,7 +21,7 @@
 #include "manager/manager.h"
 #include "manager/supervisor-link.h"
 
-#define BOUND_MAX (LINK_PLACES - PLACE_SOCKETS)
+#define BOUND_MAX (PLACE_STDERR - PLACE_SOCKETS)
 
 /*
  * One bound address. Its name in the store is "type=address", the type in words: by it the

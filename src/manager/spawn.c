@@ -255,7 +255,7 @@ static int send_start(struct service *s)
 		.nice = c->nice,
 		.limits = limits,
 		.n_limits = fill_limits(c, limits),
-		.stdio = { logs_stdin_place(s), out, out },
+		.stdio = { logs_stdin_place(s), out, logs_stderr_place(s, out) },
 		.fds = fds,
 		.n_fds = sockets_places(s->manager, c, fds, LINK_FDS_MAX),
 		.directory = c->directory ? c->directory : "",

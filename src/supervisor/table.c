@@ -20,7 +20,7 @@
 
 #define TABLE_FILE    "children"
 #define TABLE_MAGIC   0x666f73746572U
-#define TABLE_VERSION 2
+#define TABLE_VERSION 3
 #define PID_BUCKETS   8192
 
 struct queue {
