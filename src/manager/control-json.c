@@ -117,6 +117,7 @@ static void add_details(json_t *object, const struct service *s)
 			    control_text_or_null(cgroup_path(s, group, sizeof(group))));
 	json_object_set_new(object, "log_file", control_text_or_null(log));
 	json_object_set_new(object, "log", log ? tail(log) : json_array());
+	json_object_set_new(object, "log_type", json_string(log_type_to_string(c->log)));
 	json_object_set_new(object, "log_stderr_file", control_text_or_null(err));
 	json_object_set_new(object, "log_stderr", err ? tail(err) : json_array());
 	json_object_set_new(object, "log_dropped", json_integer((json_int_t)s->log_dropped));

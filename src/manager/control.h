@@ -109,6 +109,7 @@ void control_reload(struct call *);
 void control_shutdown_all(struct call *);
 void control_announce(struct call *);
 void control_version(struct call *);
+void control_reopen(struct call *);
 
 /* control-why.c */
 void control_why(struct call *);
