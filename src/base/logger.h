@@ -29,7 +29,7 @@ enum logger_type {
 	LOGGER_QUIT,     /* write what is in the pipes, and exit */
 	LOGGER_LEAVE,    /* exit at once: another logger takes the pipes over */
 	LOGGER_REOPEN,   /* close all files: they are opened anew by their names */
-	LOGGER_SYNC,     /* write what the number's pipe holds, then answer */
+	LOGGER_SYNC,     /* its process has ended: write what the pipe holds, then answer */
 	/* to the manager */
 	LOGGER_DROPPED, /* how many lines the number has lost, in value */
 	LOGGER_SYNCED,  /* the answer to LOGGER_SYNC, with its value */

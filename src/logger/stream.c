@@ -317,7 +317,7 @@ static bool try_less(struct stream *s, size_t n, int error)
 
 static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
-	bool last = s->hung_up || s->closing;
+	bool last = s->hung_up || s->closing || s->ended;
 	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
@@ -563,7 +563,7 @@ void stream_run(uint32_t number, uint32_t pid, const char *instance)
 
 	if (!s)
 		return;
-	pump(s, 1); /* of the process before */
+	stream_sync(number); /* of the process before */
 	if (s->dead)
 		return;
 	free(s->instance);
@@ -586,8 +586,13 @@ void stream_close(uint32_t number)
 
 void stream_sync(uint32_t number)
 {
-	if (by_number[number])
-		drain(by_number[number]);
+	struct stream *s = by_number[number];
+
+	if (!s)
+		return;
+	s->ended = true;
+	drain(s);
+	s->ended = false;
 }
 
 void stream_event(struct stream *s, bool hung_up)

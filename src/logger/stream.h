@@ -55,6 +55,7 @@ struct stream {
 	bool inside;   /* the next byte goes on a line */
 	bool skipping; /* the rest of a line whose beginning was dropped */
 	bool listed;   /* it has been on WATCH_NEWS */
+	bool ended;    /* its process: an unfinished line will not be finished */
 	bool hung_up, closing, dead;
 	char name[]; /* of the service */
 };
@@ -66,7 +67,7 @@ void stream_open(uint32_t number, int pipe, struct settings *, const char *name)
 void stream_set(uint32_t number, struct settings *);
 void stream_run(uint32_t number, uint32_t pid, const char *instance);
 void stream_close(uint32_t number); /* writes what is in the pipe first */
-void stream_sync(uint32_t number);  /* writes what can be written now */
+void stream_sync(uint32_t number);  /* its process has ended: writes all of it */
 
 /* The pipe has something, or has hung up. */
 void stream_event(struct stream *, bool hung_up);

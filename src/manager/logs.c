@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,22 @@
 #include "base/log.h"
 #include "base/logger.h"
 #include "base/units.h"
+#include "manager/control.h"
+#include "manager/events.h"
 #include "manager/log-pipe.h"
 #include "manager/packet-queue.h"
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
+
+#define CRASHES_MAX 16 /* whose last lines are waited for: of more at once nobody reads them */
+
+struct crash {
+	char *path; /* of the log; NULL: the place is free */
+	char service[CONFIG_NAME_MAX + 1];
+	char end[REASON_TEXT_MAX];
+	int pid;
+};
 
 struct logs {
 	struct service *logger;
@@ -30,6 +42,7 @@ struct logs {
 	struct event *readable;
 	bool made[LOGGER_NUMBERS]; /* by this manager: the pipe lies in the store */
 	bool quitting;
+	struct crash crashes[CRASHES_MAX];
 };
 
 static char *logger_command[] = { (char *)"foster-log", NULL };
@@ -92,12 +105,31 @@ static void tell(struct manager *m, enum logger_type type, uint32_t number, uint
 	send_message(m, &message, NULL, NULL, 0, -1);
 }
 
+static void forget_crash(struct crash *c)
+{
+	free(c->path);
+	c->path = NULL;
+}
+
+/* What it said last is in its file. */
+static void on_synced(struct manager *m, uint64_t number)
+{
+	struct crash *c = number < CRASHES_MAX ? &m->logs->crashes[number] : NULL;
+
+	if (!c || !c->path)
+		return;
+	events_crash(m, c->service, c->pid, c->end, control_tail(c->path));
+	forget_crash(c);
+}
+
 static void on_message(struct manager *m, const struct logger_message *message)
 {
 	struct service *s = m->by_slot[message->number % LOGGER_STDERR];
 
 	if (message->type == LOGGER_DROPPED && s)
 		s->log_dropped += message->value;
+	else if (message->type == LOGGER_SYNCED)
+		on_synced(m, message->value);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -153,6 +185,8 @@ void logs_shutdown(struct manager *m)
 		return;
 	service_free(l->logger);
 	packet_queue_free(l->channel);
+	for (size_t i = 0; i < CRASHES_MAX; i++)
+		forget_crash(&l->crashes[i]);
 	if (l->readable)
 		event_free(l->readable);
 	fd_close(l->fd);
@@ -376,6 +410,23 @@ void logs_forget(struct service *s)
 		return;
 	forget_pipe(s, s->slot);
 	forget_pipe(s, s->slot + LOGGER_STDERR);
+}
+
+void logs_crashed(struct service *s, int pid, const char *end)
+{
+	struct logs *l = s->manager->logs;
+	bool apart = is_apart(s);
+	char path[PATH_MAX];
+	size_t i = 0;
+
+	while (i < CRASHES_MAX && l->crashes[i].path)
+		i++;
+	if (i == CRASHES_MAX || s->slot == NO_SLOT || !logs_path(s, apart, path, sizeof(path)))
+		return;
+	l->crashes[i] = (struct crash){ .path = strdup(path), .pid = pid };
+	snprintf(l->crashes[i].service, sizeof(l->crashes[i].service), "%s", s->config->name);
+	snprintf(l->crashes[i].end, sizeof(l->crashes[i].end), "%s", end);
+	tell(s->manager, LOGGER_SYNC, s->slot + (apart ? LOGGER_STDERR : 0), i);
 }
 
 void logs_spawned(struct service *s)

@@ -65,6 +65,12 @@ void logs_logger_started(struct service *);
 /* The file of its output, or of its standard error alone. Returns buf; NULL: it has none. */
 char *logs_path(const struct service *, bool only_stderr, char *buf, size_t size);
 
+/*
+ * The service ended by itself and not well: when its last lines are written an event is made with
+ * them. Of many at once a few are.
+ */
+void logs_crashed(struct service *, int pid, const char *end);
+
 /* The logger as a service. */
 struct service *logs_service(const struct manager *);
 

@@ -382,8 +382,21 @@ void service_started(struct service *s, const struct link_child *child)
 		service_event(s, EVENT_STARTED, (struct machine_facts){ 0 });
 }
 
+/* It was to run, and said by its status that something was wrong; foster itself did not end it. */
+static void tell_crash(struct service *s, int pid, const struct machine *before, int status)
+{
+	char end[REASON_TEXT_MAX];
+
+	if (!before->desired_up || before->restart_wanted || before->state == STATE_STOPPING ||
+	    status == 0 || logs_is_logger(s))
+		return;
+	logs_crashed(s, pid, machine_status(status, false, end, sizeof(end)));
+}
+
 void service_exited(struct service *s, const struct link_child *child)
 {
+	struct machine before = s->machine;
+	int pid = s->pid;
 	struct machine_facts f = {
 		.status = child->status,
 		.status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
@@ -397,6 +410,7 @@ void service_exited(struct service *s, const struct link_child *child)
 	manager_index_pid(s->manager, s, s->pid, 0);
 	s->pid = 0;
 	service_event(s, EVENT_ENDED, f);
+	tell_crash(s, pid, &before, f.status_unknown ? 0 : f.status);
 }
 
 int service_signal(struct service *s, int signo, bool whole)

@@ -94,10 +94,11 @@ static int write_lines(const char *result, uint64_t seed, uint64_t limit)
 	return EXIT_SUCCESS;
 }
 
-/* False for what is no such line. */
+/* False for what is no such line. In front of one may stand a time. */
 static bool parse_line(const char *line, size_t size, uint64_t *ret)
 {
-	if (size != LINE || line[0] != 'N')
+	line += size > LINE ? size - LINE : 0;
+	if (size < LINE || line[0] != 'N')
 		return false;
 	*ret = 0;
 	for (int i = 1; i < LINE - 1; i++) {

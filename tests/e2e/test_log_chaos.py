@@ -9,9 +9,9 @@ sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
 from logs import LogChaos  # noqa: E402
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost(builddir, directory, seed):
-    chaos = LogChaos(builddir, directory, seed)
+@pytest.mark.parametrize("seed, options", [(1, ""), (2, "log-timestamps = true")])
+def test_nothing_is_lost(builddir, directory, seed, options):
+    chaos = LogChaos(builddir, directory, seed, options)
     try:
         for _ in range(30):
             chaos.round()

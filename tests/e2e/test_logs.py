@@ -404,10 +404,12 @@ def test_dropping_is_counted(foster, builddir, small_disk):
     w = Writer(foster, builddir, small_disk, "log-size = 0 log-full = drop", ', "20000000"')
     until(w.result.exists, "it was never held up", 60)
     written = int(w.result.read_text())
-    (small_disk / "w.log").rename(small_disk / "before")
-    before = (small_disk / "before").read_bytes()
-    (small_disk / "before").unlink()
-    os.kill(logger_of(w.f), signal.SIGHUP)
+    taken = w.log.rename(small_disk / "before")
+    logger = logger_of(w.f)
+    os.kill(logger, signal.SIGHUP)
+    until(lambda: not has_open(logger, taken), "it has let go of the file")
+    before = taken.read_bytes()
+    taken.unlink()
     until(lambda: w.log.exists() and b"dropped" in w.log.read_bytes(), "it says what is missing")
     w.f.post("/v1/shutdown?all=1")
     w.f.wait_end()
@@ -548,3 +550,37 @@ def test_what_cannot_be_written_at_the_end_is_said(foster):
     f.wait_end(20)
     assert "the output of 1 service could not be written, and is lost" in f.output()
     path.rmdir()
+
+
+# --- crashes ----------------------------------------------------------------------------------
+
+def crashes(f):
+    return [e for e in map(json.loads, f.get("/v1/events?type=crash").body.splitlines())]
+
+
+@pytest.mark.parametrize("options", ["", "log-stderr = apart", "log-format = json"])
+def test_a_crash_has_its_last_lines(foster, options):
+    script = shell("for i in $(seq 20); do echo out $i; echo err $i >&2; done; printf last >&2; exit 3")
+    f = foster(service("a", script, options) + service("good", shell("echo x; exit 0")))
+    crash, = until(lambda: crashes(f), "the event comes")
+    if options == "log-stderr = apart":
+        assert crash["lines"] == [*(f"err {i}" for i in range(12, 21)), "last"]
+    else:
+        assert crash["lines"][-3:] == ["out 20", "err 20", "last"] and len(crash["lines"]) == 10
+    assert (crash["service"], crash["reason"], crash["type"]) == ("a", "exit 3", "crash")
+    assert crash["pid"] > 0
+    shown = f.ctl("events", check=0).stdout
+    assert f"crash a, pid {crash['pid']}: exit 3\n" in shown and "\n    err 20\n" in shown
+
+
+def test_a_stop_is_no_crash(foster):
+    f = foster(service("a", shell("echo x; sleep 1000")) + service("b", shell("exit 1")))
+    f.wait_state("a", "running")
+    f.ctl("stop", "a", check=0)
+    until(lambda: crashes(f), "the other's event comes")
+    assert [c["service"] for c in crashes(f)] == ["b"]
+
+
+def test_last_lines_of_json_are_text(foster):
+    f = foster(service("a", shell("echo hello; sleep 1000"), "log-format = json"))
+    until(lambda: f.service("a")["log"] == ["hello"], "its status shows what it said")
