@@ -33,7 +33,7 @@
 #define LINK_NAME_MAX     64           /* with the NUL */
 #define LINK_NOTE_MAX     288
 #define LINK_SLOTS        12288 /* services */
-#define LINK_PLACES       32768 /* stored descriptors */
+#define LINK_PLACES       45056 /* stored descriptors: three of them a slot, and 8192 */
 #define LINK_ARGS_MAX     8192  /* arguments and environment strings of one spawn together */
 #define LINK_FDS_MAX      64    /* descriptors passed to one service, after stdio */
 #define LINK_READY_MAX    99    /* the highest number that a readiness descriptor may have */

@@ -65,6 +65,21 @@ static bool is_control(uint32_t c)
 	return c != '\t' && (c < ' ' || (c >= 0x7f && c < 0xa0));
 }
 
+size_t utf8_make_valid(char *to, const char *text, size_t size)
+{
+	const char *end = text + size;
+	char *begin = to;
+
+	while (text < end) {
+		uint32_t value;
+		size_t n = utf8_decode(text, end - text, &value);
+
+		to = n > 0 ? mempcpy(to, text, n) : mempcpy(to, "\xef\xbf\xbd", 3);
+		text += MAX(n, (size_t)1);
+	}
+	return to - begin;
+}
+
 void text_disarm(char *s)
 {
 	size_t size = strlen(s);

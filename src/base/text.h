@@ -18,6 +18,9 @@ size_t utf8_decode(const char *s, size_t size, uint32_t *ret);
 
 bool utf8_valid(const char *s); /* the whole string */
 
+/* Copies any bytes, with U+FFFD for each that is no UTF-8: at most 3 * size. The new size. */
+size_t utf8_make_valid(char *to, const char *text, size_t size);
+
 /* Puts '?' for control characters but the tabulator, and for what is not UTF-8, in place. */
 void text_disarm(char *s);
 

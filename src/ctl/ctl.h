@@ -26,7 +26,7 @@ struct ctl {
 	bool json, quiet, no_color, help, version;
 	bool no_wait, whole, follow, dry_run, all, join, blocking;
 	uint64_t timeout, interval; /* us; USEC_INFINITY: none was given */
-	const char *since, *count;
+	const char *since, *count, *stream, *grep;
 
 	char *socket_path; /* DIR/control */
 	bool colours;
@@ -50,7 +50,7 @@ extern const size_t n_verbs;
 
 verb_run verb_status, verb_list, verb_why, verb_top, verb_start, verb_stop, verb_restart,
 	verb_signal, verb_join, verb_is_alive, verb_pid, verb_events, verb_check, verb_reload,
-	verb_shutdown, verb_upgrade, verb_chat, verb_version, verb_help;
+	verb_shutdown, verb_upgrade, verb_log, verb_reopen, verb_chat, verb_version, verb_help;
 
 /* "fosterctl: ..." on stderr. */
 void complain(const char *fmt, ...) PRINTF(1, 2);

@@ -15,6 +15,7 @@ struct option_row {
 	bool duration;        /* the argument goes into a uint64_t */
 	bool global;
 	const char *help;
+	const char *only; /* the verb that it means this with; another row has it for others */
 };
 
 #define FIELD(m) offsetof(struct ctl, m)
@@ -30,12 +31,16 @@ static const struct option_row rows[] = {
 	{ "no-wait",       0,   NULL,       FIELD(no_wait),       false, false, "do not wait until it is done" },
 	{ "whole",         0,   NULL,       FIELD(whole),         false, false, "signal the service's whole tree of processes" },
 	{ "follow",        'f', NULL,       FIELD(follow),        false, false, "go on with what happens from now on" },
-	{ "since",         0,   "SEQ",      FIELD(since),         false, false, "only events behind that number" },
+	{ "since",         0,   "SEQ",      FIELD(since),         false, false, "only events behind that number", "events" },
+	{ "since",         0,   "TIME",     FIELD(since),         false, false, "only lines since then: 13:40, \"2026-11-25 13:40\", 10min (ago)", "log" },
+	{ "stream",        0,   "STREAM",   FIELD(stream),        false, false, "stdout or stderr alone, where they are apart" },
+	{ "grep",          0,   "REGEX",    FIELD(grep),          false, false, "only lines that match the extended regular expression" },
 	{ "dry-run",       0,   NULL,       FIELD(dry_run),       false, false, "only print what would be done" },
 	{ "all",           0,   NULL,       FIELD(all),           false, false, "stop services that are no daemons, too" },
 	{ "join",          0,   NULL,       FIELD(join),          false, false, "first wait for the own end of services that are no daemons" },
 	{ "blocking",      0,   NULL,       FIELD(blocking),      false, false, "say what a shutdown waits for, or would wait for" },
-	{ "count",         'n', "COUNT",    FIELD(count),         false, false, "end after so many tables; 1 when the output is no terminal" },
+	{ "count",         'n', "COUNT",    FIELD(count),         false, false, "end after so many tables; 1 when the output is no terminal", "top" },
+	{ "count",         'n', "LINES",    FIELD(count),         false, false, "only the last lines, or all of them; 10, with --since and --grep all", "log" },
 	{ "interval",      0,   "DURATION", FIELD(interval),      true,  false, "the time between two tables, 2s when it is not given" },
 	{ "timeout",       0,   "DURATION", FIELD(timeout),       true,  false, "wait no longer: 250ms, 10s, 5min" },
 };
@@ -251,7 +256,8 @@ static void print_options(const struct verb *verb, bool global, FILE *f)
 		const struct option_row *row = &rows[i];
 		char left[48];
 
-		if (row->global != global || !takes(verb, row))
+		if (row->global != global || !takes(verb, row) ||
+		    (row->only && strcmp(row->only, verb->name) != 0))
 			continue;
 		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", row->letter ? "-" : " ",
 			 row->letter ? row->letter : ' ', row->letter ? ", " : "  ", row->name,

@@ -41,6 +41,20 @@ static void print_member(const json_t *event, const char *before, const char *ke
 	print_disarmed(stdout, text);
 }
 
+/* What it said last, of one that crashed. */
+static void print_lines(const json_t *event)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach(json_object_get(event, "lines"), i, line)
+	{
+		fputs("    ", stdout);
+		print_disarmed(stdout, json_is_string(line) ? json_string_value(line) : "?");
+		putchar('\n');
+	}
+}
+
 /* "2026-11-23T21:10:05Z state web running, pid 12: reason" */
 static void print_event(const json_t *event)
 {
@@ -54,6 +68,7 @@ static void print_event(const json_t *event)
 		printf(", pid %" JSON_INTEGER_FORMAT, pid);
 	print_member(event, ": ", "reason");
 	putchar('\n');
+	print_lines(event);
 }
 
 static int take_event(void *ctx, const char *line, const json_t *event)

@@ -21,6 +21,8 @@ const struct verb verbs[] = {
 	{ "is-alive", "NAME",              1, 1,   "",             false, "Say whether a service has a process", verb_is_alive },
 	{ "pid",      "NAME",              1, 1,   "",             false, "Print a service's process number", verb_pid },
 	{ "events",   "",                  0, 0,   "follow since ", false, "Print what happened to services", verb_events },
+	{ "log",      "NAME...",           1, ANY, "follow count since stream grep ", false, "Print the output of services, from their log files", verb_log },
+	{ "reopen",   "",                  0, 0,   "",             false, "Have log files opened anew, after they were moved away", verb_reopen },
 	{ "check",    "[FILE]",            0, 1,   "",             true,  "Say whether a config is right, and all that is wrong", verb_check },
 	{ "reload",   "",                  0, 0,   "dry-run ",     false, "Read the config again and do what changed, or nothing", verb_reload },
 	{ "shutdown", "",                  0, 0,   "all join ",    false, "End fosterd and the daemons among its services", verb_shutdown },

@@ -1,246 +1,178 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * foster-log: one process that reads the pipes of all services and appends what comes to their
- * files. It is told of pipes and files over the channel on its standard input (base/logger.h).
- * It never blocks a service longer than a write to its file takes; it never ends while a pipe
- * may still bring something, but for LOGGER_QUIT, or when another logger takes the pipes over.
+ * foster-log: one process that reads the pipes of all services and writes what comes to their
+ * files, or to the journal or syslog. It is told of pipes and what to do with them over the
+ * channel on its standard input (base/logger.h). It never ends while a pipe may still bring
+ * something, but for LOGGER_QUIT, or when another logger takes the pipes over.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/link.h"
 #include "base/log.h"
-#include "base/logger.h"
+#include "base/units.h"
+#include "logger/channel.h"
+#include "logger/compress.h"
 #include "logger/file.h"
+#include "logger/rotation.h"
+#include "logger/stream.h"
 
-#define BUFFER        (64 * 1024)
-#define PACKET        (16 * 1024) /* more than the manager puts into one */
 #define EVENTS_A_TURN 64
 #define CHANNEL       STDIN_FILENO
-#define CHANNEL_EVENT UINT32_MAX
+#define LAST_TRIES    (3 * USEC_PER_SEC) /* for what cannot be written at the end */
 
-struct stream {
-	int pipe;     /* read end; 0: none. So those that were never used cost no memory */
-	bool closing; /* write what is there, then forget */
-	struct log_file file;
-};
-
-static struct stream streams[LINK_SLOTS];
-static unsigned n_open;
 static int epoll_fd = -1;
-static bool channel_open = true, quitting;
+static enum channel_state channel;
 static volatile sig_atomic_t dismissed; /* SIGUSR1: another logger takes the pipes over */
+static volatile sig_atomic_t reopen;    /* SIGHUP */
+static volatile sig_atomic_t news;      /* SIGIO: see stream.c */
 static sigset_t waiting_mask;
-static char buffer[BUFFER];
-static char packet[PACKET] __attribute__((aligned(8)));
-
-static void close_stream(struct stream *s)
-{
-	if (!s->pipe)
-		return;
-	fd_close(s->pipe);
-	s->pipe = 0;
-	log_file_clear(&s->file);
-	n_open--;
-}
-
-/*
- * Moves what the pipe has, at most so many buffers: one busy service must not keep the others
- * waiting. False at the end of the pipe.
- */
-static bool move(struct stream *s, int buffers)
-{
-	for (int i = 0; i < buffers; i++) {
-		ssize_t n = read(s->pipe, buffer, sizeof(buffer));
-
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR;
-		if (n == 0)
-			return false;
-		log_file_write(&s->file, buffer, n);
-		if ((size_t)n < sizeof(buffer))
-			return true;
-	}
-	return true;
-}
-
-/* The pipe's whole content, for a stream that is to be forgotten. */
-static void drain(struct stream *s)
-{
-	/* What it holds now: a writer that is faster than the disk would keep us for ever. */
-	ssize_t n, left = fcntl(s->pipe, F_GETPIPE_SZ);
-
-	for (; left > 0 && (n = read(s->pipe, buffer, sizeof(buffer))) > 0; left -= n)
-		log_file_write(&s->file, buffer, n);
-}
-
-/* --- the channel ------------------------------------------------------------------------ */
-
-/* Takes the pipe. */
-static void open_stream(const struct logger_message *m, int pipe)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.u32 = m->number };
-	struct stream *s;
-
-	if (m->number >= LINK_SLOTS || pipe < 0) {
-		fd_close(pipe);
-		return;
-	}
-	s = &streams[m->number];
-	if (s->pipe) {
-		drain(s);
-		close_stream(s);
-	}
-	if (log_file_init(&s->file, m->path) < 0 ||
-	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipe, &event) < 0) {
-		log_error_errno(-errno, "%s: cannot be written", m->path);
-		fd_close(pipe);
-		return;
-	}
-	s->pipe = pipe;
-	n_open++;
-}
-
-/* Takes fd. */
-static void handle(const struct logger_message *m, int fd)
-{
-	switch (m->type) {
-	case LOGGER_OPEN: open_stream(m, TAKE_FD(fd)); break;
-	case LOGGER_CLOSE:
-		if (m->number < LINK_SLOTS && streams[m->number].pipe) {
-			drain(&streams[m->number]);
-			close_stream(&streams[m->number]);
-		}
-		break;
-	case LOGGER_QUIT: quitting = true; break;
-	default: log_warning("a message of type %u has no meaning here", m->type);
-	}
-	fd_close(fd);
-}
-
-/* A packet of n bytes. */
-static void handle_packet(size_t n, const int *fds, size_t n_fds)
-{
-	size_t used = 0;
-
-	for (const char *p = packet, *end = packet + n; p < end;) {
-		const struct logger_message *m = (const void *)p;
-		size_t left = end - p;
-
-		if (left <= offsetof(struct logger_message, path) ||
-		    m->size <= offsetof(struct logger_message, path) || m->size > left ||
-		    m->size % 4 != 0 || p[m->size - 1] != '\0') {
-			log_error("the manager sent %zu bytes that are no message", left);
-			break;
-		}
-		handle(m, m->type == LOGGER_OPEN && used < n_fds ? fds[used++] : -1);
-		p += m->size;
-	}
-	while (used < n_fds)
-		fd_close(fds[used++]);
-}
-
-static void read_channel(void)
-{
-	for (int i = 0; i < EVENTS_A_TURN; i++) {
-		int fds[FD_PASS_MAX];
-		size_t n_fds = FD_PASS_MAX;
-		ssize_t n = fd_receive(CHANNEL, packet, sizeof(packet), fds, &n_fds, MSG_DONTWAIT);
-
-		if (n == -EAGAIN)
-			return;
-		if (n <= 0) {
-			/* Nobody is left to tell us of new pipes; those that we have go on. */
-			channel_open = false;
-			epoll_ctl(epoll_fd, EPOLL_CTL_DEL, CHANNEL, NULL);
-			return;
-		}
-		handle_packet(n, fds, n_fds);
-	}
-}
+static char channel_tag, compress_tag; /* what events are of, when it is no stream */
 
 /* --- the loop --------------------------------------------------------------------------- */
 
+static void read_channel(void)
+{
+	channel = channel_read(CHANNEL);
+	if (channel == CHANNEL_GONE)
+		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, CHANNEL, NULL);
+}
+
 static void handle_event(const struct epoll_event *event)
 {
-	struct stream *s;
-
-	if (event->data.u32 == CHANNEL_EVENT) {
+	if (event->data.ptr == &channel_tag)
 		read_channel();
-		return;
+	else if (event->data.ptr == &compress_tag)
+		compress_done(); /* closes what was watched */
+	else
+		stream_event(event->data.ptr, event->events & (EPOLLHUP | EPOLLERR));
+}
+
+static void compress_next(void)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &compress_tag };
+	int fd = compress_begin();
+
+	if (fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		compress_done();
+}
+
+/* Rounded up: one that is waited for must be due then. */
+static int milliseconds(uint64_t usec)
+{
+	return usec == UINT64_MAX ? -1 : (int)(usec / USEC_PER_MSEC) + 1;
+}
+
+static void turn(uint64_t longest)
+{
+	struct epoll_event events[EVENTS_A_TURN];
+	uint64_t next = streams_retry(now_monotonic());
+	/* The signals are let in here alone: what was begun is done by then. */
+	int n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN,
+			    milliseconds(next < longest ? next : longest), &waiting_mask);
+
+	if (reopen)
+		log_files_close();
+	reopen = 0;
+	if (news) {
+		news = 0;
+		streams_news();
 	}
-	s = &streams[event->data.u32];
-	if (s->pipe && !move(s, 4))
-		close_stream(s);
+	for (int i = 0; i < n && !dismissed; i++)
+		handle_event(&events[i]);
+	streams_bury();
+	if (n < EVENTS_A_TURN) /* not while all services are being started */
+		rotation_look();
+	compress_next();
+}
+
+/* All is written that can be: what cannot, because the disk is full say, gets a last chance. */
+static void finish(void)
+{
+	uint64_t deadline = now_monotonic() + LAST_TRIES;
+
+	streams_close_all();
+	streams_bury();
+	for (uint64_t now;
+	     streams_number() > 0 && (now = now_monotonic()) < deadline && !dismissed;)
+		turn(deadline - now);
+	if (streams_number() > 0 && !dismissed)
+		log_error("the output of %zu service%s could not be written, and is lost",
+			  streams_number(), streams_number() == 1 ? "" : "s");
 }
 
 static void run(void)
 {
-	struct epoll_event events[EVENTS_A_TURN];
-
-	while (!quitting && (channel_open || n_open > 0)) {
-		/* The signal is let in here alone: what was read has been written by then. */
-		int n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN, -1, &waiting_mask);
-
-		if (dismissed)
-			return;
-		for (int i = 0; i < n; i++)
-			handle_event(&events[i]);
-	}
-	for (size_t i = 0; i < LINK_SLOTS; i++) {
-		if (streams[i].pipe) {
-			drain(&streams[i]);
-			close_stream(&streams[i]);
-		}
-	}
+	while (channel <= CHANNEL_GONE && !dismissed &&
+	       (channel == CHANNEL_OPEN || streams_number() > 0))
+		turn(UINT64_MAX);
+	/* What is in the pipes stays there: the next logger finds it. */
+	if (channel == CHANNEL_LEAVE || dismissed)
+		streams_write_notes();
+	else
+		finish();
 }
 
-static void on_dismissed(int signo)
+/* --- start ------------------------------------------------------------------------------ */
+
+static void on_signal(int signo)
 {
-	dismissed = 1;
+	if (signo == SIGUSR1)
+		dismissed = 1;
+	else if (signo == SIGHUP)
+		reopen = 1;
+	else
+		news = 1;
 }
 
-static void catch_dismissal(void)
+static void catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_dismissed };
+	static const int caught[] = { SIGUSR1, SIGHUP, SIGIO };
+	struct sigaction action = { .sa_handler = on_signal };
 	sigset_t blocked;
 
-	sigaction(SIGUSR1, &action, NULL);
+	/* A terminal's Ctrl-C, and the end of the services' process group, are not for us: the
+	 * last lines come after them. A file may be larger than a limit: that is said where it
+	 * is written. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	sigprocmask(SIG_SETMASK, NULL, &waiting_mask);
 	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &blocked, &waiting_mask);
-	sigdelset(&waiting_mask, SIGUSR1);
+	for (size_t i = 0; i < ELEMENTSOF(caught); i++) {
+		sigaction(caught[i], &action, NULL);
+		sigaddset(&blocked, caught[i]);
+		sigdelset(&waiting_mask, caught[i]);
+	}
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
 }
 
 static int init(void)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.u32 = CHANNEL_EVENT };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = &channel_tag };
 	struct rlimit limit;
+	int error;
 
-	signal(SIGPIPE, SIG_IGN);
-	/* A terminal's Ctrl-C, and the end of the services' process group, are not for us: the
-	 * last lines come after them. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	catch_dismissal();
+	catch_signals();
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, CHANNEL, &event) < 0)
+	if (epoll_fd < 0)
 		return -errno;
-	return 0;
+	error = streams_init(epoll_fd);
+	if (error < 0)
+		return error;
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, CHANNEL, &event) < 0 ? -errno : 0;
 }
 
 int main(void)
@@ -248,6 +180,8 @@ int main(void)
 	int error;
 
 	fd_fill_stdio();
+	/* Executed by descriptor it has that one's name, before Linux 6.14. */
+	prctl(PR_SET_NAME, "foster-log");
 	log_init("foster-log");
 	error = init();
 	if (error < 0) {

@@ -221,6 +221,54 @@ static void check_ready(struct loader *l, const struct service_draft *draft)
 			 "or on-failure");
 }
 
+/* "USER", "USER:GROUP", ":GROUP"; what is not named stays as it comes. */
+static void resolve_log_owner(struct loader *l, const struct service_draft *draft)
+{
+	struct service_config *s = draft->service;
+	const char *text = s->log_owner, *colon = text ? strchr(text, ':') : NULL;
+	char name[64];
+
+	s->log_uid = (uid_t)-1;
+	s->log_gid = (gid_t)-1;
+	if (!text)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)(colon ? colon - text : (long)strlen(text)),
+		 text);
+	if (name[0]) {
+		const struct identity_user *user = identities_user(l->identities, name);
+
+		if (!user || user->error == -ENOMEM)
+			l->out_of_memory = true;
+		else if (user->error < 0)
+			complain(l, draft, "log-owner", "log-owner: there is no user %.64s", name);
+		else
+			s->log_uid = user->uid;
+	}
+	if (colon && !colon[1])
+		complain(l, draft, "log-owner",
+			 "log-owner = \"%.64s\" is not possible; it takes %s", text,
+			 service_options.options[option_find(&service_options, "log-owner")]
+				 .allowed);
+	else if (colon)
+		resolve_group(l, draft, "log-owner", colon + 1, &s->log_gid);
+}
+
+static void check_log(struct loader *l, const struct service_draft *draft)
+{
+	const struct service_config *s = draft->service;
+
+	if (s->log_prefix && strlen(s->log_prefix) > LOG_PREFIX_MAX)
+		complain(l, draft, "log-prefix", "log-prefix has %zu bytes; it takes at most %d",
+			 strlen(s->log_prefix), LOG_PREFIX_MAX);
+	if (s->log_time > 0 && s->log_time < USEC_PER_SEC)
+		complain(l, draft, "log-time",
+			 "log-time is shorter than a second; it takes 1s or more");
+	if (s->log_keep_size > 0 && s->log_keep_size <= s->log_size)
+		complain(l, draft, "log-keep-size",
+			 "log-keep-size is not larger than log-size: no file could be kept; set a "
+			 "smaller log-size, or log-keep = 0");
+}
+
 static void resolve_control_group(struct loader *l, const char *option, const char *name,
 				  gid_t *ret)
 {
@@ -246,6 +294,8 @@ void config_resolve(struct loader *l)
 		check_delays(l, draft);
 		resolve_start_timeout(l, draft);
 		check_ready(l, draft);
+		resolve_log_owner(l, draft);
+		check_log(l, draft);
 		if (!draft->service->command &&
 		    !((draft->place.set | draft->place.refused) & bit_of("command")))
 			loader_complain(

@@ -39,11 +39,59 @@ static const char *const ready_names[] = {
 ENUM_TABLE(ready_type, enum ready_type, ready_names)
 
 static const char *const log_names[] = {
-	[LOG_TYPE_FILE] = "file",
-	[LOG_TYPE_INHERIT] = "inherit",
+	[LOG_TYPE_FILE] = "file",     [LOG_TYPE_JOURNAL] = "journal",
+	[LOG_TYPE_SYSLOG] = "syslog", [LOG_TYPE_INHERIT] = "inherit",
 	[LOG_TYPE_NONE] = "none",
 };
 ENUM_TABLE(log_type, enum log_type, log_names)
+
+static const char *const log_stderr_names[] = {
+	[LOG_STDERR_TOGETHER] = "together",
+	[LOG_STDERR_APART] = "apart",
+};
+ENUM_TABLE(log_stderr, enum log_stderr, log_stderr_names)
+
+static const char *const log_format_names[] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
+};
+ENUM_TABLE(log_format, enum log_format, log_format_names)
+
+static const char *const log_stamps_names[] = {
+	[LOG_STAMPS_NO] = "no",
+	[LOG_STAMPS_UTC] = "utc",
+	[LOG_STAMPS_LOCAL] = "local",
+};
+
+const char *log_stamps_to_string(enum log_stamps value)
+{
+	return (size_t)value < ELEMENTSOF(log_stamps_names) ? log_stamps_names[value] : NULL;
+}
+
+int log_stamps_from_string(const char *text)
+{
+	if (text && strcmp(text, "true") == 0)
+		return LOG_STAMPS_UTC;
+	if (text && strcmp(text, "false") == 0)
+		return LOG_STAMPS_NO;
+	for (size_t i = 0; text && i < ELEMENTSOF(log_stamps_names); i++) {
+		if (strcmp(log_stamps_names[i], text) == 0)
+			return (int)i;
+	}
+	return -EINVAL;
+}
+
+static const char *const log_compress_names[] = {
+	[LOG_COMPRESS_NO] = "no",
+	[LOG_COMPRESS_GZIP] = "gzip",
+};
+ENUM_TABLE(log_compress, enum log_compress, log_compress_names)
+
+static const char *const log_full_names[] = {
+	[LOG_FULL_BLOCK] = "block",
+	[LOG_FULL_DROP] = "drop",
+};
+ENUM_TABLE(log_full, enum log_full, log_full_names)
 
 /* --- making and freeing --- */
 

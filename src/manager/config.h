@@ -24,6 +24,7 @@
 #define CONFIG_ENVIRONMENT_MAX (64 << 10) /* bytes of one environment */
 #define CONFIG_FILE_MAX        (8 << 20)  /* bytes of one file */
 #define CONFIG_DEPTH_MAX       8          /* files that include one another */
+#define LOG_PREFIX_MAX         255        /* bytes of a log-prefix */
 #define CONFIG_PROBLEMS_MAX    1000       /* problems told of one config */
 
 enum restart_policy {
@@ -60,11 +61,54 @@ int kill_mode_from_string(const char *);
 
 enum log_type {
 	LOG_TYPE_FILE,
+	LOG_TYPE_JOURNAL,
+	LOG_TYPE_SYSLOG,
 	LOG_TYPE_INHERIT,
 	LOG_TYPE_NONE
 };
 const char *log_type_to_string(enum log_type);
 int log_type_from_string(const char *);
+
+enum log_stderr {
+	LOG_STDERR_TOGETHER,
+	LOG_STDERR_APART
+};
+const char *log_stderr_to_string(enum log_stderr);
+int log_stderr_from_string(const char *);
+
+enum log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON
+};
+const char *log_format_to_string(enum log_format);
+int log_format_from_string(const char *);
+
+enum log_stamps {
+	LOG_STAMPS_NO,
+	LOG_STAMPS_UTC,
+	LOG_STAMPS_LOCAL
+};
+const char *log_stamps_to_string(enum log_stamps);
+int log_stamps_from_string(const char *); /* also "false", and "true" for UTC */
+
+enum log_compress {
+	LOG_COMPRESS_NO,
+	LOG_COMPRESS_GZIP
+};
+const char *log_compress_to_string(enum log_compress);
+int log_compress_from_string(const char *);
+
+enum log_full {
+	LOG_FULL_BLOCK,
+	LOG_FULL_DROP
+};
+const char *log_full_to_string(enum log_full);
+int log_full_from_string(const char *);
+
+struct log_rate {
+	uint64_t lines;  /* 0: no limit */
+	uint64_t period; /* us */
+};
 
 /* One address of a socket section. */
 struct socket_address {
@@ -141,6 +185,21 @@ struct service_config {
 	char **after;    /* names of services: only the order */
 
 	enum log_type log;
+	enum log_stderr log_stderr;
+	enum log_format log_format;
+	enum log_stamps log_timestamps;
+	enum log_compress log_compress;
+	enum log_full log_full;
+	char *log_prefix; /* may be NULL, as the next two */
+	char *log_owner;  /* "USER", "USER:GROUP" or ":GROUP" */
+	char *log_socket; /* of the journal or of syslog, if it is not the usual one */
+	uid_t log_uid;    /* what log_owner says; -1: as they come */
+	gid_t log_gid;
+	mode_t log_mode;
+	uint64_t log_size, log_keep_size; /* bytes; 0: no limit */
+	uint64_t log_time;                /* us; 0: none */
+	unsigned log_keep;
+	struct log_rate log_rate;
 	char *file; /* where the section stands: "conf.d/web.conf:3" */
 };
 

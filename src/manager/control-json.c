@@ -3,22 +3,15 @@
 #include "manager/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "manager/cgroup.h"
 #include "manager/logs.h"
 #include "manager/service.h"
-
-#define LOG_TAIL_BYTES 8192
-#define LOG_TAIL_LINES 10
 
 /* Services say what they like; JSON is UTF-8: what is none becomes a question mark. */
 json_t *control_string(const char *text)
@@ -51,35 +44,6 @@ static json_t *strings(char *const *v)
 	return array;
 }
 
-/* The last lines of a file's end. */
-static json_t *tail(const char *path)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char text[LOG_TAIL_BYTES + 1], *line, *lines[LOG_TAIL_LINES];
-	json_t *array = json_array();
-	size_t n_lines = 0;
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return array;
-	n = pread(fd, text, LOG_TAIL_BYTES, MAX(st.st_size - LOG_TAIL_BYTES, (off_t)0));
-	if (n <= 0)
-		return array;
-	text[n] = '\0';
-	if (text[n - 1] == '\n')
-		text[n - 1] = '\0';
-	while (n_lines < LOG_TAIL_LINES && (line = strrchr(text, '\n'))) {
-		lines[n_lines++] = line + 1;
-		*line = '\0';
-	}
-	if (n_lines < LOG_TAIL_LINES)
-		lines[n_lines++] = text;
-	while (n_lines > 0)
-		json_array_append_new(array, control_string(lines[--n_lines]));
-	return array;
-}
-
 /* The wall clock's time of a moment on the monotonic one, to the second. */
 json_t *control_wall_time(uint64_t monotonic)
 {
@@ -99,7 +63,9 @@ json_t *control_text_or_null(const char *text)
 
 static void add_details(json_t *object, const struct service *s)
 {
-	char path[4096], group[4096], *log = logs_path(s, path, sizeof(path));
+	char path[4096], errors[4096], group[4096];
+	char *log = logs_path(s, false, path, sizeof(path));
+	char *err = logs_path(s, true, errors, sizeof(errors));
 	const struct service_config *c = s->config;
 
 	json_object_set_new(object, "requires", strings(c->requires));
@@ -114,7 +80,11 @@ static void add_details(json_t *object, const struct service *s)
 	json_object_set_new(object, "cgroup",
 			    control_text_or_null(cgroup_path(s, group, sizeof(group))));
 	json_object_set_new(object, "log_file", control_text_or_null(log));
-	json_object_set_new(object, "log", log ? tail(log) : json_array());
+	json_object_set_new(object, "log", log ? control_tail(log) : json_array());
+	json_object_set_new(object, "log_type", json_string(log_type_to_string(c->log)));
+	json_object_set_new(object, "log_stderr_file", control_text_or_null(err));
+	json_object_set_new(object, "log_stderr", err ? control_tail(err) : json_array());
+	json_object_set_new(object, "log_dropped", json_integer((json_int_t)s->log_dropped));
 }
 
 json_t *control_service_json(const struct service *s, bool full)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "manager/events.h"
+#include "manager/logs.h"
 #include "manager/manager.h"
 #include "manager/reload.h"
 #include "manager/shutdown.h"
@@ -116,6 +117,13 @@ void control_announce(struct call *call)
 	else
 		control_reply(call, HTTP_OK,
 			      json_pack("{s:s, s:i}", "result", "ok", "listeners", (int)listeners));
+}
+
+void control_reopen(struct call *call)
+{
+	log_info("log files are opened anew, asked for by %s", call->peer);
+	logs_reopen(call->manager);
+	control_reply(call, HTTP_OK, json_pack("{s:s}", "result", "ok"));
 }
 
 void control_version(struct call *call)

@@ -233,6 +233,7 @@ static const struct route {
 	{ EVHTTP_REQ_GET, false, "/v1/events", ACCESS_READ, control_events },
 	{ EVHTTP_REQ_POST, false, "/v1/reload", ACCESS_ALL, control_reload },
 	{ EVHTTP_REQ_POST, false, "/v1/shutdown", ACCESS_ALL, control_shutdown_all },
+	{ EVHTTP_REQ_POST, false, "/v1/reopen", ACCESS_ALL, control_reopen },
 	{ EVHTTP_REQ_POST, false, "/v1/announce", ACCESS_ALL, control_announce },
 	{ EVHTTP_REQ_GET, false, "/v1/version", ACCESS_READ, control_version },
 	{ EVHTTP_REQ_POST, false, "/v1/upgrade", ACCESS_ALL, control_upgrade },

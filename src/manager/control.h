@@ -9,6 +9,7 @@
  *	control-service.c  what is done to services, and those who wait for it
  *	control-other.c	   all else
  *	control-json.c	   a service as JSON
+ *	control-tail.c	   the last lines of a log
  *	control-why.c	   why services are as they are, and what a shutdown waits for
  *	control-usage.c	   what services use; requests that need a census of processes
  *	control-drain.c	   who is in the middle of a request
@@ -115,6 +116,7 @@ void control_reload(struct call *);
 void control_shutdown_all(struct call *);
 void control_announce(struct call *);
 void control_version(struct call *);
+void control_reopen(struct call *);
 
 /* control-why.c */
 void control_why(struct call *);
@@ -133,6 +135,9 @@ struct census;
 typedef int census_reply(struct manager *, struct service *service, unsigned arg,
 			 const struct census *, struct evbuffer *to);
 void control_reply_with_census(struct call *, census_reply *print, unsigned arg);
+
+/* control-tail.c; at most ten lines, a new reference */
+json_t *control_tail(const char *path);
 
 /* control-json.c; all return a new reference */
 json_t *control_service_json(const struct service *, bool full);

@@ -6,7 +6,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -222,6 +221,13 @@ void events_service(struct service *s)
 	line->pid = s->pid;
 	line->restarts = m->restarts;
 	publish(s->manager->events, line);
+}
+
+void events_crash(struct manager *m, const char *service, int pid, const char *end, json_t *lines)
+{
+	emit(m, "crash",
+	     json_pack("{s:s, s:i, s:s, s:o}", "service", service, "pid", pid, "reason", end,
+		       "lines", lines));
 }
 
 void events_note(struct manager *m, const char *type, const char *service, const char *text)

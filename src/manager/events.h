@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 struct evhttp_request;
 struct manager;
 struct service;
@@ -20,6 +22,9 @@ void events_shutdown(struct manager *);
 
 /* The service's state changed. */
 void events_service(struct service *);
+
+/* It ended by itself, and not well: with the last lines of its output, which are taken. */
+void events_crash(struct manager *, const char *service, int pid, const char *end, json_t *lines);
 
 /* Something else: type is a word ("reload", "manager"), text for people; NULL service: none. */
 void events_note(struct manager *, const char *type, const char *service, const char *text);

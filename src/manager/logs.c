@@ -3,34 +3,49 @@
 #include "manager/logs.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log-name.h"
 #include "base/log.h"
 #include "base/logger.h"
 #include "base/units.h"
+#include "manager/control.h"
+#include "manager/events.h"
+#include "manager/log-pipe.h"
 #include "manager/packet-queue.h"
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/supervisor-link.h"
 
-#define FLUSH_MAX 1000 /* ms */
+#define FLUSH_MAX   1000 /* ms */
+#define CRASHES_MAX 16   /* whose last lines are waited for: of more at once nobody reads them */
+
+struct crash {
+	char *path; /* of the log; NULL: the place is free */
+	char service[CONFIG_NAME_MAX + 1];
+	char end[REASON_TEXT_MAX];
+	int pid;
+};
 
 struct logs {
 	struct service *logger;
 	struct packet_queue *channel;
 	int fd; /* our end of the channel */
-	bool made[LINK_SLOTS];
+	struct event *readable;
+	bool made[LOGGER_NUMBERS]; /* by this manager: the pipe lies in the store */
 	bool quitting;
 	bool program_kept;
+	struct crash crashes[CRASHES_MAX];
 };
 
 static char *logger_command[] = { (char *)"foster-log", NULL };
@@ -71,21 +86,71 @@ static int make_channel(struct manager *m)
 }
 
 /* Takes fd. */
-static void tell(struct manager *m, enum logger_type type, uint32_t number, const char *path,
-		 int fd)
+static void send_message(struct manager *m, struct logger_message *message,
+			 const struct logger_settings *settings, const char *const *texts,
+			 size_t n_texts, int fd)
 {
-	struct logger_message message = { .type = type, .number = number };
-	size_t length = path ? strlen(path) : 0;
+	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
+	int size = logger_encode(message, settings, texts, n_texts, data, sizeof(data));
 
-	if (length >= sizeof(message.path)) {
-		log_error("%s: the path of the log is too long", path);
-		fd_close(fd);
+	if (size > 0) {
+		packet_queue_send(m->logs->channel, data, (size_t)size, fd);
 		return;
 	}
-	if (path)
-		memcpy(message.path, path, length);
-	message.size = (offsetof(struct logger_message, path) + length + 1 + 3) / 4 * 4;
-	packet_queue_send(m->logs->channel, &message, message.size, fd);
+	log_error("%s: names and paths of its log are too long together", texts[0]);
+	fd_close(fd);
+}
+
+static void tell(struct manager *m, enum logger_type type, uint32_t number, uint64_t value)
+{
+	struct logger_message message = { .type = type, .number = number, .value = value };
+
+	send_message(m, &message, NULL, NULL, 0, -1);
+}
+
+static void forget_crash(struct crash *c)
+{
+	free(c->path);
+	c->path = NULL;
+}
+
+/* What it said last is in its file. */
+static void on_synced(struct manager *m, uint64_t number)
+{
+	struct crash *c = number < CRASHES_MAX ? &m->logs->crashes[number] : NULL;
+
+	if (!c || !c->path)
+		return;
+	events_crash(m, c->service, c->pid, c->end, control_tail(c->path));
+	forget_crash(c);
+}
+
+static void on_message(struct manager *m, const struct logger_message *message)
+{
+	struct service *s = m->by_slot[message->number % LOGGER_STDERR];
+
+	if (message->type == LOGGER_DROPPED && s)
+		s->log_dropped += message->value;
+	else if (message->type == LOGGER_SYNCED)
+		on_synced(m, message->value);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
+	ssize_t n;
+
+	while ((n = recv(fd, data, sizeof(data), MSG_DONTWAIT)) > 0) {
+		const struct logger_message *message;
+		const struct logger_settings *settings;
+		const char *texts[LOGGER_TEXTS_MAX];
+
+		if (logger_decode(data, (size_t)n, &message, &settings, texts) > 0)
+			on_message(m, message);
+	}
+	if (n == 0) /* fosterd is gone, and with it the other end */
+		event_del(m->logs->readable);
 }
 
 /* Beside the manager's own program, or where it was configured to be. */
@@ -128,8 +193,9 @@ int logs_init(struct manager *m, const struct link_child *child)
 	if (!l->program_kept || m->hello.renewed)
 		keep_program(m);
 	l->channel = packet_queue_new(m->base, l->fd, "channel to foster-log");
+	l->readable = event_new(m->base, l->fd, EV_READ | EV_PERSIST, on_readable, m);
 	l->logger = service_new(m, &logger_config);
-	if (!l->channel || !l->logger)
+	if (!l->channel || !l->logger || !l->readable || event_add(l->readable, NULL) < 0)
 		return -ENOMEM;
 	if (child) {
 		restore_service(m, l->logger, child);
@@ -149,6 +215,10 @@ void logs_shutdown(struct manager *m)
 		return;
 	service_free(l->logger);
 	packet_queue_free(l->channel);
+	for (size_t i = 0; i < CRASHES_MAX; i++)
+		forget_crash(&l->crashes[i]);
+	if (l->readable)
+		event_free(l->readable);
 	fd_close(l->fd);
 	free(l);
 	m->logs = NULL;
@@ -159,129 +229,204 @@ struct service *logs_service(const struct manager *m)
 	return m->logs ? m->logs->logger : NULL;
 }
 
-/* --- pipes ------------------------------------------------------------------------------ */
+/* --- what the logger is told of a pipe -------------------------------------------------- */
 
-char *logs_path(const struct service *s, char *buf, size_t size)
+bool logs_is_logged(const struct service *s)
 {
-	if (s->config->log != LOG_TYPE_FILE)
+	return s->config->log <= LOG_TYPE_SYSLOG;
+}
+
+static bool is_apart(const struct service *s)
+{
+	return logs_is_logged(s) && s->config->log_stderr == LOG_STDERR_APART;
+}
+
+char *logs_path(const struct service *s, bool only_stderr, char *buf, size_t size)
+{
+	char name[CONFIG_NAME_MAX + 16];
+
+	if (s->config->log != LOG_TYPE_FILE || (only_stderr && !is_apart(s)))
 		return NULL;
-	snprintf(buf, size, "%s/%s.log", s->manager->log_directory, s->config->name);
+	snprintf(buf, size, "%s/%s", s->manager->log_directory,
+		 log_name(name, sizeof(name), s->config->name, only_stderr));
 	return buf;
 }
 
-static void name_of(const struct service *s, char *buf, size_t size)
+static uint32_t flags_of(const struct service_config *c)
 {
-	snprintf(buf, size, "log:%s", s->config->name);
+	return (c->log_format == LOG_FORMAT_JSON ? LOGGER_JSON : 0) |
+	       (c->log_timestamps == LOG_STAMPS_UTC ? LOGGER_UTC : 0) |
+	       (c->log_timestamps == LOG_STAMPS_LOCAL ? LOGGER_LOCAL : 0) |
+	       (c->log_compress == LOG_COMPRESS_GZIP ? LOGGER_GZIP : 0) |
+	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0) |
+	       (c->log_stderr == LOG_STDERR_APART ? LOGGER_APART : 0);
 }
 
-/* Opens the pipe of fd anew in another mode. The fd, or -errno. */
-static int reopen(int fd, int flags)
+static enum logger_sink sink_of(const struct service_config *c)
 {
-	char path[32];
-	int copy;
+	switch (c->log) {
+	case LOG_TYPE_JOURNAL: return LOGGER_SINK_JOURNAL;
+	case LOG_TYPE_SYSLOG: return LOGGER_SINK_SYSLOG;
+	default: return LOGGER_SINK_FILE;
+	}
+}
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	copy = open(path, flags | O_CLOEXEC);
-	return copy < 0 ? -errno : copy;
+/* OPEN or SET. Takes fd. */
+static void tell_settings(struct service *s, enum logger_type type, uint32_t number, int fd)
+{
+	const struct service_config *c = s->config;
+	struct logger_message message = { .type = type, .number = number };
+	const struct logger_settings settings = {
+		.sink = sink_of(c),
+		.flags = flags_of(c),
+		.size = c->log_size,
+		.keep_size = c->log_keep_size,
+		.period = c->log_time,
+		.rate_lines = c->log_rate.lines,
+		.rate_period = c->log_rate.period,
+		.keep = c->log_keep,
+		.mode = c->log_mode,
+		.uid = c->log_uid,
+		.gid = c->log_gid,
+	};
+	const char *const texts[] = { c->name, s->manager->log_directory,
+				      c->log_prefix ? c->log_prefix : "",
+				      c->log_socket ? c->log_socket : "" };
+
+	send_message(s->manager, &message, &settings, texts, ELEMENTSOF(texts), fd);
+}
+
+/* Only where it is written down. */
+static void tell_process(struct service *s, uint32_t number)
+{
+	char instance[64];
+	const char *text = instance;
+	struct logger_message message = { .type = LOGGER_RUN,
+					  .number = number,
+					  .pid = (uint32_t)s->pid };
+
+	if (s->pid <= 0 ||
+	    (s->config->log == LOG_TYPE_FILE && s->config->log_format != LOG_FORMAT_JSON))
+		return;
+	snprintf(instance, sizeof(instance), "%016" PRIx64 ".%" PRIu64, s->manager->run_id,
+		 s->instance);
+	send_message(s->manager, &message, NULL, &text, 1, -1);
+}
+
+/* --- pipes ------------------------------------------------------------------------------ */
+
+static uint32_t place_of(uint32_t number)
+{
+	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
+}
+
+static uint32_t number_of(uint32_t place)
+{
+	return place < LINK_SLOTS ? place : place - PLACE_STDERR + LOGGER_STDERR;
+}
+
+bool logs_is_place(uint32_t place)
+{
+	return place < LINK_SLOTS || (place >= PLACE_STDERR && place < PLACE_STDERR + LINK_SLOTS);
+}
+
+static void name_of(const struct service *s, uint32_t number, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s:%s", number < LOGGER_STDERR ? "log" : "err", s->config->name);
 }
 
 /* Keeps the pipe with the supervisor, and gives the logger its read end. Takes both. */
-static int take_pipe(struct service *s, int both, int reader)
+static void take_pipe(struct service *s, uint32_t number, struct log_pipe *pipe)
 {
-	char name[LINK_NAME_MAX + 8], path[LOGGER_PATH_MAX];
+	char name[LINK_NAME_MAX + 8];
 
-	name_of(s, name, sizeof(name));
-	supervisor_link_store(s->manager, s->slot, name, both);
-	tell(s->manager, LOGGER_OPEN, s->slot, logs_path(s, path, sizeof(path)), reader);
-	s->manager->logs->made[s->slot] = true;
-	return 0;
+	name_of(s, number, name, sizeof(name));
+	supervisor_link_store(s->manager, place_of(number), name, TAKE_FD(pipe->both));
+	tell_settings(s, LOGGER_OPEN, number, TAKE_FD(pipe->reader));
+	s->manager->logs->made[number] = true;
 }
 
-/*
- * The stored descriptor is open for both directions: one number holds both ends, so the pipe
- * and what is in it live as long as the supervisor, whoever reads or writes.
- */
-static int make_pipe(struct service *s)
+static void adopt_pipe(struct service *s, uint32_t number, int fd)
 {
-	_cleanup_close_ int reader = -1, writer = -1, both = -1;
-	int ends[2];
+	_cleanup_(log_pipe_clear) struct log_pipe pipe = LOG_PIPE_NONE;
 
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	reader = ends[0];
-	writer = ends[1];
-	both = reopen(reader, O_RDWR);
-	if (both < 0)
-		return both;
-	/* So that the service may open /dev/stdout and /dev/stderr as its own user. */
-	if (s->config->change_user && fchown(reader, s->config->uid, (gid_t)-1) < 0)
-		log_warning_errno(-errno, "%s: fchown of its log pipe", s->config->name);
-	return take_pipe(s, TAKE_FD(both), TAKE_FD(reader));
-}
-
-/* Ours is open for both directions, which no other program does with a pipe. */
-static bool is_ours(pid_t pid, int fd)
-{
-	_cleanup_free_ char *text = NULL;
-	char path[48], *flags;
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/1", pid);
-	if (fd_read_file(path, 4096, &text, NULL) < 0)
-		return false;
-	flags = strstr(text, "flags:");
-	return flags && (strtol(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) == O_RDWR;
+	/* Its standard output is the pipe, unless it has put something else there. */
+	if (log_pipe_adopt(&pipe, s->pid, fd) < 0) {
+		log_warning("%s: its %s is no pipe of ours any more; it is not logged",
+			    service_label(s), fd == STDERR_FILENO ? "standard error" : "output");
+		return;
+	}
+	take_pipe(s, number, &pipe);
+	tell_process(s, number);
 }
 
 void logs_adopt(struct service *s)
 {
-	_cleanup_close_ int both = -1, reader = -1;
-	char path[32];
-
-	if (s->config->log != LOG_TYPE_FILE || s->pid <= 0)
+	if (!logs_is_logged(s) || s->pid <= 0)
 		return;
-	/* Its standard output is the pipe, unless it has put something else there. */
-	snprintf(path, sizeof(path), "/proc/%d/fd/1", s->pid);
-	both = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (!is_ours(s->pid, both)) {
-		log_warning("%s: its output is no pipe of ours any more; it is not logged",
-			    service_label(s));
-		return;
-	}
-	reader = reopen(both, O_RDONLY | O_NONBLOCK);
-	if (reader >= 0 && fd_set_nonblock(both, false) == 0)
-		take_pipe(s, TAKE_FD(both), TAKE_FD(reader));
+	adopt_pipe(s, s->slot, STDOUT_FILENO);
+	/* As it was started: the configuration may have changed since. */
+	if (!log_pipe_is_same(s->pid, STDOUT_FILENO, STDERR_FILENO) && is_apart(s))
+		adopt_pipe(s, s->slot + LOGGER_STDERR, STDERR_FILENO);
 }
 
 /* The last manager made it: its name tells whose it is. */
-static bool is_stored(const struct service *s)
+static bool is_stored(const struct service *s, uint32_t number)
 {
-	const char *stored = supervisor_link_stored(s->manager, s->slot);
+	const char *stored = supervisor_link_stored(s->manager, place_of(number));
 	char name[LINK_NAME_MAX + 8];
 
-	name_of(s, name, sizeof(name));
+	name_of(s, number, name, sizeof(name));
 	return stored && strcmp(stored, name) == 0;
+}
+
+static bool has_pipe(const struct service *s, uint32_t number)
+{
+	return s->manager->logs->made[number] || is_stored(s, number);
+}
+
+static void forget_pipe(struct service *s, uint32_t number)
+{
+	if (!has_pipe(s, number))
+		return;
+	supervisor_link_drop(s->manager, place_of(number));
+	tell(s->manager, LOGGER_CLOSE, number, 0);
+	s->manager->logs->made[number] = false;
+}
+
+static uint32_t pipe_place(struct service *s, uint32_t number)
+{
+	_cleanup_(log_pipe_clear) struct log_pipe pipe = LOG_PIPE_NONE;
+	const struct service_config *c = s->config;
+	int error;
+
+	if (has_pipe(s, number))
+		return place_of(number);
+	error = log_pipe_make(&pipe, c->change_user ? c->uid : (uid_t)-1);
+	if (error < 0) {
+		log_error_errno(error, "%s: no pipe for its log; its output is lost", c->name);
+		return LINK_PLACE_NULL;
+	}
+	take_pipe(s, number, &pipe);
+	return place_of(number);
 }
 
 uint32_t logs_place(struct service *s)
 {
-	int error;
-
 	if (s->config->log == LOG_TYPE_INHERIT)
 		return LINK_PLACE_INHERIT;
 	if (s->config->log == LOG_TYPE_NONE)
 		return LINK_PLACE_NULL;
-	if (s->manager->logs->made[s->slot] || is_stored(s))
-		return s->slot;
-	error = make_pipe(s);
-	if (error < 0) {
-		log_error_errno(error, "%s: no pipe for its log; its output is lost",
-				s->config->name);
-		return LINK_PLACE_NULL;
-	}
-	return s->slot;
+	return pipe_place(s, s->slot);
+}
+
+uint32_t logs_stderr_place(struct service *s, uint32_t stdout_place)
+{
+	if (is_apart(s))
+		return pipe_place(s, s->slot + LOGGER_STDERR);
+	if (!logs_is_logger(s))
+		forget_pipe(s, s->slot + LOGGER_STDERR); /* of another configuration */
+	return stdout_place;
 }
 
 uint32_t logs_stdin_place(const struct service *s)
@@ -289,18 +434,49 @@ uint32_t logs_stdin_place(const struct service *s)
 	return logs_is_logger(s) ? PLACE_LOGGER : LINK_PLACE_NULL;
 }
 
-static bool has_pipe(const struct service *s)
-{
-	return s->slot != NO_SLOT && (s->manager->logs->made[s->slot] || is_stored(s));
-}
-
 void logs_forget(struct service *s)
 {
-	if (!s->manager->logs || !has_pipe(s))
+	if (!s->manager->logs || s->slot == NO_SLOT)
 		return;
-	supervisor_link_drop(s->manager, s->slot);
-	tell(s->manager, LOGGER_CLOSE, s->slot, NULL, -1);
-	s->manager->logs->made[s->slot] = false;
+	forget_pipe(s, s->slot);
+	forget_pipe(s, s->slot + LOGGER_STDERR);
+}
+
+void logs_crashed(struct service *s, int pid, const char *end)
+{
+	struct logs *l = s->manager->logs;
+	bool apart = is_apart(s);
+	char path[PATH_MAX];
+	size_t i = 0;
+
+	while (i < CRASHES_MAX && l->crashes[i].path)
+		i++;
+	if (i == CRASHES_MAX || s->slot == NO_SLOT || !logs_path(s, apart, path, sizeof(path)))
+		return;
+	l->crashes[i] = (struct crash){ .path = strdup(path), .pid = pid };
+	snprintf(l->crashes[i].service, sizeof(l->crashes[i].service), "%s", s->config->name);
+	snprintf(l->crashes[i].end, sizeof(l->crashes[i].end), "%s", end);
+	tell(s->manager, LOGGER_SYNC, s->slot + (apart ? LOGGER_STDERR : 0), i);
+}
+
+void logs_spawned(struct service *s)
+{
+	if (has_pipe(s, s->slot))
+		tell_process(s, s->slot);
+	if (has_pipe(s, s->slot + LOGGER_STDERR))
+		tell_process(s, s->slot + LOGGER_STDERR);
+}
+
+void logs_changed(struct service *s)
+{
+	if (s->slot == NO_SLOT || !logs_is_logged(s))
+		return;
+	for (uint32_t number = s->slot; number < LOGGER_NUMBERS; number += LOGGER_STDERR) {
+		if (!has_pipe(s, number))
+			continue;
+		tell_settings(s, LOGGER_SET, number, -1);
+		tell_process(s, number);
+	}
 }
 
 /* --- the logger ------------------------------------------------------------------------- */
@@ -313,22 +489,35 @@ void logs_logger_started(struct service *logger)
 	if (logger->machine.restarts == 0)
 		return;
 	for (size_t i = 0; i < m->n_services; i++) {
-		if (has_pipe(m->services[i]))
-			supervisor_link_ask(m, m->services[i]->slot);
+		const struct service *s = m->services[i];
+
+		if (s->slot != NO_SLOT && has_pipe(s, s->slot))
+			supervisor_link_ask(m, s->slot);
+		if (s->slot != NO_SLOT && has_pipe(s, s->slot + LOGGER_STDERR))
+			supervisor_link_ask(m, place_of(s->slot + LOGGER_STDERR));
 	}
 }
 
-void logs_fetched(struct manager *m, uint32_t slot, int fd)
+void logs_fetched(struct manager *m, uint32_t place, int fd)
 {
-	struct service *s = m->by_slot[slot];
-	char path[LOGGER_PATH_MAX];
-	_cleanup_close_ int reader = fd < 0 ? -EBADF : reopen(fd, O_RDONLY | O_NONBLOCK);
+	uint32_t number = number_of(place);
+	struct service *s = m->by_slot[number % LOGGER_STDERR];
+	int reader = fd < 0 ? -EBADF : log_pipe_reader(fd);
 
-	if (reader >= 0 && s && logs_path(s, path, sizeof(path)))
-		tell(m, LOGGER_OPEN, slot, path, TAKE_FD(reader));
-	else if (s)
+	if (reader >= 0 && s) {
+		tell_settings(s, LOGGER_OPEN, number, reader);
+		tell_process(s, number);
+		return;
+	}
+	if (s)
 		log_error_errno(reader, "%s: its log pipe cannot be given to the logger",
 				s->config->name);
+	fd_close(reader);
+}
+
+void logs_reopen(struct manager *m)
+{
+	tell(m, LOGGER_REOPEN, 0, 0);
 }
 
 void logs_flush(struct manager *m)
@@ -339,7 +528,7 @@ void logs_flush(struct manager *m)
 void logs_renew(struct manager *m)
 {
 	if (machine_is_active(&m->logs->logger->machine))
-		tell(m, LOGGER_QUIT, 0, NULL, -1);
+		tell(m, LOGGER_LEAVE, 0, 0);
 }
 
 bool logs_quit(struct manager *m)
@@ -351,7 +540,7 @@ bool logs_quit(struct manager *m)
 	if (!l->quitting) {
 		l->quitting = true;
 		service_let_end(l->logger, REASON_SHUTDOWN);
-		tell(m, LOGGER_QUIT, 0, NULL, -1);
+		tell(m, LOGGER_QUIT, 0, 0);
 	}
 	return false;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The logger and the pipes to it. A service's pipe is made when it is first started with
- * log = file, and lies in the supervisor's store under the number of its slot; the logger gets
- * the read end. The logger itself is a service that no configuration names.
+ * The logger and the pipes to it. A service's pipe is made when it is first started with log =
+ * file, journal or syslog, and lies in the supervisor's store under the number of its slot; one
+ * of standard error alone (log-stderr = apart) lies at PLACE_STDERR and on. The logger gets the
+ * read ends, and is told what to do with each. The logger itself is a service that no
+ * configuration names.
  */
 #ifndef FOSTER_MANAGER_LOGS_H
 #define FOSTER_MANAGER_LOGS_H
@@ -22,8 +24,12 @@ struct service;
 int logs_init(struct manager *, const struct link_child *child);
 void logs_shutdown(struct manager *);
 
-/* The place of a service's standard output and error. Makes its pipe when there is none. */
+/* The places of a service's standard output and error. Makes its pipes when there are none. */
 uint32_t logs_place(struct service *);
+uint32_t logs_stderr_place(struct service *, uint32_t stdout_place);
+
+bool logs_is_logged(const struct service *); /* its output goes through the logger */
+bool logs_is_place(uint32_t place);          /* of a pipe */
 
 /* The place of standard input: the logger's channel, or nothing. */
 /* Of the logger's program, so that a newer release that was installed does not meet us half way. */
@@ -31,11 +37,14 @@ uint32_t logs_program_place(struct manager *);
 
 uint32_t logs_stdin_place(const struct service *);
 
+void logs_spawned(struct service *); /* it has a process */
+void logs_changed(struct service *); /* it has another configuration */
+
 /* The service was adopted: its pipe, which it still has, is taken back for the new logger. */
 void logs_adopt(struct service *);
 
 /* A pipe that was asked for: goes to the new logger. fd stays the caller's. */
-void logs_fetched(struct manager *, uint32_t slot, int fd);
+void logs_fetched(struct manager *, uint32_t place, int fd);
 
 /* The service is gone for good. */
 void logs_forget(struct service *);
@@ -43,18 +52,31 @@ void logs_forget(struct service *);
 /* Sends what the logger has not been told yet. */
 void logs_flush(struct manager *);
 
-/* Has the logger replaced: it may be of an earlier release. */
+/*
+ * Has the logger replaced, which may be of an earlier release: it exits at once, leaves in the
+ * pipes what it has not written, and the next one is started when it has ended: never do two of
+ * them read a pipe.
+ */
 void logs_renew(struct manager *);
 
 /* The logger is to write what it has and exit; true when there is none that runs. */
 bool logs_quit(struct manager *);
 
+/* Files are closed, and opened anew by their names: they have been moved away. */
+void logs_reopen(struct manager *);
+
 /* True for the logger's own service; its new process needs all pipes again. */
 bool logs_is_logger(const struct service *);
 void logs_logger_started(struct service *);
 
-/* The file of a service's output; NULL when it has none. Returns buf. */
-char *logs_path(const struct service *, char *buf, size_t size);
+/* The file of its output, or of its standard error alone. Returns buf; NULL: it has none. */
+char *logs_path(const struct service *, bool only_stderr, char *buf, size_t size);
+
+/*
+ * The service ended by itself and not well: when its last lines are written an event is made with
+ * them. Of many at once a few are.
+ */
+void logs_crashed(struct service *, int pid, const char *end);
 
 /* The logger as a service. */
 struct service *logs_service(const struct manager *);

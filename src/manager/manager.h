@@ -25,7 +25,7 @@
  *	notify-socket.c	   sd_notify's receiving side
  *	sockets.c      listening sockets
  *	given.c	       those that systemd has bound; keep.c: those of ours that it keeps
- *	logs.c	       the logger, and the pipes to it
+ *	logs.c	       the logger, and what it is told; log-pipe.c: the pipes to it
  *	control*.c     the control API
  *	events.c       what happened, for those who follow
  *	report.c       what systemd is told of all this; systemd.c: the seam to libsystemd
@@ -73,7 +73,8 @@ enum {
 	PLACE_GIVEN = GIVEN_FIRST,
 	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
 	PLACE_READY = 16384, /* and the slot: the pipe that its readiness is waited for at */
-	PLACE_FD_STORE = PLACE_READY + LINK_SLOTS, /* up to the last one */
+	PLACE_STDERR = PLACE_READY + LINK_SLOTS,    /* a pipe of standard error alone, by slot */
+	PLACE_FD_STORE = PLACE_STDERR + LINK_SLOTS, /* up to the last one */
 };
 
 /* A configuration with the number of those who still need it. */

@@ -363,6 +363,83 @@ static void print_enum(const struct option *o, const void *object, FILE *f)
 	fputs(o->to_string(*(int *)field(o, object)), f);
 }
 
+static int set_size(const struct option *o, void *object, char *const *values, size_t n,
+		    struct error *e)
+{
+	uint64_t size;
+
+	if (parse_size(values[0], &size) < 0 || size > INT64_MAX ||
+	    (size > 0 && size < (uint64_t)o->min))
+		return option_refuse(o, values[0], e);
+	*(uint64_t *)field(o, object) = size;
+	return 0;
+}
+
+/* Exact: what is printed can be read back. */
+static void print_size(const struct option *o, const void *object, FILE *f)
+{
+	static const char units[] = "TGMK";
+	uint64_t size = *(uint64_t *)field(o, object);
+
+	for (int i = 0; units[i] && size > 0; i++) {
+		uint64_t factor = UINT64_C(1) << (40 - 10 * i);
+
+		if (size % factor == 0) {
+			fprintf(f, "\"%" PRIu64 "%c\"", size / factor, units[i]);
+			return;
+		}
+	}
+	fprintf(f, "\"%" PRIu64 "\"", size);
+}
+
+/* "1000/s": a number, and what it is counted in. */
+static const struct {
+	const char *name;
+	uint64_t period;
+} rate_units[] = {
+	{ "s", USEC_PER_SEC },
+	{ "min", 60 * USEC_PER_SEC },
+	{ "h", 3600 * USEC_PER_SEC },
+};
+
+static int set_rate(const struct option *o, void *object, char *const *values, size_t n,
+		    struct error *e)
+{
+	struct log_rate *rate = field(o, object);
+	const char *slash = strchr(values[0], '/');
+	char number[16];
+	int64_t lines;
+
+	if (strcmp(values[0], "0") == 0) {
+		*rate = (struct log_rate){ 0 };
+		return 0;
+	}
+	if (!slash || (size_t)(slash - values[0]) >= sizeof(number))
+		return option_refuse(o, values[0], e);
+	snprintf(number, sizeof(number), "%.*s", (int)(slash - values[0]), values[0]);
+	for (size_t i = 0; i < ELEMENTSOF(rate_units); i++) {
+		if (strcmp(slash + 1, rate_units[i].name) != 0 ||
+		    parse_int(number, 1, o->max, &lines) < 0)
+			continue;
+		*rate = (struct log_rate){ (uint64_t)lines, rate_units[i].period };
+		return 0;
+	}
+	return option_refuse(o, values[0], e);
+}
+
+static void print_rate(const struct option *o, const void *object, FILE *f)
+{
+	const struct log_rate *rate = field(o, object);
+
+	for (size_t i = 0; rate->lines > 0 && i < ELEMENTSOF(rate_units); i++) {
+		if (rate->period == rate_units[i].period) {
+			fprintf(f, "\"%" PRIu64 "/%s\"", rate->lines, rate_units[i].name);
+			return;
+		}
+	}
+	fputs("\"0\"", f);
+}
+
 /* --- the types --- */
 
 /* clang-format off */
@@ -378,6 +455,8 @@ static const struct option_kind kinds[] = {
 	[OPTION_MODE]     = { set_mode,     NULL,       NULL,        NULL,        print_mode,     sizeof(mode_t) },
 	[OPTION_SIGNAL]   = { set_signal,   NULL,       NULL,        NULL,        print_signal,   sizeof(int) },
 	[OPTION_ENUM]     = { set_enum,     NULL,       NULL,        NULL,        print_enum,     sizeof(int) },
+	[OPTION_SIZE]     = { set_size,     NULL,       NULL,        NULL,        print_size,     sizeof(uint64_t) },
+	[OPTION_RATE]     = { set_rate,     NULL,       NULL,        NULL,        print_rate,     sizeof(struct log_rate) },
 	[OPTION_LIMIT]    = { limit_option_set,    limit_option_copy, limit_option_equal, limit_option_clear, limit_option_print,    0 },
 };
 /* clang-format on */

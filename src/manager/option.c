@@ -47,6 +47,31 @@ static const char *log_text(int value)
 	return log_type_to_string(value);
 }
 
+static const char *log_stderr_text(int value)
+{
+	return log_stderr_to_string(value);
+}
+
+static const char *log_format_text(int value)
+{
+	return log_format_to_string(value);
+}
+
+static const char *log_stamps_text(int value)
+{
+	return log_stamps_to_string(value);
+}
+
+static const char *log_compress_text(int value)
+{
+	return log_compress_to_string(value);
+}
+
+static const char *log_full_text(int value)
+{
+	return log_full_to_string(value);
+}
+
 #define FIELD(m)    .offset = offsetof(struct service_config, m)
 #define HAS(m)      .has = offsetof(struct service_config, m)
 #define RANGE(a, b) .min = (a), .max = (b)
@@ -147,9 +172,42 @@ static const struct option service_table[] = {
 	  .help = "Services that start before it where they start at all: only an order" },
 
 	/* where its output goes */
-	{ "log",               OPTION_ENUM,     START, FIELD(log),               .allowed = "file, inherit or none", .fallback = "file",
-	  .help = "Its output goes to log-directory/NAME.log, to fosterd's own output, or nowhere",
+	{ "log",               OPTION_ENUM,     START, FIELD(log),               .allowed = "file, journal, syslog, inherit or none", .fallback = "file",
+	  .help = "Where its output goes: to the file log-directory/NAME.log, systemd's journal, the syslog daemon, fosterd's own output, or nowhere",
 	  .from_string = log_type_from_string, .to_string = log_text },
+	{ "log-stderr",        OPTION_ENUM,     START, FIELD(log_stderr),        .allowed = "together or apart", .fallback = "together",
+	  .help = "Whether standard error goes the way of standard output, in the order of their lines, or has a pipe and a file of its own, NAME.stderr.log",
+	  .from_string = log_stderr_from_string, .to_string = log_stderr_text },
+	{ "log-format",        OPTION_ENUM,     EVERY, FIELD(log_format),        .allowed = "text or json", .fallback = "text",
+	  .help = "Whether a line is written as it comes, or as an object of JSON with time, service, instance, pid, stream and text",
+	  .from_string = log_format_from_string, .to_string = log_format_text },
+	{ "log-timestamps",    OPTION_ENUM,     EVERY, FIELD(log_timestamps),    .allowed = "no, utc or local; false and true are no and utc", .fallback = "no",
+	  .help = "Whether a time stands in front of each line, as 2026-11-25T13:40:00.123456Z or with the offset of local time",
+	  .from_string = log_stamps_from_string, .to_string = log_stamps_text },
+	{ "log-prefix",        OPTION_TEXT,     EVERY, FIELD(log_prefix),        .allowed = "a text of at most 255 bytes: \"[web] \"",
+	  .help = "What stands in front of each line of a file, behind the time; not in JSON" },
+	{ "log-size",          OPTION_SIZE,     EVERY, FIELD(log_size),          RANGE(1024, 0), .allowed = "a size of at least 1K: \"64K\", \"50M\", \"2G\", or 0 for no limit", .fallback = "50M",
+	  .help = "A file that would become larger is rotated away, and a new one begun" },
+	{ "log-time",          OPTION_DURATION, EVERY | OPTION_FINITE, FIELD(log_time), .allowed = ANY_DURATION ", or 0 for none", .fallback = "0",
+	  .help = "A file is rotated away when so long a time is over: with 1d at midnight, with 1w on Mondays, with 1h at each full hour, by local time; at the first line after it" },
+	{ "log-keep",          OPTION_COUNT,    EVERY, FIELD(log_keep),          RANGE(0, 10000), .allowed = "a number from 0 to 10000", .fallback = "10",
+	  .help = "How many files that were rotated away are kept" },
+	{ "log-keep-size",     OPTION_SIZE,     EVERY, FIELD(log_keep_size),     RANGE(1024, 0), .allowed = "a size of at least 1K: \"500M\", \"2G\", or 0 for no limit", .fallback = "0",
+	  .help = "How many bytes they may have, and with them the file that is written, were it full; the oldest are removed" },
+	{ "log-compress",      OPTION_ENUM,     EVERY, FIELD(log_compress),      .allowed = "no or gzip", .fallback = "no",
+	  .help = "Whether files that were rotated away are compressed, in the background",
+	  .from_string = log_compress_from_string, .to_string = log_compress_text },
+	{ "log-owner",         OPTION_TEXT,     EVERY, FIELD(log_owner),         .allowed = "USER, USER:GROUP or :GROUP, by names or numbers: \"root:adm\"",
+	  .help = "Whom a new file belongs to; unless set, the one fosterd runs as" },
+	{ "log-mode",          OPTION_MODE,     EVERY, FIELD(log_mode),          RANGE(0, 0777), .allowed = "an octal number: \"0640\", \"0600\"", .fallback = "0640",
+	  .help = "The permissions of a new file" },
+	{ "log-full",          OPTION_ENUM,     EVERY, FIELD(log_full),          .allowed = "block or drop", .fallback = "block",
+	  .help = "What becomes of output that cannot be written, because the disk is full say: it waits in the pipe, and with it the service once that is full, or then it is dropped, and counted",
+	  .from_string = log_full_from_string, .to_string = log_full_text },
+	{ "log-rate",          OPTION_RATE,     EVERY, FIELD(log_rate),          RANGE(1, 100000000), .allowed = "a number of lines from 1 to 100000000 a second, minute or hour: \"1000/s\", \"5000/min\", \"100/h\", or 0 for no limit", .fallback = "0",
+	  .help = "More lines than this are dropped, and counted" },
+	{ "log-socket",        OPTION_PATH,     EVERY, FIELD(log_socket),        .allowed = ANY_PATH,
+	  .help = "Where the journal or the syslog daemon listens; unless set, /run/systemd/journal/socket or /dev/log" },
 };
 
 #undef FIELD

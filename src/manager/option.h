@@ -30,6 +30,8 @@ enum option_type {
 	OPTION_MODE,     /* mode_t, octal */
 	OPTION_SIGNAL,   /* int */
 	OPTION_ENUM,     /* an enum, through from_string and to_string */
+	OPTION_SIZE,     /* uint64_t, bytes; 0, or at least min */
+	OPTION_RATE,     /* struct log_rate */
 	OPTION_LIMIT,    /* an element of struct service_config's limits */
 	_OPTION_TYPES
 };

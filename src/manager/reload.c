@@ -201,6 +201,8 @@ static void apply_step(struct manager *m, const struct reload_step *step, const 
 {
 	struct service *s = manager_find(m, step->name);
 
+	if (step->differs)
+		logs_changed(s);
 	switch (step->action) {
 	case RELOAD_KEEP:
 		if (step->differs)

@@ -72,6 +72,10 @@ static struct service_config *make_orphan_config(const struct link_child *child)
 	c->start_timeout = USEC_INFINITY;
 	c->death_signal = SIGKILL;
 	c->log = LOG_TYPE_FILE;
+	c->log_mode = 0640;
+	c->log_uid = (uid_t)-1;
+	c->log_gid = (gid_t)-1;
+	c->log_keep = 10;
 	return c;
 }
 

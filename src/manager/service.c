@@ -411,6 +411,7 @@ void service_spawned(struct service *s, const struct link_child *child)
 	s->instance = child->instance;
 	s->in_cgroup = child->flags & CHILD_IN_CGROUP;
 	s->machine.started = child->started;
+	logs_spawned(s);
 	if (signo)
 		signal_tree(s, signo);
 }
@@ -426,15 +427,30 @@ void service_started(struct service *s, const struct link_child *child)
 		service_event(s, EVENT_STARTED, (struct machine_facts){ 0 });
 }
 
+/* It was to run, and said by its status that something was wrong; foster itself did not end it. */
+static void tell_crash(struct service *s, int pid, const struct machine *before, int status)
+{
+	char end[REASON_TEXT_MAX];
+
+	if (!before->desired_up || before->restart_wanted || before->state == STATE_STOPPING ||
+	    status == 0 || logs_is_logger(s))
+		return;
+	logs_crashed(s, pid, machine_status(status, false, end, sizeof(end)));
+}
+
 void service_judge_end(struct service *s, const struct link_child *child)
 {
+	struct machine before = s->machine;
+	bool unknown = child->flags & CHILD_STATUS_UNKNOWN;
+
 	service_event(s, EVENT_ENDED,
 		      (struct machine_facts){
 			      .status = child->status,
-			      .status_unknown = child->flags & CHILD_STATUS_UNKNOWN,
+			      .status_unknown = unknown,
 			      .tree_empty = s->config->kill_mode == KILL_MODE_PROCESS ||
 					    trees_seem_empty(s),
 		      });
+	tell_crash(s, child->pid, &before, unknown ? 0 : child->status);
 }
 
 /* An end that waits until what the process has said before is heard: READY=1, or MAINPID=. */

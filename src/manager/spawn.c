@@ -284,7 +284,7 @@ static int send_start(struct service *s, enum spawn_step *ret_step)
 		.nice = c->nice,
 		.limits = limits,
 		.n_limits = fill_limits(c, limits),
-		.stdio = { logs_stdin_place(s), out, out },
+		.stdio = { logs_stdin_place(s), out, logs_stderr_place(s, out) },
 		.fds = fds,
 		.n_fds = fill_fds(s, fds),
 		.directory = c->directory ? c->directory : "",

@@ -302,7 +302,7 @@ static const struct {
 /* A service's pipe was asked for in passing; anything else is waited for. Takes fd. */
 static void take_fetched(struct manager *m, const struct link_place *place, int fd)
 {
-	if (place->place < LINK_SLOTS) {
+	if (logs_is_place(place->place)) {
 		logs_fetched(m, place->place, fd);
 		fd_close(fd);
 	} else if (place->place >= PLACE_READY && place->place < PLACE_READY + LINK_SLOTS) {

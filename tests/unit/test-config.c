@@ -467,6 +467,11 @@ static void test_print(void **state)
 	struct config *config = fixture_good(
 		"log-directory = /l socket s { listen = {\"/x\", \"1\"} mode = 0600 }\n"
 		"socket d { datagram = {\"1\"} } socket g { from-systemd = 'a\"\\x2d.socket' }\n"
+		"service log { " CMD " log = syslog log-stderr = apart log-format = json\n"
+		"log-timestamps = local log-prefix = \"[a] \" log-time = 1d\n"
+		"log-keep = 3 log-keep-size = 1500K log-size = 65537 log-compress = gzip\n"
+		"log-owner = \"root:0\" log-mode = 0600 log-full = drop log-rate = \"100/min\"\n"
+		"log-socket = /x/log }\n"
 		"service db {" CMD "}\n"
 		"service web { description = \"a \\\"b\\\" \\\\ $\" command = {a, \"\", "
 		"\"${X}\\n\"} user = nobody\n"

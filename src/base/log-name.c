@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of log files: see log-name.h. */
+#include "base/log-name.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/units.h"
+
+char *log_name_stamp(char buf[LOG_NAME_STAMP + 2], uint64_t realtime)
+{
+	time_t seconds = realtime / USEC_PER_SEC;
+	size_t n;
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(buf, LOG_NAME_STAMP + 2, ".%Y%m%dT%H%M%S", &tm);
+	snprintf(buf + n, LOG_NAME_STAMP + 2 - n, ".%06uZ", (unsigned)(realtime % USEC_PER_SEC));
+	return buf;
+}
+
+size_t log_name_base(const char *name, bool *ret_gzip)
+{
+	static const char shape[] = ".ddddddddTdddddd.ddddddZ";
+	size_t n = strlen(name), gzip = strlen(LOG_NAME_GZIP);
+
+	*ret_gzip = n > gzip && strcmp(name + n - gzip, LOG_NAME_GZIP) == 0;
+	n -= *ret_gzip ? gzip : 0;
+	if (n < sizeof(shape))
+		return 0;
+	n -= sizeof(shape) - 1;
+	for (size_t i = 0; shape[i]; i++) {
+		char c = name[n + i];
+
+		if (shape[i] == 'd' ? c < '0' || c > '9' : c != shape[i])
+			return 0;
+	}
+	return n;
+}
+
+bool log_name_is_rotated(const char *name, const char *base, bool *ret_gzip)
+{
+	size_t n = log_name_base(name, ret_gzip);
+
+	return n > 0 && n == strlen(base) && memcmp(name, base, n) == 0;
+}
+
+char *log_name(char *buf, size_t size, const char *service, bool only_stderr)
+{
+	snprintf(buf, size, "%s%s.log", service, only_stderr ? ".stderr" : "");
+	return buf;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a pipe holds, looked at first and taken out later: so that nothing is lost, whenever this
+ * process is killed.
+ */
+#ifndef FOSTER_LOGGER_INTAKE_H
+#define FOSTER_LOGGER_INTAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define INTAKE_MAX ((size_t)128 * 1024) /* bytes of one look */
+
+int intake_init(void); /* 0 or -errno */
+
+/*
+ * Shows the first bytes of a pipe, at most max of them; they stay in it. *ret_data holds until
+ * the next look. Their number; 0 when the pipe has ended; -EAGAIN when there is nothing; another
+ * -errno when it cannot be looked into.
+ */
+ssize_t intake_look(int pipe, size_t max, const char **ret_data);
+
+/* Takes the first bytes out: they have been seen, and written. */
+void intake_discard(int pipe, size_t size);
+
+/* Room for what comes while the last of it is written: see intake.c. */
+void intake_widen(int pipe);
+
+size_t intake_held(int pipe);     /* bytes in it */
+size_t intake_capacity(int pipe); /* that it can hold at most */
+
+#endif

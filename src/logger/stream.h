@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The streams: a service's pipe, what is to become of what comes out of it, and where it goes.
+ *
+ * What a pipe holds is taken out of it when it has been written, never before (intake.h). So
+ * a stream has no memory of its own: what cannot be written, because the disk is full say, waits in
+ * the pipe, and with it the service once that is full; or it is dropped then, and counted, as the
+ * settings say. Meanwhile, and only then, a timer runs.
+ */
+#ifndef FOSTER_LOGGER_STREAM_H
+#define FOSTER_LOGGER_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "logger/datagram.h"
+#include "logger/file.h"
+#include "logger/rate.h"
+#include "logger/settings.h"
+
+enum stream_watch {
+	WATCH_LEVEL, /* told as long as there is something */
+	WATCH_NEWS,  /* told of what is new: what is there cannot be done yet */
+	WATCH_NONE,
+};
+
+/* What went wrong. Most streams have none. */
+struct trouble {
+	struct trouble *next;
+	struct stream *stream;
+	uint64_t due;  /* us: when it is tried again; 0: not on the list */
+	uint64_t said; /* us: when it was told of */
+	bool say_end;
+	unsigned char small; /* looks that are to be small */
+	int error;           /* why nothing can be written; 0: it can */
+	int drop_error;      /* why lines were dropped; 0: there were too many */
+	uint64_t dropped;    /* lines, since it was written down */
+	uint64_t untold;     /* lines that the manager was not told of */
+};
+
+struct stream {
+	int pipe;
+	uint32_t number, pid;
+	struct settings *settings;
+	struct log_file file;
+	struct trouble *trouble; /* NULL: none, ever */
+	struct rate *rate;       /* NULL: no limit */
+	char *members;           /* of JSON; NULL: not made yet */
+	char *instance;          /* NULL: not known */
+	struct stream *next, *before, *next_listed;
+	uint32_t patience; /* bytes of a line that is not whole that may stay in the pipe */
+	unsigned char watch, full_looks;
+	bool placed;   /* the end of its file was looked at */
+	bool inside;   /* the next byte goes on a line */
+	bool skipping; /* the rest of a line whose beginning was dropped */
+	bool listed;   /* it has been on WATCH_NEWS */
+	bool ended;    /* its process: an unfinished line will not be finished */
+	bool hung_up, closing, dead;
+	char name[]; /* of the service */
+};
+
+int streams_init(int epoll_fd);
+
+/* Takes the pipe and a reference to the settings. */
+void stream_open(uint32_t number, int pipe, struct settings *, const char *name);
+void stream_set(uint32_t number, struct settings *);
+void stream_run(uint32_t number, uint32_t pid, const char *instance);
+void stream_close(uint32_t number); /* writes what is in the pipe first */
+void stream_sync(uint32_t number);  /* its process has ended: writes all of it */
+
+/* The pipe has something, or has hung up. */
+void stream_event(struct stream *, bool hung_up);
+
+/* SIGIO: one that is watched for news has some. */
+void streams_news(void);
+
+/* Tries again what could not be written; us until the next time, UINT64_MAX: nothing waits. */
+uint64_t streams_retry(uint64_t now);
+
+void streams_bury(void); /* frees those that ended, when no event of theirs is left */
+void streams_close_all(void);
+void streams_write_notes(void); /* of what was dropped */
+size_t streams_number(void);
+
+/* --- between stream*.c ------------------------------------------------------------------ */
+
+/*
+ * Formats and writes what n bytes say, as far as it can be. last: an unfinished line is due.
+ * *ret_used bytes are done, also when a negative errno is returned.
+ */
+int stream_write(struct stream *, const char *data, size_t n, bool last, size_t *ret_used);
+
+/* One line of the logger's own, between the service's. 0 or -errno. */
+int stream_write_note(struct stream *, const char *text);
+
+/* True when a line must be whole to be written. */
+bool stream_needs_lines(const struct stream *);
+
+const char *stream_label(const struct stream *); /* for messages; a static buffer */
+
+#endif

@@ -1,0 +1,586 @@
+"""Logs: what is written, how files are rotated, what happens when they cannot be written."""
+
+import gzip
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from foster import children_of, until
+
+sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
+
+from logs import ROTATED  # noqa: E402
+
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}"
+
+
+def shell(script):
+    return '{"/bin/sh", "-c", "' + script.replace("\\", "\\\\").replace('"', '\\"') + '"}'
+
+
+def python(script):
+    return '{"/usr/bin/python3", "-c", "' + script.replace("\\", "\\\\").replace('"', '\\"') + '"}'
+
+
+def service(name, command, options=""):
+    return f"service {name} {{ command = {command} restart = no {options} }}\n"
+
+
+def logger_of(f):
+    """Its pid; 0 while there is none."""
+    return next((pid for pid in children_of(f.pid)
+                 if pathlib.Path(f"/proc/{pid}/comm").read_text() == "foster-log\n"), 0)
+
+
+def log_bytes(f, name):
+    path = f.run / "log" / name
+    return path.read_bytes() if path.exists() else b""
+
+
+def rotated(f, name):
+    """Without those that are only being compressed."""
+    return sorted(p for p in (f.run / "log").glob(f"{name}.*") if ROTATED.search(p.name))
+
+
+def whole_log(f, name):
+    """All of its files, the oldest first."""
+    return b"".join([gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes()
+                     for p in rotated(f, name)]) + log_bytes(f, name)
+
+
+# --- what is kept as it is --------------------------------------------------------------------
+
+ODD = (b"plain\n" b"\n" b"nul \0 inside\n" b"not utf-8: \xff\xfe \xc3\n" b"\x1b[31mred\x1b[0m\n"
+       + "日本 ü\n".encode() + b"x" * 300000 + b"\n" + b"y" * 70000 + b"\n" b"the end")
+
+
+def test_bytes_are_kept(foster):
+    """Long lines, NUL bytes, what is no UTF-8, a last line without a newline."""
+    f = foster("", start=False)
+    (f.directory / "odd").write_bytes(ODD)
+    f.write(service("a", f'{{"/bin/cat", "{f.directory}/odd"}}'))
+    f.start().wait_up()
+    until(lambda: log_bytes(f, "a.log") == ODD, "all of it is there")
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
+    assert log_bytes(f, "a.log") == ODD
+
+
+def test_a_prompt_is_not_held_back(foster):
+    f = foster(service("a", shell("printf 'name? '; sleep 1000")))
+    until(lambda: log_bytes(f, "a.log") == b"name? ", "it is there without its newline")
+
+
+# --- formats ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("stamps, zone", [("true", "Z"), ("utc", "Z"), ("local", r"[+-]\d\d:\d\d")])
+def test_timestamps(foster, stamps, zone):
+    script = shell("echo one; printf tw; sleep 0.1; echo o; echo; printf three; sleep 1000")
+    f = foster(service("a", script, f'log-timestamps = {stamps} log-prefix = "[a] "'),
+               environment={"TZ": "Asia/Kolkata"})
+    until(lambda: log_bytes(f, "a.log").endswith(b"three"), "all of it is there")
+    lines = log_bytes(f, "a.log").decode().split("\n")
+    assert len(lines) == 4
+    for line, text in zip(lines, ("one", "two", "", "three")):
+        assert re.fullmatch(rf"{STAMP}{zone} \[a\] {text}", line), line
+    if stamps == "local":
+        assert "+05:30 " in lines[0]
+
+
+def objects(data):
+    return [json.loads(line) for line in data.decode().splitlines()]
+
+
+def test_json(foster):
+    script = python("import os, sys; os.write(1, b'plain\\n' + b'q\\\"\\\\\\t\\0\\n' + b'\\xff\\n' "
+                    "+ 'ü'.encode() * 20000 + b'\\n' + b'end'); os.write(2, b'oops\\n')")
+    f = foster(service("a", script, "log-format = json log-stderr = apart"))
+    pid = f.wait_state("a", "exited") and None
+    until(lambda: b"oops" in log_bytes(f, "a.stderr.log"), "standard error is there")
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
+    out = objects(log_bytes(f, "a.log"))
+    assert [o["text"] for o in out[:3]] == ["plain", 'q"\\\t\0', "\ufffd"]
+    assert out[2]["base64"] == "/w=="
+    assert all(o["service"] == "a" and o["stream"] == "stdout" and o["pid"] > 0 for o in out)
+    assert all(re.fullmatch(STAMP + "Z", o["time"]) for o in out)
+    assert re.fullmatch(r"[0-9a-f]{16}\.\d+", out[0]["instance"])
+    long = [o for o in out[3:-1]]
+    assert "".join(o["text"] for o in long) == "ü" * 20000
+    assert [o.get("partial", False) for o in long] == [True] * (len(long) - 1) + [False]
+    assert out[-1]["text"] == "end" and out[-1]["partial"] is True
+    err = objects(log_bytes(f, "a.stderr.log"))
+    assert [(o["text"], o["stream"]) for o in err] == [("oops", "stderr")]
+
+
+def test_json_waits_for_the_end_of_a_line(foster):
+    script = shell("printf begin; read x < $FIFO; echo end; sleep 1000")
+    f = foster(service("a", script, "log-format = json"), start=False)
+    fifo = f.directory / "fifo"
+    os.mkfifo(fifo)
+    f.environment["FIFO"] = str(fifo)
+    f.start().wait_up()
+    f.wait_state("a", "running")
+    os.kill(logger_of(f), signal.SIGKILL)  # what waits is not lost with the logger
+    fifo.write_text("go\n")
+    until(lambda: [o["text"] for o in objects(log_bytes(f, "a.log"))] == ["beginend"],
+          "the line is there as one")
+
+
+def test_a_line_longer_than_a_pipe_as_json(foster):
+    script = python("import os, time; os.write(1, b'x' * 500000); time.sleep(1000)")
+    f = foster(service("a", script, "log-format = json"))
+    until(lambda: sum(len(o["text"]) for o in objects(log_bytes(f, "a.log"))) > 450000,
+          "its beginning does not wait for its end")
+
+
+def test_stderr_apart(foster):
+    script = shell("echo out; echo err >&2; sleep 1000")
+    f = foster(service("a", script, "log-stderr = apart") + service("b", script))
+    until(lambda: log_bytes(f, "a.log") == b"out\n" and log_bytes(f, "a.stderr.log") == b"err\n")
+    until(lambda: log_bytes(f, "b.log") == b"out\nerr\n")
+    assert not (f.run / "log" / "b.stderr.log").exists()
+    shown = f.service("a")
+    assert shown["log"] == ["out"] and shown["log_stderr"] == ["err"]
+    assert shown["log_stderr_file"] == str(f.run / "log" / "a.stderr.log")
+
+
+def test_stderr_apart_survives(foster):
+    """Both pipes are taken over by the next logger, and by the next fosterd."""
+    script = shell("i=0; while :; do echo $i; echo $i >&2; i=$((i+1)); sleep 0.005; done")
+    f = foster(service("a", script, "log-stderr = apart"))
+    names = ("a.log", "a.stderr.log")
+
+    def goes_on(what):
+        before = [log_bytes(f, n).count(b"\n") for n in names]
+        until(lambda: all(log_bytes(f, n).count(b"\n") > b for n, b in zip(names, before)), what)
+
+    goes_on("it writes")
+    os.kill(logger_of(f), signal.SIGKILL)
+    goes_on("the next logger")
+    f.kill_manager()
+    goes_on("the next manager")
+    f.kill_supervisor()
+    f.start().wait_up()
+    goes_on("the next fosterd")
+    for name in names:
+        numbers = [int(n) for n in log_bytes(f, name).split(b"\n")[:-1]]
+        assert sorted(set(numbers)) == list(range(max(numbers) + 1))
+
+
+# --- rotation ---------------------------------------------------------------------------------
+
+def numbered(f, count, pause=0):
+    return shell(f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); "
+                 f"{f'sleep {pause};' if pause else ''} done; sleep 1000")
+
+
+def numbers(data):
+    return [int(line.split()[-1]) for line in data.splitlines()]
+
+
+@pytest.mark.parametrize("options", ["", "log-timestamps = utc"])
+def test_rotation_by_size(foster, options):
+    f = foster(service("a", numbered(None, 3000), f"log-size = 4K log-keep = 1000 {options}"))
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
+    files = rotated(f, "a.log")
+    assert len(files) >= 3000 * 9 // 4096
+    assert all(p.stat().st_size <= 4096 and p.read_bytes().endswith(b"\n") for p in files)
+    assert numbers(whole_log(f, "a.log")) == list(range(3000))
+
+
+def test_rotation_keeps_a_number(foster):
+    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 2"))
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
+    assert len(rotated(f, "a.log")) == 2
+    left = numbers(whole_log(f, "a.log"))
+    assert left == list(range(left[0], 3000))
+
+
+def test_rotation_keeps_a_size(foster):
+    f = foster(service("a", numbered(None, 3000), "log-size = 2K log-keep-size = 7K"))
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
+    assert 1 <= len(rotated(f, "a.log")) <= 3
+    assert len(whole_log(f, "a.log")) <= 7168
+
+
+def test_rotation_by_time(foster):
+    f = foster(service("a", numbered(None, 250, 0.01), "log-time = 1s log-keep = 100"))
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 249\n"), "all is written", 20)
+    files = rotated(f, "a.log")
+    assert 2 <= len(files) <= 6
+    assert numbers(whole_log(f, "a.log")) == list(range(250))
+
+
+def test_compression(foster):
+    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 100 log-compress = gzip"))
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
+    until(lambda: rotated(f, "a.log") and all(p.suffix == ".gz" for p in rotated(f, "a.log")),
+          "all are compressed")
+    assert numbers(whole_log(f, "a.log")) == list(range(3000))
+    assert not list((f.run / "log").glob("*.part"))
+
+
+def test_compression_is_finished_by_the_next_logger(foster):
+    """A crash in the middle leaves the file as it was."""
+    f = foster(service("a", numbered(None, 10), "log-compress = gzip"), start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    if f.identity:
+        os.chown(log, *f.identity)
+    left = log / "a.log.20261125T134000.123456Z"
+    left.write_bytes(b"old\n" * 1000)
+    (log / f"{left.name}.gz.part").write_bytes(b"half of it")
+    f.start().wait_up()
+    done = log / f"{left.name}.gz"
+    until(lambda: done.exists() and not left.exists(), "it is compressed")
+    assert gzip.decompress(done.read_bytes()) == b"old\n" * 1000
+    assert not list(log.glob("*.part"))
+
+
+def test_owner_and_mode(foster):
+    if os.geteuid() != 0:
+        pytest.skip("only root may give files away")
+    f = foster(service("a", shell("echo x; sleep 1000"), 'log-owner = "1:2" log-mode = 0604'))
+    until(lambda: log_bytes(f, "a.log"))
+    st = (f.run / "log" / "a.log").stat()
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (1, 2, 0o604)
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hard link", "fifo", "directory"])
+def test_what_is_no_file_is_not_written(foster, kind):
+    """And when it is gone, all that was said is in a file."""
+    f = foster(service("a", shell("echo secret; sleep 1000")), start=False)
+    victim = f.directory / "victim"
+    victim.write_text("untouched")
+    path = f.run / "log" / "a.log"
+    path.parent.mkdir(parents=True)
+    {"symlink": lambda: path.symlink_to(victim), "hard link": lambda: path.hardlink_to(victim),
+     "fifo": lambda: os.mkfifo(path), "directory": path.mkdir}[kind]()
+    f.start().wait_up()
+    until(lambda: "cannot be written" in f.output(), "it says so")
+    assert victim.read_text() == "untouched"
+    path.rmdir() if kind == "directory" else path.unlink()
+    until(lambda: log_bytes(f, "a.log") == b"secret\n", "it is written then")
+    assert "a: is written again" in f.output()
+
+
+def test_reopen(foster):
+    """As logrotate does: move, then signal, or fosterctl reopen."""
+    f = foster(service("a", numbered(None, 2000, 0.002)))
+    path = f.run / "log" / "a.log"
+    until(lambda: log_bytes(f, "a.log"))
+    for i in range(2):
+        path.rename(f.run / "log" / f"moved.{i}")
+        os.kill(logger_of(f), signal.SIGHUP)
+        until(path.exists, "there is a new file")
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 1999\n"), "all is written", 20)
+    moved = b"".join((f.run / "log" / f"moved.{i}").read_bytes() for i in range(2))
+    assert numbers(moved + log_bytes(f, "a.log")) == list(range(2000))
+
+
+def test_deleted_file_is_made_again(foster):
+    f = foster(service("a", numbered(None, 100000, 0.002)))
+    for _ in range(3):
+        until(lambda: log_bytes(f, "a.log"), "it is written")
+        (f.run / "log" / "a.log").unlink()
+        (f.run / "log").rmdir()
+    until(lambda: log_bytes(f, "a.log"), "it is there again")
+
+
+# --- what cannot be written -------------------------------------------------------------------
+
+@pytest.fixture
+def small_disk(directory):
+    """A file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    path = directory / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "foster-test", str(path)], check=True)
+    yield path
+    until(lambda: subprocess.run(["umount", str(path)], capture_output=True).returncode == 0,
+          "nobody uses it any more")
+
+
+def fill(disk):
+    """Leaves no byte."""
+    with (disk / "filler").open("ab") as f:
+        try:
+            while f.write(b"x" * 4096):
+                f.flush()
+        except OSError:
+            pass
+
+
+def free(disk):
+    (disk / "filler").unlink()
+
+
+class Writer:
+    """Numbered lines as fast as they are taken, to a small disk; and a neighbour on another."""
+
+    def __init__(self, foster, builddir, disk, options, arguments=""):
+        self.disk, self.log = disk, disk / "w.log"
+        self.f = foster("", start=False)
+        self.result = self.f.directory / "result"
+        self.builddir = builddir
+        self.f.write(f'log-directory = "{disk}"\n' + service(
+            "w", f'{{"{builddir}/test-lines", "write", "{self.result}", "1"{arguments}}}',
+            f'stop-timeout = "20s" {options}'))
+        self.f.start().wait_up()
+
+    def check(self, data, first=0):
+        done = subprocess.run([str(self.builddir / "test-lines"), "check", str(first)], input=data,
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return [int(n) for n in done.stdout.split()]
+
+
+def has_open(pid, path):
+    links = pathlib.Path(f"/proc/{pid}/fd")
+    return str(path) in [os.readlink(p) for p in links.iterdir() if p.is_symlink()]
+
+
+class Taker:
+    """Takes the log's file away, again and again, and checks that it goes on where the last ended."""
+
+    def __init__(self, w):
+        self.w, self.next, self.rest = w, 0, b""
+
+    def take(self):
+        taken = self.w.log.rename(self.w.disk / "taken")
+        logger = logger_of(self.w.f)
+        os.kill(logger, signal.SIGHUP)
+        until(lambda: not has_open(logger, taken), "it has let go of the file")
+        whole, newline, self.rest = (self.rest + taken.read_bytes()).rpartition(b"\n")
+        self.next, repeated, torn = self.w.check(whole + newline, self.next)
+        assert (repeated, torn) == (0, 0)
+        taken.unlink()
+
+
+def test_disk_full_a_hundred_times(foster, builddir, small_disk):
+    """With log-full = block nothing is lost, and nothing comes twice."""
+    w = Writer(foster, builddir, small_disk, "log-size = 0")
+    taker = Taker(w)
+
+    def is_full():
+        return w.log.exists() and os.statvfs(small_disk).f_bavail == 0
+
+    for _ in range(100):
+        until(is_full, "it is full")
+        taker.take()
+    os.kill(w.f.service_pid("w"), signal.SIGTERM)
+    until(lambda: is_full() and taker.take() or w.result.exists(), "its last line", 20)
+    until(lambda: (w.log.exists() and taker.take()) or
+          taker.next == int(w.result.read_text()), "all of it is there", 20)
+
+
+def test_disk_full_holds_nobody_else_up(foster, builddir, small_disk):
+    f = foster("", start=False)
+    listener = Listener(f.directory / "journal")
+    beat = shell("i=0; while :; do echo $i; i=$((i+1)); sleep 0.01; done")
+    f.write(f'log-directory = "{small_disk}"\n'
+            + service("w", f'{{"{builddir}/test-lines", "write", "{f.directory}/result"}}',
+                      'log-size = 0 stop-timeout = "100ms"')
+            + service("b", beat, f'log = journal log-socket = "{listener.path}"'))
+    f.start().wait_up()
+    until(lambda: "w: cannot be written" in f.output(), "it is full")
+    beats = [int(fields(m)["MESSAGE"]) for m in listener.receive(50)]
+    assert beats == list(range(beats[0], beats[0] + 50))
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
+    listener.close()
+
+
+def test_dropping_is_counted(foster, builddir, small_disk):
+    w = Writer(foster, builddir, small_disk, "log-size = 0 log-full = drop", ', "20000000"')
+    until(w.result.exists, "it was never held up", 60)
+    written = int(w.result.read_text())
+    taken = w.log.rename(small_disk / "before")
+    logger = logger_of(w.f)
+    os.kill(logger, signal.SIGHUP)
+    until(lambda: not has_open(logger, taken), "it has let go of the file")
+    before = taken.read_bytes()
+    taken.unlink()
+    until(lambda: w.log.exists() and b"dropped" in w.log.read_bytes(), "it says what is missing")
+    w.f.post("/v1/shutdown?all=1")
+    w.f.wait_end()
+    lines = (before + w.log.read_bytes()).split(b"\n")
+    kept = sum(bool(re.fullmatch(rb"N\d{12}", line)) for line in lines)
+    dropped = sum(int(line.split()[1]) for line in lines if line.startswith(b"foster-log: "))
+    notes = [line for line in lines if line.startswith(b"foster-log: ")]
+    assert all(re.fullmatch(rb"foster-log: \d+ lines? (was|were) dropped: No space left on device",
+                            note) for note in notes), notes
+    torn = [line for line in lines[:-1] if not re.fullmatch(rb"N\d{12}|foster-log: .*", line)]
+    # A line of which a part was written already is cut off there, and counts as dropped.
+    assert kept + dropped == written and len(torn) <= len(notes)
+    assert dropped > 0
+
+
+def test_dropped_lines_are_in_the_status(foster):
+    f = foster(service("a", numbered(None, 1000), 'log-rate = "100/h"'))
+    until(lambda: f.service("a")["log_dropped"] == 900, "it is told", 20)
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
+    assert log_bytes(f, "a.log").decode().splitlines() == [
+        *(f"line {i}" for i in range(100)), "foster-log: 900 lines were dropped: more than log-rate"]
+
+
+def test_rate_lets_the_usual_pass(foster):
+    f = foster(service("a", numbered(None, 100, 0.005), 'log-rate = "1000/s"'))
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 99\n"))
+    assert numbers(log_bytes(f, "a.log")) == list(range(100))
+
+
+def test_file_on_a_read_only_directory(foster):
+    """An ordinary user's; root may write everywhere."""
+    from conftest import ordinary_user
+    identity = ordinary_user()
+    f = foster(service("a", numbered(None, 300, 0.005)), identity=identity, start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    for path in (f.run, log):
+        if identity:
+            os.chown(path, *identity)
+    log.chmod(0o500)
+    f.start().wait_up()
+    until(lambda: "cannot be written" in f.output(), "it says so")
+    log.chmod(0o700)
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 299\n"), "all of it is there", 20)
+    assert numbers(log_bytes(f, "a.log")) == list(range(300))
+
+
+# --- journal and syslog -----------------------------------------------------------------------
+
+class Listener:
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.bind(str(path))
+        self.socket.settimeout(10)
+
+    def receive(self, n):
+        return [self.socket.recv(1 << 18) for _ in range(n)]
+
+    def close(self):
+        self.socket.close()
+        self.path.unlink()
+
+
+def fields(message):
+    """Of systemd's native protocol."""
+    found = {}
+    while message:
+        line, _, message = message.partition(b"\n")
+        name, sign, value = line.partition(b"=")
+        if not sign:
+            size = int.from_bytes(message[:8], "little")
+            value, message = message[8:8 + size], message[8 + size + 1:]
+        found[name.decode()] = value
+    return found
+
+
+def test_journal(foster):
+    script = python("import os, time; os.write(1, b'one\\nnul \\0\\n' + b'x' * 30000 + b'\\n'); "
+                    "time.sleep(1000)")
+    f = foster("", start=False)
+    listener = Listener(f.directory / "journal")
+    f.write(service("a", script, f'log = journal log-socket = "{listener.path}"'))
+    f.start().wait_up()
+    got = [fields(m) for m in listener.receive(4)]
+    listener.close()
+    assert [g["MESSAGE"] for g in got[:2]] == [b"one", b"nul \0"]
+    assert b"".join(g["MESSAGE"] for g in got[2:]) == b"x" * 30000
+    assert [g.get("FOSTER_PARTIAL") for g in got] == [None, None, b"1", None]
+    first = got[0]
+    assert (first["FOSTER_SERVICE"], first["SYSLOG_IDENTIFIER"]) == (b"a", b"a")
+    assert first["PRIORITY"] == b"6" and first["FOSTER_STREAM"] == b"output"
+    assert int(first["OBJECT_PID"]) == f.service_pid("a") and first["FOSTER_INSTANCE"]
+    assert f.service("a")["log_file"] is None
+
+
+def test_syslog_waits_for_its_daemon(foster):
+    """Nothing is lost while nobody listens."""
+    script = shell("echo one; echo two >&2; sleep 1000")
+    f = foster("", start=False)
+    path = f.directory / "log-socket"
+    f.write(service("a", script, f'log = syslog log-stderr = apart log-socket = "{path}"'))
+    f.start().wait_up()
+    until(lambda: f.output().count("cannot be written to syslog") == 2, "it says so")
+    listener = Listener(path)
+    got = sorted(listener.receive(2))
+    listener.close()
+    host = socket.gethostname()
+    pid = f.service_pid("a")
+    assert re.fullmatch(rf"<28>1 {STAMP}Z {host} a {pid} stderr - two", got[0].decode())
+    assert re.fullmatch(rf"<30>1 {STAMP}Z {host} a {pid} stdout - one", got[1].decode())
+
+
+# --- a new configuration, and the end -----------------------------------------------------------
+
+def test_reload_changes_the_log_at_once(foster):
+    f = foster(service("a", numbered(None, 100000, 0.005)))
+    pid = f.wait_state("a", "running")["pid"]
+    until(lambda: log_bytes(f, "a.log"))
+    f.write(service("a", numbered(None, 100000, 0.005), "log-timestamps = true"))
+    f.ctl("reload", check=0)
+    until(lambda: re.search(STAMP + r"Z line \d+\n", log_bytes(f, "a.log").decode()), "it has a time")
+    assert f.service_pid("a") == pid
+    f.write(service("a", numbered(None, 100000, 0.005), "log = none"))
+    f.ctl("reload", check=0)
+    until(lambda: f.service_pid("a") not in (0, pid), "that needs a restart")
+
+
+def test_what_cannot_be_written_at_the_end_is_said(foster):
+    f = foster(service("a", shell("echo x; sleep 1000")), start=False)
+    path = f.run / "log" / "a.log"
+    path.mkdir(parents=True)
+    f.start().wait_up()
+    until(lambda: "cannot be written" in f.output(), "it says so")
+    f.post("/v1/shutdown?all=1")
+    f.wait_end(20)
+    assert "the output of 1 service could not be written, and is lost" in f.output()
+    path.rmdir()
+
+
+# --- crashes ----------------------------------------------------------------------------------
+
+def crashes(f):
+    return [e for e in map(json.loads, f.get("/v1/events?type=crash").body.splitlines())]
+
+
+@pytest.mark.parametrize("options", ["", "log-stderr = apart", "log-format = json"])
+def test_a_crash_has_its_last_lines(foster, options):
+    script = shell("for i in $(seq 20); do echo out $i; echo err $i >&2; done; printf last >&2; exit 3")
+    f = foster(service("a", script, options) + service("good", shell("echo x; exit 0")))
+    crash, = until(lambda: crashes(f), "the event comes")
+    if options == "log-stderr = apart":
+        assert crash["lines"] == [*(f"err {i}" for i in range(12, 21)), "last"]
+    else:
+        assert crash["lines"][-3:] == ["out 20", "err 20", "last"] and len(crash["lines"]) == 10
+    assert (crash["service"], crash["reason"], crash["type"]) == ("a", "exit 3", "crash")
+    assert crash["pid"] > 0
+    shown = f.ctl("events", check=0).stdout
+    assert f"crash a, pid {crash['pid']}: exit 3\n" in shown and "\n    err 20\n" in shown
+
+
+def test_a_stop_is_no_crash(foster):
+    f = foster(service("a", shell("echo x; sleep 1000")) + service("b", shell("exit 1")))
+    f.wait_state("a", "running")
+    f.ctl("stop", "a", check=0)
+    until(lambda: crashes(f), "the other's event comes")
+    assert [c["service"] for c in crashes(f)] == ["b"]
+
+
+def test_last_lines_of_json_are_text(foster):
+    f = foster(service("a", shell("echo hello; sleep 1000"), "log-format = json"))
+    until(lambda: f.service("a")["log"] == ["hello"], "its status shows what it said")
