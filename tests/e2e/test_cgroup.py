@@ -115,7 +115,7 @@ def test_its_own_end_ends_the_rest(foster, escape):
 
 @pytest.mark.parametrize("both", [False, True], ids=["fosterd", "fosterd and manager"])
 def test_killed_with_escaped_daemons(foster, escape, both):
-    f = foster(f"service a {{ command = {escaping(escape)} daemon = true }}\n"
+    f = foster(f"service a {{ command = {escaping(escape)} daemon = true stop-timeout = \"50ms\" }}\n"
                f"service keeper {{ command = {SLEEP} }}")
     pid, keeper = read_pid(escape), f.wait_state("keeper", "running")["pid"]
     if both:

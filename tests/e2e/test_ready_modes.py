@@ -663,7 +663,7 @@ def test_watchdog_trigger(foster):
 
 
 def test_extended_timeout_outlives_the_manager(foster):
-    f = talker(foster, 'start-timeout = "1s" restart = no')
+    f = talker(foster, 'start-timeout = "1s" restart = no stop-timeout = "50ms"')
     tell(f, "EXTEND_TIMEOUT_USEC=60000000")
     f.kill_manager()
     patient = time.monotonic() + 1.2
