@@ -427,6 +427,48 @@ def injure(f, victims):
         until(lambda: not alive(manager))
 
 
+def copies(f):
+    return [p for p in os.listdir("/proc") if p.isdigit() and f"{f.directory}/d.py" in command_of(p)
+            and alive(int(p))]
+
+
+@cgroups
+@pytest.mark.parametrize("body, options", [
+    ('if double_fork(False): say("d"); stay()\n', "ready = forking"),
+    ('if double_fork(): notify(f"MAINPID={os.getpid()}\\nREADY=1"); barrier(); say("d"); stay()\n'
+     'gate("pids")\n', "ready = notify"),
+], ids=["forking", "MAINPID"])
+def test_managers_killed_at_any_moment(foster, cgroup, body, options):
+    """Of a start: whichever manager goes on with it, there is one daemon, and it is the main one."""
+    for i in range(12):
+        if i % 4 == 0:  # one that loses more of them makes ever longer pauses
+            f = make(foster, body, options, cgroup)
+        until(lambda: f.wait_state("d", "running")["pid"] == said(f, "d"))
+        (f.directory / "pids").unlink()
+        manager = f.manager_pid()
+        f.post("/v1/services/d/restart?wait=0")
+        # A moment that moves on through all that happens; nothing is waited for here.
+        moment = time.monotonic() + i * 0.005
+        until(lambda: time.monotonic() > moment, every=0.0005)
+        os.kill(manager, signal.SIGKILL)
+        until(lambda: (s := f.service("d"))["state"] == "running" and s["pid"] and
+              s["pid"] == said(f, "d"), f.output())
+        until(lambda: len(copies(f)) == 1, "there is one")
+        s = f.service("d")
+        assert s["pid"] == said(f, "d") and s["restarts"] == 0
+        if i % 4 == 3:
+            f.end()
+
+
+@cgroups
+def test_fosterd_dies_while_the_daemon_is_looked_for(foster, cgroup):
+    f = with_pid_file(foster, 'if double_fork(): say("d"); stay()\n', "daemon = true", cgroup)
+    pid = wait_said(f, "d")
+    until(lambda: f.service("d")["pid"] == 0)
+    f.kill_supervisor()
+    until(lambda: not alive(pid), "the manager ends it", 2)
+
+
 @cgroups
 @pytest.mark.parametrize("daemon", ["true", "false"])
 def test_all_die_while_the_daemon_is_looked_for(foster, cgroup, daemon):

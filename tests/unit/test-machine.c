@@ -414,9 +414,117 @@ static void test_names_go_both_ways(void **state)
 	assert_int_equal(reason_from_string("Command"), -EINVAL);
 }
 
+/* --- kinds of readiness ----------------------------------------------------------------- */
+
+static void setup_starting(struct subject *s, enum ready_type ready)
+{
+	subject_init(s);
+	s->config.ready = ready;
+	s->config.restart = RESTART_NO;
+	bring_up(s);
+	assert_int_equal(s->m.state, STATE_STARTING);
+}
+
+static void test_oneshot_has_run(void **state)
+{
+	struct subject s;
+
+	setup_starting(&s, READY_ONESHOT);
+	assert_false(machine_satisfies(&s.m));
+	ends(&s, EXIT(0));
+	assert_int_equal(s.m.state, STATE_EXITED);
+	assert_true(machine_satisfies(&s.m));
+	setup_starting(&s, READY_ONESHOT);
+	ends(&s, EXIT(3));
+	assert_int_equal(s.m.state, STATE_FAILED);
+	assert_string_equal(reason_of(&s), "exit 3");
+	assert_false(machine_satisfies(&s.m));
+}
+
+/* Who is to say that it is ready has failed when it ends before, however well. */
+static void test_end_before_readiness(void **state)
+{
+	static const enum ready_type types[] = { READY_NOTIFY, READY_FD, READY_FORKING };
+
+	for (size_t i = 0; i < ELEMENTSOF(types); i++) {
+		struct subject s;
+
+		setup_starting(&s, types[i]);
+		ends(&s, EXIT(0));
+		assert_int_equal(s.m.state, STATE_FAILED);
+		assert_string_equal(reason_of(&s), "exit 0 before it was ready");
+		assert_false(machine_satisfies(&s.m));
+	}
+}
+
+static void test_forking(void **state)
+{
+	struct subject s;
+	uint64_t deadline;
+
+	setup_starting(&s, READY_FORKING);
+	deadline = s.m.deadline;
+	assert_int_equal(happens(&s, EVENT_FORKED), 0);
+	assert_int_equal(s.m.state, STATE_STARTING);
+	assert_int_equal(s.m.deadline, deadline); /* no more time for that */
+	assert_int_equal(happens(&s, EVENT_MAIN), ACTION_TIMER);
+	assert_int_equal(s.m.state, STATE_RUNNING);
+	assert_false(s.m.main_ended);
+	ends(&s, EXIT(0));
+	assert_int_equal(s.m.state, STATE_EXITED);
+}
+
+static void test_forking_leaves_nobody(void **state)
+{
+	struct subject s;
+
+	setup_starting(&s, READY_FORKING);
+	happens(&s, EVENT_FORKED);
+	s.f.reason = REASON_NO_MAIN;
+	happens(&s, EVENT_NOT_READY);
+	assert_int_equal(s.m.state, STATE_FAILED);
+	assert_string_equal(reason_of(&s), "was to fork away, and left no process behind");
+}
+
+/* Without a main process the end of the tree is what is waited for, unless one is taken yet. */
+static void test_forking_is_stopped_in_between(void **state)
+{
+	struct subject s;
+
+	setup_starting(&s, READY_FORKING);
+	happens(&s, EVENT_FORKED);
+	assert_true(happens(&s, EVENT_STOP) & ACTION_WATCH_TREE);
+	assert_true(s.m.main_ended);
+	happens(&s, EVENT_MAIN);
+	assert_int_equal(s.m.state, STATE_STOPPING);
+	assert_false(s.m.main_ended);
+	assert_int_equal(ends(&s, SIGNALLED(SIGTERM)), ACTION_WATCH_TREE);
+	happens(&s, EVENT_EMPTY);
+	assert_int_equal(s.m.state, STATE_STOPPED);
+}
+
+static void test_descriptor_closed_without_a_newline(void **state)
+{
+	struct subject s;
+
+	setup_starting(&s, READY_FD);
+	s.f.reason = REASON_CLOSED;
+	assert_true(happens(&s, EVENT_NOT_READY) & ACTION_KILL);
+	ends(&s, SIGNALLED(SIGKILL));
+	happens(&s, EVENT_EMPTY);
+	assert_int_equal(s.m.state, STATE_FAILED);
+	assert_string_equal(reason_of(&s), "closed its readiness descriptor without a newline");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_oneshot_has_run),
+		cmocka_unit_test(test_end_before_readiness),
+		cmocka_unit_test(test_forking),
+		cmocka_unit_test(test_forking_leaves_nobody),
+		cmocka_unit_test(test_forking_is_stopped_in_between),
+		cmocka_unit_test(test_descriptor_closed_without_a_newline),
 		cmocka_unit_test(test_first_restart_is_at_once),
 		cmocka_unit_test(test_backoff_doubles_up_to_its_cap),
 		cmocka_unit_test(test_jitter_takes_up_to_a_quarter),
