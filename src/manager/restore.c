@@ -120,6 +120,15 @@ static void guess_machine(struct service *s, const struct link_child *child)
 	s->machine.reason = REASON_ADOPTED;
 }
 
+/* Of an orderly end whose manager died in it: what is no daemon was to go on. */
+static bool was_let_end(const struct service *s)
+{
+	const struct machine *m = &s->machine;
+
+	return !s->daemon && !m->desired_up && m->reason == REASON_SHUTDOWN &&
+	       (m->state == STATE_STARTING || m->state == STATE_RUNNING);
+}
+
 void restore_service(struct manager *m, struct service *s, const struct link_child *child)
 {
 	s->slot = child->slot;
@@ -127,6 +136,7 @@ void restore_service(struct manager *m, struct service *s, const struct link_chi
 	if (note_decode(child->note, child->note_size, &s->machine, &s->status, &s->pending) < 0)
 		guess_machine(s, child);
 	take_process(s, child);
+	s->let_end = was_let_end(s);
 }
 
 static void restore_one(struct manager *m, const struct link_child *child)
