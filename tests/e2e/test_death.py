@@ -8,12 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 
 import pytest
 
-from foster import alive, start_time, until
-from test_services import SLEEP, shell
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
+
+from children import Children  # noqa: E402
+from foster import alive, start_time, until  # noqa: E402
+from test_services import SLEEP, shell  # noqa: E402
 
 TWO = f"""
 service keeper {{ command = {SLEEP} }}
@@ -408,6 +412,32 @@ def test_log_outlives_all_of_foster(foster):
     assert lines == [str(i) for i in range(400)]
 
 
+def test_logger_whose_start_was_not_recorded_is_dismissed(foster):
+    """fosterd was killed between the fork and the note of who that is."""
+    f = foster(f"service keeper {{ command = {SLEEP} }}")
+    f.wait_state("keeper", "running")
+    children = Children(f.builddir, f.run)
+    logger, = loggers_of(f)
+    f.kill_supervisor()
+    children.forget_identity(".logger")
+    f.start().wait_up()
+    until(lambda: not alive(logger), "the old one has left")
+    until(lambda: len(loggers_of(f)) == 1, "there is one")
+
+
+def test_control_socket_that_could_not_be_kept_is_made_again(foster):
+    f = foster(TWO)
+    used = set(map(int, os.listdir(f"/proc/{f.pid}/fd")))
+    limit = min(set(range(128, max(used) + 2)) - used)  # nothing more is kept, all can be received
+    _, hard = resource.prlimit(f.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(f.pid, resource.RLIMIT_NOFILE, (limit, hard))
+    (f.run / "control").unlink()
+    until(lambda: "control: cannot keep the descriptor" in f.output(), "it could not be kept")
+    resource.prlimit(f.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    f.kill_manager()
+    until(lambda: f.answers(), "the next manager answers")
+
+
 def test_one_logger_after_an_adoption(foster):
     f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
     until(lambda: f.log("a"), "it writes")
@@ -521,6 +551,21 @@ def test_end_goes_on_when_the_manager_is_killed_in_it(foster):
     until(lambda: f.state("a") == "stopping")
     os.kill(manager, signal.SIGKILL)
     assert f.wait_end() == 0
+
+
+def test_end_leaves_the_others_alone_when_the_manager_is_killed_in_it(foster):
+    slow = shell("trap '' TERM; echo ready; while :; do sleep 0.01; done")
+    f = foster(f"service keeper {{ command = {SLEEP} }}\n"
+               f"service servant {{ command = {slow} daemon = true stop-timeout = 1s }}")
+    until(lambda: "ready" in f.log("servant"))
+    keeper = f.wait_state("keeper", "running")["pid"]
+    f.process.terminate()
+    f.wait_state("servant", "stopping")
+    f.kill_manager()
+    assert f.wait_end() == 0
+    assert alive(keeper)
+    f.start().wait_up()
+    assert f.wait_state("keeper", "running")["pid"] == keeper
 
 
 def test_end_without_any_manager(foster, builddir, directory):
