@@ -155,6 +155,7 @@ static void restore_one(struct manager *m, const struct link_child *child)
 		 * decide it: it runs, and is wanted. */
 		s->machine.state = STATE_RUNNING;
 		s->machine.desired_up = true;
+		s->let_end = false;
 		s->machine.restart_wanted = s->machine.killed = false;
 		s->machine.deadline = USEC_INFINITY;
 		s->machine.reason = REASON_ADOPTED;

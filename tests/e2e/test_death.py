@@ -566,6 +566,7 @@ def test_end_leaves_the_others_alone_when_the_manager_is_killed_in_it(foster):
     assert alive(keeper)
     f.start().wait_up()
     assert f.wait_state("keeper", "running")["pid"] == keeper
+    assert f.post("/v1/services/keeper/stop", timeout=10).json["result"] == "ok"
 
 
 def test_end_without_any_manager(foster, builddir, directory):
