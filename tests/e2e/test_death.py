@@ -425,15 +425,24 @@ def test_logger_whose_start_was_not_recorded_is_dismissed(foster):
     until(lambda: len(loggers_of(f)) == 1, "there is one")
 
 
-def test_control_socket_that_could_not_be_kept_is_made_again(foster):
+def squeeze(pid, lowest, more):
+    """No number from lowest on is free, but so many more. Returns what was allowed before."""
+    used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    limit = min(set(range(lowest, max(used) + 2)) - used) + more
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+    return before
+
+
+@pytest.mark.parametrize("where", ["fosterd", "manager"])
+def test_control_socket_that_could_not_be_kept_is_made_again(foster, where):
     f = foster(TWO)
-    used = set(map(int, os.listdir(f"/proc/{f.pid}/fd")))
-    limit = min(set(range(128, max(used) + 2)) - used)  # nothing more is kept, all can be received
-    _, hard = resource.prlimit(f.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(f.pid, resource.RLIMIT_NOFILE, (limit, hard))
+    # fosterd can receive it, but not keep it; the manager can make it, but not send a copy.
+    pid, lowest, more = (f.pid, 128, 0) if where == "fosterd" else (f.manager_pid(), 0, 1)
+    before = squeeze(pid, lowest, more)
     (f.run / "control").unlink()
-    until(lambda: "control: cannot keep the descriptor" in f.output(), "it could not be kept")
-    resource.prlimit(f.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    until(lambda: "control: cannot" in f.output(), "it could not be kept")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     f.kill_manager()
     until(lambda: f.answers(), "the next manager answers")
 
@@ -636,16 +645,13 @@ def test_manager_without_descriptors_sees_a_tree_and_ends_it(foster, cgroup):
     until(lambda: "ready" in f.log("a"), "its tree is there")
     rest, = until(lambda: processes_of(STUBBORN))
     pid, manager = f.service_pid("a"), f.manager_pid()
-    used = set(map(int, os.listdir(f"/proc/{manager}/fd")))
-    limit = min(set(range(max(used) + 2)) - used)  # no number is left below it
-    _, hard = resource.prlimit(manager, resource.RLIMIT_NOFILE)
-    resource.prlimit(manager, resource.RLIMIT_NOFILE, (limit, hard))
+    before = squeeze(manager, 0, 0)
     os.kill(pid, signal.SIGKILL)
     while new := until(lambda: processes_of(STUBBORN)):
         assert len(new) == 1, f.output()
         if new != [rest]:
             break
-    resource.prlimit(manager, resource.RLIMIT_NOFILE, (hard, hard))
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, before)
     f.wait_state("a", "running")
     os.kill(new[0], signal.SIGKILL)
 
