@@ -22,7 +22,7 @@
 
 #define MESSAGE_MAX    4096
 #define MESSAGES_TURN  256
-#define NEWS_TRIES     20
+#define NEWS_TRIES     100
 #define NEWS_WAIT_MS   10
 #define ANCESTORS_MAX  32
 #define RECEIVE_BUFFER (8 << 20)
