@@ -184,9 +184,11 @@ ssize_t fd_receive(int sock, void *data, size_t size, int *ret_fds, size_t *n_fd
 	bool fits = true;
 	ssize_t n;
 
+	/* ECONNRESET is told once, when the other side left with something unread; and before
+	 * what it had sent, which is still there. */
 	do
 		n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return -errno;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {

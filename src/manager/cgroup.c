@@ -314,7 +314,7 @@ static int signal_all(const struct cgroups *c, const char *service, int signo,
 	if (again.n > 0)
 		qsort(again.pids, again.n, sizeof(pid_t), compare_pids);
 	for (size_t i = 0; i < read.n; i++) {
-		if (fds[i] >= 0 &&
+		if (fds[i] >= 0 && again.n > 0 &&
 		    bsearch(&read.pids[i], again.pids, again.n, sizeof(pid_t), compare_pids) &&
 		    !(s && tree_was_signalled(s, read.pids[i]))) {
 			proc_pidfd_signal(fds[i], signo);

@@ -309,6 +309,7 @@ static void stop_with_dependents(struct service *s, struct spread *l, const stru
 	for (size_t i = l->n; i > 0; i--) {
 		struct service *at = l->list[i - 1];
 
+		at->let_end = false; /* also where a shutdown would have waited for its own end */
 		if (at == s)
 			service_ask(at, EVENT_STOP, REASON_COMMAND, asker);
 		else if (at->machine.desired_up)

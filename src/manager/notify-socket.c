@@ -25,7 +25,7 @@
 #define MESSAGE_MAX    4096
 #define MESSAGES_TURN  256
 #define MESSAGES_HEARD 4096 /* that may have come before one that is looked for */
-#define NEWS_TRIES     20
+#define NEWS_TRIES     100
 #define NEWS_WAIT_MS   10
 #define ANCESTORS_MAX  32
 #define ERRNO_MAX      4095 /* of the kernel */

@@ -132,6 +132,15 @@ static void guess_machine(struct service *s, const struct link_child *child)
 	s->machine.reason = REASON_ADOPTED;
 }
 
+/* Of an orderly end whose manager died in it: what is no daemon was to go on. */
+static bool was_let_end(const struct service *s)
+{
+	const struct machine *m = &s->machine;
+
+	return !s->daemon && !m->desired_up && m->reason == REASON_SHUTDOWN &&
+	       (m->state == STATE_STARTING || m->state == STATE_RUNNING);
+}
+
 void restore_service(struct manager *m, struct service *s, const struct link_child *child)
 {
 	s->slot = child->slot;
@@ -139,6 +148,7 @@ void restore_service(struct manager *m, struct service *s, const struct link_chi
 	if (note_decode(child->note, child->note_size, &s->machine, &s->status, &s->pending) < 0)
 		guess_machine(s, child);
 	take_process(s, child);
+	s->let_end = was_let_end(s);
 }
 
 /*
@@ -172,6 +182,7 @@ static void adopt(struct service *s, const struct link_child *child)
 	 * runs, and is wanted. */
 	machine->state = starting ? STATE_STARTING : STATE_RUNNING;
 	machine->desired_up = true;
+	s->let_end = false;
 	machine->restart_wanted = machine->killed = false;
 	if (!starting)
 		machine->deadline = USEC_INFINITY;

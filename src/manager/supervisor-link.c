@@ -106,10 +106,13 @@ static void send_place(struct manager *m, enum link_type type, uint32_t place, c
 
 void supervisor_link_store(struct manager *m, uint32_t place, const char *name, int fd)
 {
-	if (fd < 0)
-		log_error_errno(fd, "%s: cannot be kept with fosterd", name);
-	else
+	if (fd >= 0) {
 		send_place(m, LINK_STORE, place, name, fd);
+		return;
+	}
+	log_error_errno(fd, "%s: cannot be kept with fosterd", name);
+	/* What is there is of no use any more: the next manager must not take it for this. */
+	send_place(m, LINK_DROP, place, NULL, -1);
 }
 
 void supervisor_link_drop(struct manager *m, uint32_t place)

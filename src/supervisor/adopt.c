@@ -43,14 +43,21 @@ static int end_daemon(struct table_slot *slot)
 	return 0;
 }
 
+/* Killed between the fork and the note of its identity: the mark in its environment tells. */
+static int open_child(struct supervisor *s, const struct table_slot *slot)
+{
+	if (slot->pidfs_inode || slot->start_ticks)
+		return identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
+	return identity_open_marked(slot->child.pid, table_run_id(s->table), slot->child.instance);
+}
+
 /*
  * The logger of an earlier supervisor has gone on writing for those that live. The next one
  * takes the pipes over: this one is asked to leave, which takes it no longer than one write.
  */
-static void dismiss_logger(const struct table_slot *slot)
+static void dismiss_logger(struct supervisor *s, const struct table_slot *slot)
 {
-	_cleanup_close_ int pidfd =
-		identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
+	_cleanup_close_ int pidfd = open_child(s, slot);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
 	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0)
@@ -69,14 +76,6 @@ static void end_old_manager(struct table_manager *m)
 	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGKILL) == 0)
 		poll(&ended, 1, MANAGER_ENDS);
 	*m = (struct table_manager){ 0 };
-}
-
-/* Killed between the fork and the note of its identity: the mark in its environment tells. */
-static int open_child(struct supervisor *s, const struct table_slot *slot)
-{
-	if (slot->pidfs_inode || slot->start_ticks)
-		return identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
-	return identity_open_marked(slot->child.pid, table_run_id(s->table), slot->child.instance);
 }
 
 static int adopt(struct supervisor *s, uint32_t index, struct table_slot *slot)
@@ -119,7 +118,7 @@ int adopt_left_behind(struct supervisor *s)
 		slot->stage = (struct stage){ 0 };
 		if (slot->child.name[0] == '.') { /* foster's own */
 			if (alive)
-				dismiss_logger(slot);
+				dismiss_logger(s, slot);
 			memset(&slot->child, 0, sizeof(slot->child));
 		} else if (alive && (slot->child.flags & CHILD_DAEMON) && end_daemon(slot) == 0) {
 			/* and the manager ends its tree */

@@ -420,15 +420,17 @@ static void handle_store(struct supervisor *s, const void *message, size_t size,
 	const struct link_place *m = message;
 	struct table_place *place = table_place(s->table, m->place);
 
-	if (!place || fd < 0 || !m->name[0])
+	if (!place || !m->name[0])
 		return;
-	fd = supervisor_copy_fd(fd);
+	/* Without room it does not even arrive. What was there is of no use any more, either. */
+	fd = fd < 0 ? -EMFILE : supervisor_copy_fd(fd);
 	stage_reserve(fd);
+	close_place(s, place);
 	if (fd < 0) {
 		log_error_errno(fd, "%.*s: cannot keep the descriptor", LINK_NAME_MAX, m->name);
+		place->name[0] = '\0';
 		return;
 	}
-	close_place(s, place);
 	place->fd = fd;
 	place->is_door = m->is_door;
 	/* Edge-triggered: it is the manager that takes what comes. */

@@ -59,6 +59,17 @@ class World:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         self.pids.enter()
 
+    def start(self):
+        """When there is room for it: a bomb may be going off."""
+        deadline = time.monotonic() + self.options.patience
+        while True:
+            try:
+                return self.f.start()
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
     def write_config(self):
         """Whole at any moment: a reload may be under way."""
         self.version += 1
@@ -123,7 +134,7 @@ class Chaos:
 
     def start(self, draw):
         """The next fosterd, and sometimes an injury in the middle of its start."""
-        self.w.f.start()
+        self.w.start()
         self.injuries.kills = []
         if draw.random() >= START_HURT:
             return
@@ -138,7 +149,7 @@ class Chaos:
         for pid in self.w.loggers() if victim == "logger" else []:
             self.injuries.send(pid, signal.SIGKILL)
         if victim != "logger":
-            self.w.f.process.poll() is None or self.w.f.start()
+            self.w.f.process.poll() is None or self.w.start()
 
     def check_running(self):
         """One whose first manager was killed before it was up may end, and is started again."""
@@ -148,7 +159,7 @@ class Chaos:
         if not self.injuries.supervisor_killed:
             raise Violation(f"fosterd ended by itself with {code}")
         self.history.append((self.round, "started once more after", code))
-        self.w.f.start()
+        self.w.start()
 
     def wait_settled(self):
         deadline = time.monotonic() + self.options.patience

@@ -43,6 +43,17 @@ class Children:
             slots = (self.slot(file.read(size)) for _ in range(used))
             return {name: slot for name, slot in slots if name}
 
+    def forget_identity(self, name):
+        """As if fosterd had been killed before it took it down; while none runs."""
+        start, size = self.layout["slots"][0], self.layout["slot"][1]
+        with open(self.path, "r+b") as file:
+            for i in range(self.number(file.read(start), "used_slots")):
+                file.seek(start + i * size)
+                if self.slot(file.read(size))[0] == name:
+                    for field in ("slot.pidfs_inode", "slot.start_ticks"):
+                        file.seek(start + i * size + self.layout[field][0])
+                        file.write(bytes(self.layout[field][1]))
+
 
 def is_of(slot, pid, ticks):
     """Whether the identity in the slot is that process's own."""

@@ -314,6 +314,17 @@ def test_shutdown_join_waits_for_the_own_end(foster):
     assert not alive(job) and not alive(helper)
 
 
+def test_stop_of_one_that_a_shutdown_waits_for(foster):
+    f = foster(f"service job {{ command = {SLEEP} }}")
+    f.wait_state("job", "running")
+    shutdown = threading.Thread(target=f.ctl, args=("shutdown", "--join"))
+    shutdown.start()
+    until(lambda: f.service("job")["desired"] == "down")
+    f.post("/v1/services/job/stop?wait=0")
+    assert f.wait_end() == 0
+    shutdown.join()
+
+
 def test_stop_is_in_reverse_order(foster):
     script = "trap 'sleep 0.05; echo $FOSTER_SERVICE >>$ORDER; exit 0' TERM; echo ready; " \
              "while :; do sleep 0.01; done"

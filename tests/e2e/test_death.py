@@ -9,12 +9,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 
 import pytest
 
-from foster import alive, start_time, until
-from test_services import SLEEP, shell
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
+
+from children import Children  # noqa: E402
+from foster import alive, start_time, until  # noqa: E402
+from test_services import SLEEP, shell  # noqa: E402
 
 TWO = f"""
 service keeper {{ command = {SLEEP} }}
@@ -422,6 +426,41 @@ def test_log_outlives_all_of_foster(foster):
     assert lines == [str(i) for i in range(400)]
 
 
+def test_logger_whose_start_was_not_recorded_is_dismissed(foster):
+    """fosterd was killed between the fork and the note of who that is."""
+    f = foster(f"service keeper {{ command = {SLEEP} }}")
+    f.wait_state("keeper", "running")
+    children = Children(f.builddir, f.run)
+    logger, = loggers_of(f)
+    f.kill_supervisor()
+    children.forget_identity(".logger")
+    f.start().wait_up()
+    until(lambda: not alive(logger), "the old one has left")
+    until(lambda: len(loggers_of(f)) == 1, "there is one")
+
+
+def squeeze(pid, lowest, more):
+    """No number from lowest on is free, but so many more. Returns what was allowed before."""
+    used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    limit = min(set(range(lowest, max(used) + 2)) - used) + more
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
+    return before
+
+
+@pytest.mark.parametrize("where", ["fosterd", "manager"])
+def test_control_socket_that_could_not_be_kept_is_made_again(foster, where):
+    f = foster(TWO)
+    # fosterd can receive it, but not keep it; the manager can make it, but not send a copy.
+    pid, lowest, more = (f.pid, 128, 0) if where == "fosterd" else (f.manager_pid(), 0, 1)
+    before = squeeze(pid, lowest, more)
+    (f.run / "control").unlink()
+    until(lambda: "control: cannot" in f.output(), "it could not be kept")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    f.kill_manager()
+    until(lambda: f.answers(), "the next manager answers")
+
+
 def test_one_logger_after_an_adoption(foster):
     f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
     until(lambda: f.log("a"), "it writes")
@@ -537,6 +576,22 @@ def test_end_goes_on_when_the_manager_is_killed_in_it(foster):
     assert f.wait_end() == 0
 
 
+def test_end_leaves_the_others_alone_when_the_manager_is_killed_in_it(foster):
+    slow = shell("trap '' TERM; echo ready; while :; do sleep 0.01; done")
+    f = foster(f"service keeper {{ command = {SLEEP} }}\n"
+               f"service servant {{ command = {slow} daemon = true stop-timeout = 1s }}")
+    until(lambda: "ready" in f.log("servant"))
+    keeper = f.wait_state("keeper", "running")["pid"]
+    f.process.terminate()
+    f.wait_state("servant", "stopping")
+    f.kill_manager()
+    assert f.wait_end() == 0
+    assert alive(keeper)
+    f.start().wait_up()
+    assert f.wait_state("keeper", "running")["pid"] == keeper
+    assert f.post("/v1/services/keeper/stop", timeout=10).json["result"] == "ok"
+
+
 def test_end_without_any_manager(foster, builddir, directory):
     """The manager's program cannot be run any more: an end that is asked for still comes."""
     programs = directory / "programs"
@@ -603,16 +658,13 @@ def test_manager_without_descriptors_sees_a_tree_and_ends_it(foster, cgroup):
     until(lambda: "ready" in f.log("a"), "its tree is there")
     rest, = until(lambda: processes_of(STUBBORN))
     pid, manager = f.service_pid("a"), f.manager_pid()
-    used = set(map(int, os.listdir(f"/proc/{manager}/fd")))
-    limit = min(set(range(max(used) + 2)) - used)  # no number is left below it
-    _, hard = resource.prlimit(manager, resource.RLIMIT_NOFILE)
-    resource.prlimit(manager, resource.RLIMIT_NOFILE, (limit, hard))
+    before = squeeze(manager, 0, 0)
     os.kill(pid, signal.SIGKILL)
     while new := until(lambda: processes_of(STUBBORN)):
         assert len(new) == 1, f.output()
         if new != [rest]:
             break
-    resource.prlimit(manager, resource.RLIMIT_NOFILE, (hard, hard))
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, before)
     f.wait_state("a", "running")
     os.kill(new[0], signal.SIGKILL)
 

@@ -6,8 +6,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "base/fd.h"
 #include "base/link.h"
 #include "base/macro.h"
 
@@ -392,6 +395,22 @@ static void test_what_is_no_message(void **state)
 	}
 }
 
+/* One side leaves with something unread: what it sent before is read by the other all the same. */
+static void test_last_words_before_a_reset(void **state)
+{
+	char buf[8];
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	assert_int_equal(fd_send(ends[0], "unread", 6, NULL, 0, 0), 6);
+	assert_int_equal(fd_send(ends[1], "exit", 4, NULL, 0, 0), 4);
+	close(ends[1]);
+	assert_int_equal(fd_receive(ends[0], buf, sizeof(buf), NULL, NULL, MSG_DONTWAIT), 4);
+	assert_memory_equal(buf, "exit", 4);
+	assert_int_equal(fd_receive(ends[0], buf, sizeof(buf), NULL, NULL, MSG_DONTWAIT), 0);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_steps_have_names),
 		cmocka_unit_test(test_messages_of_a_packet),
 		cmocka_unit_test(test_what_is_no_message),
+		cmocka_unit_test(test_last_words_before_a_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
