@@ -38,7 +38,9 @@ static void end_daemon(struct table_slot *slot)
 
 /*
  * The logger of an earlier supervisor has gone on writing for those that live. The next one
- * takes the pipes over: this one is asked to leave, which takes it no longer than one write.
+ * takes the pipes over: this one is asked to leave, which takes it no longer than one write. One that
+ * hangs in that, or was stopped, is killed: it may be a while until it is gone, but from now on it
+ * takes nothing out of a pipe, and the pipes are what the two of them must not share.
  */
 static void dismiss_logger(const struct table_slot *slot)
 {
@@ -46,8 +48,9 @@ static void dismiss_logger(const struct table_slot *slot)
 		identity_open(slot->child.pid, slot->pidfs_inode, slot->start_ticks);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0)
-		poll(&ended, 1, LOGGER_LEAVES);
+	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0 &&
+	    poll(&ended, 1, LOGGER_LEAVES) != 1)
+		identity_pidfd_signal(pidfd, SIGKILL);
 }
 
 /* Killed between the fork and the note of its identity: the mark in its environment tells. */

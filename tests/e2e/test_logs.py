@@ -150,6 +150,8 @@ def test_stderr_apart(foster):
     shown = f.service("a")
     assert shown["log"] == ["out"] and shown["log_stderr"] == ["err"]
     assert shown["log_stderr_file"] == str(f.run / "log" / "a.stderr.log")
+    text = f.ctl("status", "a", check=0).stdout
+    assert text.endswith("\nout\n\nstandard error:\nerr\n") and "a.stderr.log" in text
 
 
 def test_stderr_apart_survives(foster):
@@ -433,6 +435,7 @@ def test_dropping_is_counted(foster, builddir, small_disk):
 def test_dropped_lines_are_in_the_status(foster):
     f = foster(service("a", numbered(None, 1000), 'log-rate = "100/h"'))
     until(lambda: f.service("a")["log_dropped"] == 900, "it is told", 20)
+    assert "log dropped: 900 lines\n" in f.ctl("status", "a", check=0).stdout
     f.post("/v1/shutdown?all=1")
     f.wait_end()
     assert log_bytes(f, "a.log").decode().splitlines() == [
