@@ -130,14 +130,18 @@ static void print_state(const struct ctl *ctl, const json_t *service)
 	putchar('\n');
 }
 
-static void print_lines(const struct ctl *ctl, const json_t *service)
+static void print_lines(const struct ctl *ctl, const json_t *service, const char *key,
+			const char *title)
 {
-	const json_t *lines = json_object_get(service, "log");
+	const json_t *lines = json_object_get(service, key);
 	json_t *line;
 	size_t i;
 
-	if (json_array_size(lines) > 0)
-		putchar('\n');
+	if (json_array_size(lines) == 0)
+		return;
+	putchar('\n');
+	if (title)
+		colour_print(stdout, ctl->colours, COLOUR_DIM, title);
 	json_array_foreach(lines, i, line)
 	{
 		print_disarmed(stdout, json_is_string(line) ? json_string_value(line) : "?");
@@ -179,5 +183,12 @@ void show_service(const struct ctl *ctl, const json_t *service)
 	print_list_field(service, "after", "after", ", ");
 	print_list_field(service, "command", "command", " ");
 	print_field(service, "log file", "log_file");
-	print_lines(ctl, service);
+	print_field(service, "errors file", "log_stderr_file");
+	if (member_number(service, "log_dropped") > 0) {
+		print_label("log dropped");
+		printf("%s lines\n",
+		       number_text(buf, sizeof(buf), member_number(service, "log_dropped")));
+	}
+	print_lines(ctl, service, "log", NULL);
+	print_lines(ctl, service, "log_stderr", "standard error:\n");
 }

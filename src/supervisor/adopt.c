@@ -53,15 +53,18 @@ static int open_child(struct supervisor *s, const struct table_slot *slot)
 
 /*
  * The logger of an earlier supervisor has gone on writing for those that live. The next one
- * takes the pipes over: this one is asked to leave, which takes it no longer than one write.
+ * takes the pipes over: this one is asked to leave, which takes it no longer than one write. One that
+ * hangs in that, or was stopped, is killed: it may be a while until it is gone, but from now on it
+ * takes nothing out of a pipe, and the pipes are what the two of them must not share.
  */
 static void dismiss_logger(struct supervisor *s, const struct table_slot *slot)
 {
 	_cleanup_close_ int pidfd = open_child(s, slot);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0)
-		poll(&ended, 1, LOGGER_LEAVES);
+	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0 &&
+	    poll(&ended, 1, LOGGER_LEAVES) != 1)
+		identity_pidfd_signal(pidfd, SIGKILL);
 }
 
 /*

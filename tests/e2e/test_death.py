@@ -472,6 +472,18 @@ def test_one_logger_after_an_adoption(foster):
     until(lambda: f.log("a").count("\n") > lines, "its log goes on")
 
 
+def test_a_logger_that_hangs_is_not_left_beside_the_next(foster):
+    f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
+    until(lambda: f.log("a"), "it writes")
+    old, = loggers_of(f)
+    os.kill(old, signal.SIGSTOP)
+    f.kill_supervisor()
+    f.start().wait_up()
+    until(lambda: not alive(old), "it is gone")
+    lines = f.log("a").count("\n")
+    until(lambda: f.log("a").count("\n") > lines, "its log goes on")
+
+
 def test_adopted_child_ends(foster):
     """Its exit status is known where the kernel tells it, and never made up."""
     f = foster(f"service a {{ command = {shell('read x < /dev/fifo-of-test; exit 7')} restart = no }}"
