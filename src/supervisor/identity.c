@@ -98,9 +98,10 @@ int identity_open(pid_t pid, uint64_t inode, uint64_t ticks)
 	return TAKE_FD(fd);
 }
 
-/* Reads on from file to buffer; true when the mark is one of the NUL-terminated strings. */
-static bool environment_has(pid_t pid, const char *mark)
+/* The value of FOSTER_INSTANCE in the environment, in a static buffer; NULL: it has none. */
+static const char *environment_mark(pid_t pid)
 {
+	static const char name[] = "FOSTER_INSTANCE=";
 	static char text[128 * 1024];
 	_cleanup_close_ int fd = -1;
 	char path[32];
@@ -114,22 +115,32 @@ static bool environment_has(pid_t pid, const char *mark)
 		size += n;
 	text[size] = '\0';
 	for (const char *p = text; p < text + size; p += strlen(p) + 1) {
-		if (strcmp(p, mark) == 0)
-			return true;
+		if (strncmp(p, name, strlen(name)) == 0)
+			return p + strlen(name);
 	}
-	return false;
+	return NULL;
+}
+
+uint64_t identity_marked_instance(pid_t pid, uint64_t run_id)
+{
+	const char *mark = environment_mark(pid);
+	unsigned long long run, instance;
+	int end = 0;
+
+	if (!mark || sscanf(mark, "%16llx.%llu%n", &run, &instance, &end) != 2 || mark[end] ||
+	    run != run_id)
+		return 0;
+	return instance;
 }
 
 int identity_open_marked(pid_t pid, uint64_t run_id, uint64_t instance)
 {
 	_cleanup_close_ int fd = pid > 0 ? identity_pidfd_open(pid) : -ESRCH;
-	char mark[64];
 
 	if (fd < 0)
 		return fd == -EINVAL ? -ESRCH : fd;
-	snprintf(mark, sizeof(mark), "FOSTER_INSTANCE=%016llx.%llu", (unsigned long long)run_id,
-		 (unsigned long long)instance);
-	if (!environment_has(pid, mark) || identity_pidfd_signal(fd, 0) < 0)
+	if (!instance || identity_marked_instance(pid, run_id) != instance ||
+	    identity_pidfd_signal(fd, 0) < 0)
 		return -ESRCH;
 	return TAKE_FD(fd);
 }

@@ -26,6 +26,9 @@ int identity_open(pid_t pid, uint64_t inode, uint64_t ticks);
  */
 int identity_open_marked(pid_t pid, uint64_t run_id, uint64_t instance);
 
+/* The instance that a process was started as, or descends from, in that run; 0: none. */
+uint64_t identity_marked_instance(pid_t pid, uint64_t run_id);
+
 /*
  * How the ended process of a pidfd ended. Where somebody has reaped it, PIDFD_GET_INFO with
  * PIDFD_INFO_EXIT tells (Linux 6.15); while it is a zombie of somebody else, /proc/PID/stat

@@ -25,7 +25,7 @@
 #include "base/units.h"
 #include "supervisor/adopt.h"
 #include "supervisor/command.h"
-#include "supervisor/descendants.h"
+#include "supervisor/end.h"
 #include "supervisor/keeper.h"
 #include "supervisor/manager-link.h"
 #include "supervisor/reap.h"
@@ -41,8 +41,7 @@
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
 
-#define EVENTS_A_TURN   64
-#define FINAL_STOP_WAIT (5 * USEC_PER_SEC)
+#define EVENTS_A_TURN 64
 
 struct options {
 	const char *config, *run_directory, *join;
@@ -304,7 +303,7 @@ static void end_without_manager(struct supervisor *s)
 	if (!s->end_signal || s->ending || s->keeper.pid || s->keeper.failures < 3)
 		return;
 	log_warning("no manager to end the services in order: ending them all");
-	s->ending = s->keep = true;
+	s->ending = s->keep = s->without_manager = true;
 	s->exit_code = 1;
 }
 
@@ -313,7 +312,7 @@ static bool is_end(int signo)
 	return signo == SIGTERM || signo == SIGINT || signo == SIGPWR;
 }
 
-static void read_signals(struct supervisor *s)
+void supervisor_read_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 
@@ -334,7 +333,7 @@ static void handle_event(struct supervisor *s, const struct epoll_event *event)
 	uint32_t slot = (uint32_t)event->data.u64;
 
 	switch ((enum watch)(event->data.u64 >> 32)) {
-	case WATCH_SIGNALS: read_signals(s); break;
+	case WATCH_SIGNALS: supervisor_read_signals(s); break;
 	case WATCH_EXEC: spawn_read_exec_pipe(s, slot); break;
 	case WATCH_ADOPTED: reap_adopted(s, slot); break;
 	case WATCH_DOOR: keeper_expect_answer(s); break;
@@ -372,92 +371,6 @@ static void run(struct supervisor *s)
 		end_without_manager(s);
 		upgrade_run(s);
 		keeper_run(s);
-	}
-}
-
-/* --- the end -------------------------------------------------------------------------- */
-
-static bool is_alive(const struct table_slot *slot)
-{
-	return slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
-}
-
-/* Signals the children that must not outlive us; returns how many there are. */
-static unsigned signal_daemons(struct supervisor *s, int signo)
-{
-	uint32_t n;
-	struct table_slot *slots = table_slots(s->table, &n);
-	unsigned alive = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (!is_alive(&slots[i]) || (s->keep && !(slots[i].child.flags & CHILD_DAEMON)))
-			continue;
-		if (slots[i].pidfd >= 0 || kill(-slots[i].child.pid, signo) == 0 ||
-		    kill(slots[i].child.pid, signo) == 0 || errno != EPERM)
-			alive++; /* else it has become another user's: nobody waits for it */
-	}
-	return alive;
-}
-
-static bool anything_left(struct supervisor *s)
-{
-	uint32_t n;
-	struct table_slot *slots = table_slots(s->table, &n);
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (is_alive(&slots[i]) && slots[i].child.name[0] != '.')
-			return true;
-	}
-	return false;
-}
-
-/*
- * Who wiped its environment and left its session, without a cgroup, is nobody's: but now all are
- * to go, and whom we adopted is below us.
- */
-static void sweep(struct supervisor *s)
-{
-	uint64_t deadline = now_monotonic() + FINAL_STOP_WAIT;
-	struct pollfd poll_fd = { .fd = s->signal_fd, .events = POLLIN };
-	pid_t refused = 0;
-	int killed;
-
-	while ((killed = descendants_kill(&refused)) > 0 && now_monotonic() < deadline) {
-		poll(&poll_fd, 1, 10);
-		read_signals(s);
-		reap_children(s);
-	}
-	if (killed == -EPERM)
-		log_warning("process %d is left: it may not be signalled", refused);
-}
-
-/*
- * After an orderly end the manager has stopped what had to stop, and this finds nothing to do;
- * without a manager it is the last resort.
- */
-static void finish(struct supervisor *s)
-{
-	uint64_t deadline = now_monotonic() + FINAL_STOP_WAIT;
-	_cleanup_close_ int dir_fd = open(s->run_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct pollfd poll_fd = { .fd = s->signal_fd, .events = POLLIN };
-
-	signal_daemons(s, SIGTERM);
-	while (signal_daemons(s, 0) > 0 && now_monotonic() < deadline) {
-		poll(&poll_fd, 1, 100);
-		read_signals(s);
-		reap_children(s);
-	}
-	if (signal_daemons(s, SIGKILL) > 0)
-		poll(&poll_fd, 1, 1000);
-	read_signals(s);
-	reap_children(s);
-	if (s->sweep)
-		sweep(s);
-	if (!anything_left(s) && dir_fd >= 0) {
-		table_remove(dir_fd);
-		unlinkat(dir_fd, "control", 0);
-		unlinkat(dir_fd, "notify", 0);
-		unlinkat(dir_fd, "lock", 0);
 	}
 }
 
@@ -549,6 +462,6 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	run(&s);
-	finish(&s);
+	end_all(&s);
 	return s.exit_code;
 }

@@ -18,6 +18,7 @@
  *	keeper.c   starts the manager, and the next one when it ends
  *	upgrade.c  another program in our place
  *	manager-link.c	the link's two directions
+ *	end.c	   the end
  *	systemd.c  of sd_notify and sd_listen_fds what the main process itself must do
  */
 #ifndef FOSTER_SUPERVISOR_SUPERVISOR_H
@@ -94,10 +95,11 @@ struct supervisor {
 	bool reap_due;      /* SIGCHLD came: children are to be looked for */
 	bool service_ended; /* and a service's was among those that were reaped */
 
-	bool ending;   /* the manager said EXIT */
-	int exit_code; /* to end with */
-	bool keep;     /* leave children that are no daemons alone */
-	bool sweep;    /* leave nobody alone */
+	bool ending;          /* the manager said EXIT */
+	int exit_code;        /* to end with */
+	bool keep;            /* leave children that are no daemons alone */
+	bool sweep;           /* leave nobody alone */
+	bool without_manager; /* the end is our own: no manager can be started */
 };
 
 /*
@@ -111,6 +113,9 @@ int supervisor_raise_fd(int fd);
 
 /* A copy of fd at FD_BASE or above, CLOEXEC; fd stays open. The copy, or -errno. */
 int supervisor_copy_fd(int fd);
+
+/* Reads the signals that have come: what they ask for is in s then. */
+void supervisor_read_signals(struct supervisor *);
 
 /* Adds fd to the loop. 0 or -errno. */
 int supervisor_watch(struct supervisor *, int fd, uint32_t events, enum watch, uint32_t slot);

@@ -623,6 +623,32 @@ def test_end_without_any_manager(foster, builddir, directory):
     f.start().wait_up()
 
 
+def test_end_without_any_manager_takes_the_trees_along(foster, builddir, directory):
+    """Also without cgroups: nobody but fosterd is there to find them."""
+    programs = directory / "programs"
+    programs.mkdir()
+    for name in ("fosterd", "foster-manager", "foster-log", "fosterctl"):
+        shutil.copy(builddir / name, programs / name)
+    away = "(setsid sleep 1000 & echo $! > {file}); exec sleep 1000"
+    files = {name: directory / name for name in ("keeper", "servant")}
+    f = foster("cgroup = no\n" + "".join(
+        f"service {name} {{ command = {shell(away.format(file=file))} "
+        f"daemon = {'true' if name == 'servant' else 'false'} }}\n"
+        for name, file in files.items()), start=False)
+    f.builddir = programs
+    f.start().wait_up()
+    pids = {name: int(until(lambda: file.exists() and file.read_text()))
+            for name, file in files.items()}
+    manager = f.manager_pid()
+    (programs / "foster-manager").chmod(0o644)
+    os.kill(manager, signal.SIGKILL)
+    f.process.terminate()
+    assert f.wait_end() == 1
+    assert not alive(pids["servant"]) and alive(pids["keeper"])
+    f.builddir = builddir
+    f.start().wait_up()
+
+
 def test_lock_removed_lets_nobody_in(foster):
     f = foster(TWO)
     servant = f.wait_state("servant", "running")["pid"]
