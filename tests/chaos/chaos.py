@@ -68,6 +68,7 @@ class World:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise
+                self.reap()  # the dead hold their pids
                 time.sleep(0.01)
 
     def write_config(self):

@@ -152,8 +152,8 @@ class Injuries:
         return (signo.name,)
 
     def hang_manager(self, draw):
-        """It is killed for it when it is asked for something."""
-        if not self.may_hurt_manager():
+        """It is killed for it when it is asked for something; one that is not up yet, in a minute."""
+        if self.manager_hurt or not self.may_hurt_manager():
             return ("not so often",)
         self.kills.append(time.monotonic())
         self.manager_hurt = True

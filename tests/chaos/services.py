@@ -55,9 +55,9 @@ def make_services():
             Service(f"{kind}-plain", SLEEP, daemon),
             Service(f"{kind}-tree", ["test-tree"], daemon),
             Service(f"{kind}-ready", ["test-tree", "--ready"], daemon,
-                    "restart = always ready = notify"),
+                    "restart = always ready = notify start-timeout = 5s"),
             Service(f"{kind}-away", ["test-tree", "--fork-away"], daemon,
-                    "restart = always ready = forking"),
+                    "restart = always ready = forking start-timeout = 5s"),
             Service(f"{kind}-needs", SLEEP, daemon, requires=[f"{kind}-ready"]),
             Service(f"{kind}-needs-more", ["test-tree"], daemon, requires=[f"{kind}-needs"]),
         ]

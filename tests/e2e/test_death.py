@@ -439,9 +439,16 @@ def test_logger_whose_start_was_not_recorded_is_dismissed(foster):
     until(lambda: len(loggers_of(f)) == 1, "there is one")
 
 
+def descriptors_at_rest(pid):
+    """Its numbers, once connections have been closed: the same for a while."""
+    before = os.listdir(f"/proc/{pid}/fd")
+    threading.Event().wait(0.2)
+    return before if os.listdir(f"/proc/{pid}/fd") == before else None
+
+
 def squeeze(pid, lowest, more):
     """No number from lowest on is free, but so many more. Returns what was allowed before."""
-    used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    used = set(map(int, until(lambda: descriptors_at_rest(pid))))
     limit = min(set(range(lowest, max(used) + 2)) - used) + more
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, before[1]))
