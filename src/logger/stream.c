@@ -29,6 +29,7 @@
 #define SAY_EVERY    (10 * USEC_PER_SEC) /* that there is trouble, at most */
 #define RETRY        (100 * USEC_PER_MSEC)
 #define NOTE_AFTER   (1 * USEC_PER_SEC)
+#define HOLD_MAX     (2 * USEC_PER_SEC) /* for the end of a line, where it must be whole */
 
 static struct stream *by_number[LOGGER_NUMBERS];
 static struct stream *all, *dead, *listed;
@@ -315,14 +316,25 @@ static bool try_less(struct stream *s, size_t n, int error)
 	return true;
 }
 
+/*
+ * How much of a line without its end may stay in a pipe. Two pages one behind the
+ * other hold more than one page's bytes, or they would be one: so a full pipe holds more than half.
+ */
+static size_t patience(const struct stream *s)
+{
+	size_t pages = intake_capacity(s->pipe) / 4096;
+
+	return pages > 1 ? (pages - 1) / 2 * 4096 : 0;
+}
+
 static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
-	bool last = s->hung_up || s->closing || s->ended;
+	bool last = s->hung_up || s->closing || s->unfinished;
 	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
-	if (error == 0 && used == 0 && may > s->patience)
+	if (error == 0 && used == 0 && may > patience(s))
 		error = stream_write(s, data, may, true, &used);
 	if (s->rate)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
@@ -423,6 +435,16 @@ static void start_anew(struct stream *s)
 	set_watch(s, WATCH_LEVEL);
 }
 
+/* What is there is no whole line. It is not waited for too long, whatever its service is at. */
+static void hold(struct stream *s)
+{
+	struct trouble *t = trouble_of(s);
+
+	set_watch(s, WATCH_NEWS);
+	if (t && !t->due)
+		try_again_at(t, now_monotonic() + HOLD_MAX);
+}
+
 /* True when the stream has ended. */
 static bool pump(struct stream *s, int looks)
 {
@@ -435,7 +457,7 @@ static bool pump(struct stream *s, int looks)
 		return true;
 	}
 	if (outcome == HELD)
-		set_watch(s, WATCH_NEWS);
+		hold(s);
 	else if (outcome == WENT_ON)
 		set_watch(s, WATCH_LEVEL);
 	else if (outcome == DRY && is_stuck(s))
@@ -450,17 +472,6 @@ static void drain(struct stream *s)
 
 	if (!is_stuck(s) && !pump(s, looks) && s->closing && !is_stuck(s))
 		end(s);
-}
-
-/*
- * What a pipe of so many pages may hold of a line without its end. Two pages one behind the
- * other hold more than one page's bytes, or they would be one: so a full pipe holds more than half.
- */
-static uint32_t patience_of(int pipe)
-{
-	size_t pages = intake_capacity(pipe) / 4096;
-
-	return pages > 1 ? (uint32_t)((pages - 1) / 2 * 4096) : 0;
 }
 
 /* What an earlier logger was about to compress. */
@@ -504,7 +515,6 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	s->number = number;
 	s->pipe = pipe;
 	s->settings = settings;
-	s->patience = patience_of(pipe);
 	log_file_init(&s->file);
 	set_rate(s);
 	look_for_left(s);
@@ -557,13 +567,22 @@ void stream_set(uint32_t number, struct settings *settings)
 		try_again_at(s->trouble, now_monotonic());
 }
 
+/* All that is there, a part of a line too. */
+static void write_unfinished(struct stream *s)
+{
+	s->unfinished = true;
+	drain(s);
+	s->unfinished = false;
+}
+
 void stream_run(uint32_t number, uint32_t pid, const char *instance)
 {
 	struct stream *s = by_number[number];
 
 	if (!s)
 		return;
-	stream_sync(number); /* of the process before */
+	if (s->pid != 0 && s->pid != pid) /* what is there is the last one's */
+		write_unfinished(s);
 	if (s->dead)
 		return;
 	free(s->instance);
@@ -586,13 +605,8 @@ void stream_close(uint32_t number)
 
 void stream_sync(uint32_t number)
 {
-	struct stream *s = by_number[number];
-
-	if (!s)
-		return;
-	s->ended = true;
-	drain(s);
-	s->ended = false;
+	if (by_number[number])
+		write_unfinished(by_number[number]);
 }
 
 void stream_event(struct stream *s, bool hung_up)
@@ -647,6 +661,8 @@ static void retry(struct trouble *t)
 	error = write_note(s);
 	if (error < 0)
 		get_stuck(s, error);
+	else if (s->watch == WATCH_NEWS)
+		write_unfinished(s);
 }
 
 uint64_t streams_retry(uint64_t now)

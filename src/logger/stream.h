@@ -49,13 +49,12 @@ struct stream {
 	char *members;           /* of JSON; NULL: not made yet */
 	char *instance;          /* NULL: not known */
 	struct stream *next, *before, *next_listed;
-	uint32_t patience; /* bytes of a line that is not whole that may stay in the pipe */
 	unsigned char watch, full_looks;
-	bool placed;   /* the end of its file was looked at */
-	bool inside;   /* the next byte goes on a line */
-	bool skipping; /* the rest of a line whose beginning was dropped */
-	bool listed;   /* it has been on WATCH_NEWS */
-	bool ended;    /* its process: an unfinished line will not be finished */
+	bool placed;     /* the end of its file was looked at */
+	bool inside;     /* the next byte goes on a line */
+	bool skipping;   /* the rest of a line whose beginning was dropped */
+	bool listed;     /* it has been on WATCH_NEWS */
+	bool unfinished; /* a part of a line is written as one */
 	bool hung_up, closing, dead;
 	char name[]; /* of the service */
 };
