@@ -160,10 +160,11 @@ static void drop_first(void)
 
 int compress_begin(void)
 {
-	pid_t self = getpid();
+	pid_t self;
 
 	if (child > 0 || !first)
 		return -1;
+	self = getpid();
 	child = fork();
 	if (child == 0)
 		run(first, self);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,23 +15,20 @@
 #include "base/log-name.h"
 #include "base/log.h"
 #include "base/units.h"
-#include "logger/channel.h"
 #include "logger/intake.h"
 #include "logger/lines.h"
 #include "logger/rotation.h"
 
-#define LOOKS_A_TURN 4           /* one busy service must not keep the others waiting */
+#define LOOKS_A_TURN 4 /* one busy service must not keep the others waiting */
+#define DROPS_A_TURN 16
 #define BUSY         (48 * 1024) /* bytes of a look: the next one will not be long in coming */
 #define WIDEN_AFTER  3           /* busy looks, one behind the other */
 #define FIRST_TRY    4096        /* bytes of a look when the last one could not be written */
 #define SMALL_LOOKS  32          /* of that size, before a larger one is tried again */
-#define SAY_EVERY    (10 * USEC_PER_SEC) /* that there is trouble, at most */
-#define RETRY        (100 * USEC_PER_MSEC)
-#define NOTE_AFTER   (1 * USEC_PER_SEC)
+#define HOLD_MAX     (2 * USEC_PER_SEC) /* for the end of a line, where it must be whole */
 
 static struct stream *by_number[LOGGER_NUMBERS];
 static struct stream *all, *dead, *listed;
-static struct trouble *troubles; /* those with a time */
 static size_t n_streams;
 static int epoll_fd;
 
@@ -69,7 +65,7 @@ static void set_async(struct stream *s, bool on)
 	fcntl(s->pipe, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC);
 }
 
-static void set_watch(struct stream *s, enum stream_watch watch)
+void stream_watch(struct stream *s, enum stream_watch watch)
 {
 	struct epoll_event event = { .events = watch_events[watch], .data.ptr = s };
 
@@ -99,127 +95,7 @@ static void unlist(struct stream *s)
 	s->listed = false;
 }
 
-/* --- trouble ---------------------------------------------------------------------------- */
-
-static void forget_time(struct trouble *t)
-{
-	struct trouble **p = &troubles;
-
-	while (*p && *p != t)
-		p = &(*p)->next;
-	if (*p)
-		*p = t->next;
-	t->due = 0;
-}
-
-static struct trouble *trouble_of(struct stream *s)
-{
-	if (!s->trouble) {
-		s->trouble = calloc(1, sizeof(*s->trouble));
-		if (s->trouble)
-			s->trouble->stream = s;
-	}
-	return s->trouble;
-}
-
-static void try_again_at(struct trouble *t, uint64_t due)
-{
-	if (!t->due) {
-		t->next = troubles;
-		troubles = t;
-	}
-	t->due = due;
-}
-
-static bool is_stuck(const struct stream *s)
-{
-	return s->trouble && s->trouble->error < 0;
-}
-
-static bool may_drop(const struct stream *s)
-{
-	return s->settings->set.flags & LOGGER_DROP;
-}
-
-/* What it is written to, for messages. */
-static const char *target(const struct stream *s)
-{
-	switch (s->settings->set.sink) {
-	case LOGGER_SINK_JOURNAL: return "the journal";
-	case LOGGER_SINK_SYSLOG: return "syslog";
-	default: return s->settings->directory;
-	}
-}
-
-/* Nothing can be written: it is tried again a little later. */
-static void get_stuck(struct stream *s, int error)
-{
-	struct trouble *t = trouble_of(s);
-
-	if (!t)
-		return; /* the watch tells of it again and again, which is a way to wait, too */
-	if (t->error == 0 && (!t->said || now_monotonic() - t->said > SAY_EVERY)) {
-		log_error_errno(error, "%s: cannot be written to %s: its output waits%s",
-				stream_label(s), target(s),
-				may_drop(s) ? ", and is dropped when there is much of it" : "");
-		t->said = now_monotonic();
-		t->say_end = true;
-	}
-	t->error = error;
-	set_watch(s, may_drop(s) ? WATCH_NEWS : WATCH_NONE);
-	try_again_at(t, now_monotonic() + RETRY);
-}
-
-static void get_going(struct stream *s)
-{
-	if (s->trouble->say_end)
-		log_notice("%s: is written again", stream_label(s));
-	s->trouble->say_end = false;
-	s->trouble->error = 0;
-	set_watch(s, WATCH_LEVEL);
-}
-
 /* --- lines that are dropped ------------------------------------------------------------- */
-
-static void tell_dropped(struct trouble *t)
-{
-	if (t->untold > 0)
-		channel_tell(LOGGER_DROPPED, t->stream->number, t->untold);
-	t->untold = 0;
-}
-
-static void count_dropped(struct stream *s, uint64_t lines, int error)
-{
-	struct trouble *t = trouble_of(s);
-
-	if (!t || lines == 0)
-		return;
-	t->dropped += lines;
-	t->untold += lines;
-	t->drop_error = error;
-	if (!t->due)
-		try_again_at(t, now_monotonic() + NOTE_AFTER);
-}
-
-/* Says in the log itself what is missing there. 0 or -errno. */
-static int write_note(struct stream *s)
-{
-	struct trouble *t = s->trouble;
-	char text[160];
-	int error;
-
-	if (!t || t->dropped == 0)
-		return 0;
-	snprintf(text, sizeof(text), "foster-log: %" PRIu64 " line%s dropped: %s", t->dropped,
-		 t->dropped == 1 ? " was" : "s were",
-		 t->drop_error < 0 ? strerror(-t->drop_error) : "more than log-rate");
-	error = stream_write_note(s, text);
-	if (error < 0)
-		return error;
-	t->dropped = 0;
-	tell_dropped(t);
-	return 0;
-}
 
 /* Up to the last newline, or all of it: then the rest of the line goes, too. */
 static size_t drop(struct stream *s, const char *data, size_t n, int error)
@@ -227,7 +103,7 @@ static size_t drop(struct stream *s, const char *data, size_t n, int error)
 	const char *newline = memrchr(data, '\n', n);
 	size_t size = newline ? (size_t)(newline + 1 - data) : n;
 
-	count_dropped(s, newline ? lines_count(data, size) : 1, error);
+	stream_count_dropped(s, newline ? lines_count(data, size) : 1, error);
 	s->skipping = !newline;
 	intake_discard(s->pipe, size);
 	return size;
@@ -245,7 +121,9 @@ static void skip(struct stream *s, const char *data, size_t n)
 /* It may not keep its service waiting: what does not fit into half of the pipe goes. */
 static void make_room(struct stream *s)
 {
-	while (intake_held(s->pipe) >= intake_capacity(s->pipe) / 2) {
+	/* Room was made by then, so a write that is still to come tells of itself. */
+	for (int i = 0; i < DROPS_A_TURN && intake_held(s->pipe) >= intake_capacity(s->pipe) / 2;
+	     i++) {
 		const char *data;
 		ssize_t n = intake_look(s->pipe, INTAKE_MAX, &data);
 
@@ -307,7 +185,7 @@ static void widen(struct stream *s, size_t n)
 /* There is not room for all of it, but perhaps for less: a disk is filled to its end. */
 static bool try_less(struct stream *s, size_t n, int error)
 {
-	struct trouble *t = trouble_of(s);
+	struct trouble *t = stream_trouble(s);
 
 	if (!t || n <= FIRST_TRY || (error != -ENOSPC && error != -EDQUOT))
 		return false;
@@ -315,14 +193,25 @@ static bool try_less(struct stream *s, size_t n, int error)
 	return true;
 }
 
+/*
+ * How much of a line without its end may stay in a pipe. Two pages one behind the
+ * other hold more than one page's bytes, or they would be one: so a full pipe holds more than half.
+ */
+static size_t patience(const struct stream *s)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = intake_capacity(s->pipe) / page;
+
+	return pages > 1 ? (pages - 1) / 2 * page : 0;
+}
+
 static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
-	bool last = s->hung_up || s->closing || s->ended;
+	bool last = s->hung_up || s->closing || s->unfinished;
 	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
-	if (error == 0 && used == 0 && may > s->patience)
+	if (error == 0 && used == 0 && may > patience(s))
 		error = stream_write(s, data, may, true, &used);
 	if (s->rate)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
@@ -331,11 +220,11 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
 	if (error < 0) {
-		get_stuck(s, error);
+		stream_get_stuck(s, error);
 		return STUCK;
 	}
-	if (is_stuck(s))
-		get_going(s);
+	if (stream_is_stuck(s))
+		stream_get_going(s);
 	if (s->trouble && s->trouble->small > 0)
 		s->trouble->small--;
 	if (used == may && may < size)
@@ -346,7 +235,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 static enum outcome look(struct stream *s)
 {
 	const char *data;
-	bool small = is_stuck(s) || (s->trouble && s->trouble->small > 0);
+	bool small = stream_is_stuck(s) || (s->trouble && s->trouble->small > 0);
 	ssize_t n = intake_look(s->pipe, small ? FIRST_TRY : INTAKE_MAX, &data);
 	int error;
 
@@ -360,9 +249,9 @@ static enum outcome look(struct stream *s)
 		return WENT_ON;
 	}
 	/* What was too much is told of by the second, not between any two lines. */
-	error = s->trouble && s->trouble->drop_error < 0 ? write_note(s) : 0;
+	error = s->trouble && s->trouble->drop_error < 0 ? stream_note_dropped(s) : 0;
 	if (error < 0) {
-		get_stuck(s, error);
+		stream_get_stuck(s, error);
 		return STUCK;
 	}
 	return write_some(s, data, (size_t)n);
@@ -381,10 +270,10 @@ static void take_out(struct stream *s)
 
 static void end(struct stream *s)
 {
-	if (s->trouble && !is_stuck(s))
-		write_note(s);
+	if (s->trouble && !stream_is_stuck(s))
+		stream_note_dropped(s);
 	if (s->trouble)
-		forget_time(s->trouble);
+		trouble_forget(s->trouble);
 	take_out(s);
 	unlist(s);
 	n_streams--;
@@ -413,18 +302,28 @@ void streams_bury(void)
 /* All that could not be written was dropped: what comes next is a new try. */
 static void start_anew(struct stream *s)
 {
-	int error = write_note(s);
+	int error = stream_note_dropped(s);
 
 	if (error < 0) {
-		get_stuck(s, error);
+		stream_get_stuck(s, error);
 		return;
 	}
 	s->trouble->error = 0;
-	set_watch(s, WATCH_LEVEL);
+	stream_watch(s, WATCH_LEVEL);
+}
+
+/* What is there is no whole line. It is not waited for too long, whatever its service is at. */
+static void hold(struct stream *s)
+{
+	struct trouble *t = stream_trouble(s);
+
+	stream_watch(s, WATCH_NEWS);
+	if (t && !t->due)
+		trouble_try_at(t, now_monotonic() + HOLD_MAX);
 }
 
 /* True when the stream has ended. */
-static bool pump(struct stream *s, int looks)
+bool stream_pump(struct stream *s, int looks)
 {
 	enum outcome outcome = WENT_ON;
 
@@ -435,32 +334,21 @@ static bool pump(struct stream *s, int looks)
 		return true;
 	}
 	if (outcome == HELD)
-		set_watch(s, WATCH_NEWS);
+		hold(s);
 	else if (outcome == WENT_ON)
-		set_watch(s, WATCH_LEVEL);
-	else if (outcome == DRY && is_stuck(s))
+		stream_watch(s, WATCH_LEVEL);
+	else if (outcome == DRY && stream_is_stuck(s))
 		start_anew(s);
 	return false;
 }
 
 /* What the pipe holds now: a writer that is faster than the disk would keep us for ever. */
-static void drain(struct stream *s)
+void stream_drain(struct stream *s)
 {
 	int looks = (int)(intake_capacity(s->pipe) / 4096) + 1;
 
-	if (!is_stuck(s) && !pump(s, looks) && s->closing && !is_stuck(s))
+	if (!stream_is_stuck(s) && !stream_pump(s, looks) && s->closing && !stream_is_stuck(s))
 		end(s);
-}
-
-/*
- * What a pipe of so many pages may hold of a line without its end. Two pages one behind the
- * other hold more than one page's bytes, or they would be one: so a full pipe holds more than half.
- */
-static uint32_t patience_of(int pipe)
-{
-	size_t pages = intake_capacity(pipe) / 4096;
-
-	return pages > 1 ? (uint32_t)((pages - 1) / 2 * 4096) : 0;
 }
 
 /* What an earlier logger was about to compress. */
@@ -504,7 +392,6 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	s->number = number;
 	s->pipe = pipe;
 	s->settings = settings;
-	s->patience = patience_of(pipe);
 	log_file_init(&s->file);
 	set_rate(s);
 	look_for_left(s);
@@ -553,8 +440,16 @@ void stream_set(uint32_t number, struct settings *settings)
 	s->settings = settings;
 	set_rate(s);
 	look_for_left(s);
-	if (is_stuck(s))
-		try_again_at(s->trouble, now_monotonic());
+	if (stream_is_stuck(s))
+		trouble_try_at(s->trouble, now_monotonic());
+}
+
+/* All that is there, a part of a line too. */
+void stream_write_unfinished(struct stream *s)
+{
+	s->unfinished = true;
+	stream_drain(s);
+	s->unfinished = false;
 }
 
 void stream_run(uint32_t number, uint32_t pid, const char *instance)
@@ -563,7 +458,8 @@ void stream_run(uint32_t number, uint32_t pid, const char *instance)
 
 	if (!s)
 		return;
-	stream_sync(number); /* of the process before */
+	if (s->pid != 0 && s->pid != pid) /* what is there is the last one's */
+		stream_write_unfinished(s);
 	if (s->dead)
 		return;
 	free(s->instance);
@@ -581,18 +477,13 @@ void stream_close(uint32_t number)
 		return;
 	by_number[number] = NULL; /* it may have to wait, and the number is another's by then */
 	s->closing = true;
-	drain(s);
+	stream_drain(s);
 }
 
 void stream_sync(uint32_t number)
 {
-	struct stream *s = by_number[number];
-
-	if (!s)
-		return;
-	s->ended = true;
-	drain(s);
-	s->ended = false;
+	if (by_number[number])
+		stream_write_unfinished(by_number[number]);
 }
 
 void stream_event(struct stream *s, bool hung_up)
@@ -600,9 +491,9 @@ void stream_event(struct stream *s, bool hung_up)
 	if (s->dead)
 		return;
 	s->hung_up |= hung_up;
-	if (!is_stuck(s))
-		pump(s, LOOKS_A_TURN);
-	else if (may_drop(s))
+	if (!stream_is_stuck(s))
+		stream_pump(s, LOOKS_A_TURN);
+	else if (stream_may_drop(s))
 		make_room(s);
 }
 
@@ -622,55 +513,12 @@ void streams_close_all(void)
 	for (struct stream *s = all, *next; s; s = next) {
 		next = s->next;
 		s->closing = true;
-		drain(s);
+		stream_drain(s);
 	}
 }
 
 void streams_write_notes(void)
 {
 	for (struct stream *s = all; s; s = s->next)
-		write_note(s);
-}
-
-/* --- trying again ----------------------------------------------------------------------- */
-
-static void retry(struct trouble *t)
-{
-	struct stream *s = t->stream;
-	int error;
-
-	if (is_stuck(s)) {
-		if (!pump(s, LOOKS_A_TURN) && s->closing)
-			drain(s);
-		return;
-	}
-	error = write_note(s);
-	if (error < 0)
-		get_stuck(s, error);
-}
-
-uint64_t streams_retry(uint64_t now)
-{
-	struct trouble *due = NULL;
-	uint64_t next = UINT64_MAX;
-
-	for (struct trouble *t = troubles, *after; t; t = after) {
-		after = t->next;
-		if (t->due > now) {
-			next = t->due < next ? t->due : next;
-			continue;
-		}
-		forget_time(t);
-		t->next = due;
-		due = t;
-	}
-	while (due) {
-		struct trouble *t = due;
-
-		due = t->next;
-		retry(t);
-		if (!t->stream->dead && t->due && t->due < next)
-			next = t->due;
-	}
-	return next == UINT64_MAX ? next : next > now ? next - now : 0;
+		stream_note_dropped(s);
 }

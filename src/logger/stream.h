@@ -49,13 +49,12 @@ struct stream {
 	char *members;           /* of JSON; NULL: not made yet */
 	char *instance;          /* NULL: not known */
 	struct stream *next, *before, *next_listed;
-	uint32_t patience; /* bytes of a line that is not whole that may stay in the pipe */
 	unsigned char watch, full_looks;
-	bool placed;   /* the end of its file was looked at */
-	bool inside;   /* the next byte goes on a line */
-	bool skipping; /* the rest of a line whose beginning was dropped */
-	bool listed;   /* it has been on WATCH_NEWS */
-	bool ended;    /* its process: an unfinished line will not be finished */
+	bool placed;     /* the end of its file was looked at */
+	bool inside;     /* the next byte goes on a line */
+	bool skipping;   /* the rest of a line whose beginning was dropped */
+	bool listed;     /* it has been on WATCH_NEWS */
+	bool unfinished; /* a part of a line is written as one */
 	bool hung_up, closing, dead;
 	char name[]; /* of the service */
 };
@@ -98,5 +97,27 @@ int stream_write_note(struct stream *, const char *text);
 bool stream_needs_lines(const struct stream *);
 
 const char *stream_label(const struct stream *); /* for messages; a static buffer */
+
+void stream_watch(struct stream *, enum stream_watch);
+
+/* Writes what the pipe has, with at most so many looks. True when the stream has ended. */
+bool stream_pump(struct stream *, int looks);
+void stream_drain(struct stream *);            /* all that it holds now */
+void stream_write_unfinished(struct stream *); /* a part of a line, too */
+
+/* stream-trouble.c. The trouble of a stream is made when it is asked for; NULL: out of memory. */
+struct trouble *stream_trouble(struct stream *);
+void trouble_try_at(struct trouble *, uint64_t when);
+void trouble_forget(struct trouble *); /* it is not tried again */
+bool stream_is_stuck(const struct stream *);
+bool stream_may_drop(const struct stream *);
+void stream_get_stuck(struct stream *, int error); /* nothing can be written: tried again later */
+void stream_get_going(struct stream *);            /* it can */
+
+/* error: why they were dropped; 0: there were more than may be. */
+void stream_count_dropped(struct stream *, uint64_t lines, int error);
+
+/* Says in the log itself what is missing there, if anything is. 0 or -errno. */
+int stream_note_dropped(struct stream *);
 
 #endif

@@ -134,6 +134,18 @@ def test_json_waits_for_the_end_of_a_line(foster):
           "the line is there as one")
 
 
+def test_a_part_of_a_line_is_not_held_for_ever(foster):
+    """Pieces that the kernel does not put together fill a pipe with a few bytes."""
+    script = python("import os, time; r, w = os.pipe(); "
+                    "[(os.write(w, b'x'), os.splice(r, 1, 1)) for i in range(20)]; time.sleep(1000)")
+    if not hasattr(os, "splice"):
+        script = python("import os, time; os.write(1, b'x' * 20); time.sleep(1000)")
+    f = foster(service("a", script, "log-format = json"))
+    until(lambda: "".join(o["text"] for o in objects(log_bytes(f, "a.log"))) == "x" * 20,
+          "all of it is there", 20)
+    assert all(o["partial"] for o in objects(log_bytes(f, "a.log")))
+
+
 def test_a_line_longer_than_a_pipe_as_json(foster):
     script = python("import os, time; os.write(1, b'x' * 500000); time.sleep(1000)")
     f = foster(service("a", script, "log-format = json"))
