@@ -34,6 +34,7 @@
 #define BODY_MAX    (64 * 1024)
 #define HEADERS_MAX (16 * 1024)
 #define GROUPS_MAX  256
+#define RETRY_AFTER 1 /* s */
 
 struct control {
 	struct evhttp *http;
@@ -41,6 +42,7 @@ struct control {
 	int listener, inotify;
 	ino_t inode; /* of the socket's file; 0: not known */
 	struct event *deleted;
+	struct event *retry; /* armed while there is no listener */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -459,6 +461,42 @@ static int watch_path(struct manager *m)
 	return c->deleted && event_add(c->deleted, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* 0, or -errno: neither the last manager's could be had nor a new one be made. */
+static int find_listener(struct manager *m)
+{
+	struct control *c = m->control;
+	int error = 0;
+
+	take_listener(m);
+	if (c->listener < 0 || !path_is_ours(c)) {
+		c->listener = fd_close(c->listener);
+		error = open_listener(m);
+	}
+	remember_path(c);
+	return error < 0 ? error : listen_on(m);
+}
+
+static void try_later(struct manager *m)
+{
+	static const struct timeval later = { RETRY_AFTER, 0 };
+
+	if (m->control->retry)
+		event_add(m->control->retry, &later);
+}
+
+/* Descriptors were short, say. Until then clients wait. */
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+
+	if (m->control->bound || upgrade_is_leaving(m))
+		return;
+	if (find_listener(m) < 0)
+		try_later(m);
+	else
+		log_info("%s: answers again", m->control->path);
+}
+
 int control_init(struct manager *m)
 {
 	struct control *c = m->control = calloc(1, sizeof(*c));
@@ -481,16 +519,12 @@ int control_init(struct manager *m)
 	evhttp_set_max_headers_size(c->http, HEADERS_MAX);
 	evhttp_set_allowed_methods(c->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
 	evhttp_set_gencb(c->http, on_request, m);
-	take_listener(m);
-	if (c->listener < 0 || !path_is_ours(c)) {
-		c->listener = fd_close(c->listener);
-		error = open_listener(m);
-	}
-	remember_path(c);
-	if (error == 0)
-		error = listen_on(m);
-	else if (m->generation > 1)
+	c->retry = event_new(m->base, -1, 0, on_retry, m);
+	error = find_listener(m);
+	if (error < 0 && m->generation > 1) {
 		error = 0; /* it was told; the services need us more than their askers do */
+		try_later(m);
+	}
 	if (error == 0 && watch_path(m) < 0)
 		log_warning("%s: nobody will see when it is deleted", c->path);
 	return error;
@@ -520,6 +554,8 @@ void control_shutdown(struct manager *m)
 		return;
 	if (c->deleted)
 		event_free(c->deleted);
+	if (c->retry)
+		event_free(c->retry);
 	fd_close(c->inotify);
 	if (c->http)
 		evhttp_free(

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "supervisor/child.h"
+#include "supervisor/reap.h"
 #include "supervisor/spawn.h"
 #include "supervisor/stage.h"
 #include "supervisor/table.h"
@@ -174,13 +175,14 @@ void upgrade_run(struct supervisor *s)
 
 void upgrade_fall_back(struct supervisor *s, enum upgrade_outcome outcome, int status)
 {
-	struct table_upgrade *t = table_upgrade(s->table);
 	struct upgrade *u = &s->upgrade;
 	struct hand_over h = { s->lock_fd, u->old_fd, u->old_manager_fd, 1 };
+	struct table_upgrade *t;
 	int error;
 
 	if (u->old_fd < 0)
 		return;
+	t = table_upgrade(s->table);
 	t->outcome = outcome;
 	t->error = status;
 	u->argv[0] = (char *)u->old_program;
@@ -352,6 +354,8 @@ int upgrade_take_over(struct supervisor *s)
 		error = take_slot(s, i, &slots[i]);
 	for (int64_t i = -1; error == 0 && (i = table_next_place(s->table, i)) >= 0;)
 		error = take_place(s, i, table_place(s->table, i));
+	/* A signal's default action, when it is set, throws a SIGCHLD away that was pending. */
+	reap_children(s);
 	return error;
 }
 
