@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -226,10 +227,11 @@ def test_rotation_keeps_a_size(foster):
 
 
 def test_rotation_by_time(foster):
+    begin = time.monotonic()
     f = foster(service("a", numbered(None, 250, 0.01), "log-time = 1s log-keep = 100"))
-    until(lambda: log_bytes(f, "a.log").endswith(b"line 249\n"), "all is written", 20)
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 249\n"), "all is written", 60)
     files = rotated(f, "a.log")
-    assert 2 <= len(files) <= 6
+    assert 2 <= len(files) <= time.monotonic() - begin + 1
     assert numbers(whole_log(f, "a.log")) == list(range(250))
 
 
@@ -288,16 +290,16 @@ def test_what_is_no_file_is_not_written(foster, kind):
 
 def test_reopen(foster):
     """As logrotate does: move, then signal, or fosterctl reopen."""
-    f = foster(service("a", numbered(None, 2000, 0.002)))
+    f = foster(service("a", numbered(None, 500, 0.002)))
     path = f.run / "log" / "a.log"
     until(lambda: log_bytes(f, "a.log"))
     for i in range(2):
         path.rename(f.run / "log" / f"moved.{i}")
         os.kill(logger_of(f), signal.SIGHUP)
         until(path.exists, "there is a new file")
-    until(lambda: log_bytes(f, "a.log").endswith(b"line 1999\n"), "all is written", 20)
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 499\n"), "all is written", 60)
     moved = b"".join((f.run / "log" / f"moved.{i}").read_bytes() for i in range(2))
-    assert numbers(moved + log_bytes(f, "a.log")) == list(range(2000))
+    assert numbers(moved + log_bytes(f, "a.log")) == list(range(500))
 
 
 def test_deleted_file_is_made_again(foster):
