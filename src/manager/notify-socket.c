@@ -119,6 +119,15 @@ static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
 	return NULL;
 }
 
+static bool any_start_is_unanswered(const struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->spawn_sent)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A process of ours so young that the supervisor has not told of it: it was held up between the
  * fork and the news of it. The news are waited for, a moment; what the process says would be
@@ -128,8 +137,9 @@ static bool is_on_its_way(struct manager *m, pid_t pid)
 {
 	struct proc_mark borne;
 
-	/* Only a child of the supervisor's: nobody else may make us wait. */
-	if (!is_child_of_supervisor(m, pid))
+	/* Only a child of the supervisor's, and only while a start is unanswered: an orphan of a
+	 * service that forged the mark of a start to come must not make us wait. */
+	if (!any_start_is_unanswered(m) || !is_child_of_supervisor(m, pid))
 		return false;
 	borne = proc_mark(pid);
 	if (!borne.in_environment || borne.run_id != m->run_id)
@@ -146,6 +156,9 @@ static struct service *await_sender(struct manager *m, pid_t pid)
 	struct pollfd news = { .fd = LINK_FD, .events = POLLIN };
 	struct service *s = NULL;
 
+	/* The start that is waited for may still be in our own queue, and never be answered. */
+	if (is_on_its_way(m, pid))
+		supervisor_link_flush(m, NEWS_WAIT_MS);
 	for (int i = 0; i < NEWS_TRIES && !s && is_on_its_way(m, pid); i++) {
 		poll(&news, 1, NEWS_WAIT_MS);
 		supervisor_link_catch_up(m);
