@@ -502,6 +502,15 @@ def test_adopted_child_ends(foster):
     assert s["exit"] in ("exit 7", "ended, nobody saw how")
 
 
+def test_the_next_one_is_let_in_as_soon_as_shutdown_returns(foster):
+    f = foster(f"service a {{ command = {SLEEP} }}\nservice d {{ command = {SLEEP} daemon = true }}")
+    for arguments in ([], ["--all"]) * 5:
+        for name in ("a", "d"):
+            f.wait_state(name, "running")
+        f.ctl("shutdown", *arguments, check=0)
+        f.start().wait_up()
+
+
 def test_second_supervisor_is_refused(foster):
     f = foster(TWO)
     second = foster(TWO, run_directory=f.run, start=False).start()
