@@ -92,6 +92,12 @@ static bool is_child_of_supervisor(const struct manager *m, pid_t pid)
 	return proc_stat(pid, &st) == 0 && st.ppid == m->supervisor_pid;
 }
 
+/* Of the users that the service may have, by its configuration. */
+static bool is_of_its_user(const struct service *s, uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || (s->config->change_user && uid == s->config->uid);
+}
+
 /*
  * Anybody can write a mark into an environment of his own. It is believed of the users that the
  * service may have, and of an orphan that the supervisor has adopted; those of a service that
@@ -99,10 +105,7 @@ static bool is_child_of_supervisor(const struct manager *m, pid_t pid)
  */
 static bool may_speak_for(const struct service *s, pid_t pid, uid_t uid)
 {
-	bool known =
-		uid == 0 || uid == geteuid() || (s->config->change_user && uid == s->config->uid);
-
-	return known && (s->adopted || is_child_of_supervisor(s->manager, pid));
+	return is_of_its_user(s, uid) && (s->adopted || is_child_of_supervisor(s->manager, pid));
 }
 
 /* An orphan of the service that the supervisor adopted: known by its mark. */
@@ -176,6 +179,9 @@ static struct service *find_sender(struct manager *m, pid_t pid, uid_t uid)
 	/* The news of its start may still be on its way from the supervisor. */
 	supervisor_link_catch_up(m);
 	s = service_above(m, pid);
+	/* Below the main process there may be anybody, as below a service that logs users in. */
+	if (s && pid != s->pid && !is_of_its_user(s, uid))
+		return NULL;
 	if (!s)
 		s = service_of_mark(m, pid, uid);
 	return s ? s : await_sender(m, pid);

@@ -72,6 +72,25 @@ def test_child_of_the_service_may_notify(foster):
     f.wait_state("s", "running")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_below_the_service_may_not_notify(foster):
+    """As one whom the service has logged in. The main process may, whoever it has become."""
+    uid = ordinary_user()[0]
+    f = make(foster, BARRIER + f'''
+notify("READY=1")
+if os.fork() == 0:
+    os.setgroups([]); os.setuid({uid})
+    notify(f"MAINPID={{os.getpid()}}\\nSTATUS=taken"); barrier()
+    open("/dev/stdout", "a").write("said\\n"); time.sleep(1000)
+time.sleep(1000)
+''')
+    s = f.wait_state("s", "running")
+    until(lambda: "said" in f.log("s"), "it has been handled")
+    assert f.service("s")["status"] is None and f.service_pid("s") == s["pid"]
+    f = make(foster, f'os.setgroups([]); os.setuid({uid}); notify("READY=1"); time.sleep(1000)\n')
+    f.wait_state("s", "running")
+
+
 def test_strangers_may_not_notify(foster):
     f = make(foster, "time.sleep(1000)\n")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
