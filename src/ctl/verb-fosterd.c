@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* fosterctl shutdown, chat and version: what is about fosterd as a whole. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include "base/fd.h"
+#include "base/units.h"
 #include "ctl/client.h"
 #include "ctl/lines.h"
 #include "ctl/progress.h"
 
 /* --- shutdown --- */
+
+#define LEAVES (10 * USEC_PER_SEC) /* fosterd, after its manager has said goodbye; at most */
 
 struct shutdown {
 	const struct ctl *ctl;
@@ -77,18 +85,61 @@ static enum exchange_next done(struct exchange *e)
 	return EXCHANGE_OVER;
 }
 
+/* The run directory, which fosterd has locked while it lives; -1: there is none. */
+static int open_run_directory(const char *socket_path)
+{
+	const char *slash = strrchr(socket_path, '/');
+	_cleanup_free_ char *path = slash ? strndup(socket_path, slash + 1 - socket_path) : NULL;
+
+	return path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+/* Whose the lock is; "": nobody knows. */
+static void read_owner(int directory, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = openat(directory, "lock", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+}
+
+/*
+ * The manager's last word comes a moment before fosterd leaves, and until then the next one would
+ * be refused. One that is there already has the lock, too.
+ */
+static void await_end(int directory, const char *owner)
+{
+	uint64_t deadline = now_monotonic() + LEAVES;
+	char next[16];
+
+	while (flock(directory, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+	       now_monotonic() < deadline) {
+		read_owner(directory, next, sizeof(next));
+		if (*next && strcmp(next, owner) != 0)
+			return;
+		poll(NULL, 0, 1);
+	}
+}
+
 int verb_shutdown(const struct ctl *ctl, char **args, size_t n)
 {
+	_cleanup_close_ int directory = open_run_directory(ctl->socket_path);
+	char owner[16] = "";
+
 	static const struct exchange_ops ops = {
 		.prepare = prepare, .data = take_data, .done = done, .ends_with_fosterd = true
 	};
 	struct shutdown s = { .ctl = ctl };
 	struct exchange list[2] = { { .ops = &ops, .user = &s } };
 
+	if (directory >= 0)
+		read_owner(directory, owner, sizeof(owner));
 	progress_init(&s.progress, ctl, "/v1/blocking", NULL, &list[1]);
 	exchange_run(ctl->socket_path, list, ELEMENTSOF(list), 0);
 	progress_clear(&s.progress, &list[1]);
 	exchange_clear(&list[0]);
+	if (directory >= 0 && s.code == EXIT_OK)
+		await_end(directory, owner);
 	json_lines_clear(&s.lines);
 	return s.code;
 }

@@ -343,6 +343,24 @@ static int freeze_and_kill(struct cgroups *c, const char *service)
 	return error;
 }
 
+/*
+ * cgroup.kill signals the main thread of each process, and where that one has ended alone the others
+ * never hear of it (Linux 6.18). What is sent to the process reaches them.
+ */
+static void kill_headless(const struct cgroups *c, const char *service)
+{
+	_cleanup_pids_ struct pid_list members = { 0 };
+	struct proc_life life;
+
+	pids_of(c, service, &members);
+	for (size_t i = 0; i < members.n; i++) {
+		if (proc_life(members.pids[i], &life) == 0 && life.headless) {
+			signal_all(c, service, SIGKILL, NULL);
+			return;
+		}
+	}
+}
+
 int cgroup_kill(const struct manager *m, const char *service)
 {
 	struct cgroups *c = m->cgroups;
@@ -352,6 +370,8 @@ int cgroup_kill(const struct manager *m, const char *service)
 
 	if (s)
 		s->cgroup_spent = true;
+	if (error == 0)
+		kill_headless(c, service);
 
 	/* Also where it is there and refuses, as in some containers. */
 	if (error != -ENOENT && error != -EOPNOTSUPP && error != -EINVAL)

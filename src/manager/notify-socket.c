@@ -92,6 +92,12 @@ static bool is_child_of_supervisor(const struct manager *m, pid_t pid)
 	return proc_stat(pid, &st) == 0 && st.ppid == m->supervisor_pid;
 }
 
+/* Of the users that the service may have, by its configuration. */
+static bool is_of_its_user(const struct service *s, uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || (s->config->change_user && uid == s->config->uid);
+}
+
 /*
  * Anybody can write a mark into an environment of his own. It is believed of the users that the
  * service may have, and of an orphan that the supervisor has adopted; those of a service that
@@ -99,10 +105,7 @@ static bool is_child_of_supervisor(const struct manager *m, pid_t pid)
  */
 static bool may_speak_for(const struct service *s, pid_t pid, uid_t uid)
 {
-	bool known =
-		uid == 0 || uid == geteuid() || (s->config->change_user && uid == s->config->uid);
-
-	return known && (s->adopted || is_child_of_supervisor(s->manager, pid));
+	return is_of_its_user(s, uid) && (s->adopted || is_child_of_supervisor(s->manager, pid));
 }
 
 /* An orphan of the service that the supervisor adopted: known by its mark. */
@@ -119,6 +122,15 @@ static struct service *service_of_mark(struct manager *m, pid_t pid, uid_t uid)
 	return NULL;
 }
 
+static bool any_start_is_unanswered(const struct manager *m)
+{
+	for (size_t i = 0; i < m->n_services; i++) {
+		if (m->services[i]->spawn_sent)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A process of ours so young that the supervisor has not told of it: it was held up between the
  * fork and the news of it. The news are waited for, a moment; what the process says would be
@@ -128,8 +140,9 @@ static bool is_on_its_way(struct manager *m, pid_t pid)
 {
 	struct proc_mark borne;
 
-	/* Only a child of the supervisor's: nobody else may make us wait. */
-	if (!is_child_of_supervisor(m, pid))
+	/* Only a child of the supervisor's, and only while a start is unanswered: an orphan of a
+	 * service that forged the mark of a start to come must not make us wait. */
+	if (!any_start_is_unanswered(m) || !is_child_of_supervisor(m, pid))
 		return false;
 	borne = proc_mark(pid);
 	if (!borne.in_environment || borne.run_id != m->run_id)
@@ -146,6 +159,9 @@ static struct service *await_sender(struct manager *m, pid_t pid)
 	struct pollfd news = { .fd = LINK_FD, .events = POLLIN };
 	struct service *s = NULL;
 
+	/* The start that is waited for may still be in our own queue, and never be answered. */
+	if (is_on_its_way(m, pid))
+		supervisor_link_flush(m, NEWS_WAIT_MS);
 	for (int i = 0; i < NEWS_TRIES && !s && is_on_its_way(m, pid); i++) {
 		poll(&news, 1, NEWS_WAIT_MS);
 		supervisor_link_catch_up(m);
@@ -163,6 +179,9 @@ static struct service *find_sender(struct manager *m, pid_t pid, uid_t uid)
 	/* The news of its start may still be on its way from the supervisor. */
 	supervisor_link_catch_up(m);
 	s = service_above(m, pid);
+	/* Below the main process there may be anybody, as below a service that logs users in. */
+	if (s && pid != s->pid && !is_of_its_user(s, uid))
+		return NULL;
 	if (!s)
 		s = service_of_mark(m, pid, uid);
 	return s ? s : await_sender(m, pid);

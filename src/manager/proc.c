@@ -76,18 +76,21 @@ int proc_stat(pid_t pid, struct proc_stat *ret)
 int proc_life(pid_t pid, struct proc_life *ret)
 {
 	unsigned long long born;
-	unsigned flags;
+	unsigned flags, threads;
 	char text[512], *p, state;
+	ssize_t n = read_small(pid, "stat", text, sizeof(text));
 
-	if (read_small(pid, "stat", text, sizeof(text)) < 0)
-		return -ESRCH;
+	if (n < 0)
+		return n;
 	p = strrchr(text, ')');
 	if (!p ||
 	    sscanf(p + 1,
-		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   &state, &ret->ppid, &flags, &born) != 4)
+		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u %*d %llu",
+		   &state, &ret->ppid, &flags, &threads, &born) != 5)
 		return -EINVAL;
 	ret->exiting = (flags & FLAG_EXITING) || state == 'Z' || state == 'X';
+	ret->headless = ret->exiting && threads > 1;
+	ret->dead = state == 'X' || (state == 'Z' && threads <= 1);
 	ret->born = born;
 	return 0;
 }

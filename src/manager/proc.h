@@ -37,7 +37,9 @@ int proc_stat(pid_t, struct proc_stat *ret);
 /* Where it stands in its life. As proc_stat(); a zombie is exiting. */
 struct proc_life {
 	pid_t ppid;
-	bool exiting;
+	bool exiting;  /* its main thread, at least */
+	bool headless; /* others go on when that one has ended */
+	bool dead;     /* nothing of it runs */
 	uint64_t born; /* clock ticks since the boot */
 };
 int proc_life(pid_t, struct proc_life *ret);

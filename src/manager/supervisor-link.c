@@ -411,6 +411,11 @@ static bool read_one(struct manager *m, int flags)
 	return true;
 }
 
+void supervisor_link_flush(struct manager *m, int timeout_ms)
+{
+	packet_queue_flush(m->link->out, timeout_ms);
+}
+
 void supervisor_link_catch_up(struct manager *m)
 {
 	for (int i = 0; i < 256 && read_one(m, MSG_DONTWAIT); i++)

@@ -53,6 +53,9 @@ const char *supervisor_link_stored(struct manager *, uint32_t place);
  */
 void supervisor_link_go_live(struct manager *);
 
+/* Sends what is queued; blocks, at most timeout_ms. To be called before waiting for an answer. */
+void supervisor_link_flush(struct manager *, int timeout_ms);
+
 /* Handles what has arrived, now: for one who met a pid that may be in it. */
 void supervisor_link_catch_up(struct manager *);
 

@@ -194,15 +194,15 @@ bool trees_contain(struct service *s, pid_t pid)
 static int open_member(pid_t pid)
 {
 	_cleanup_close_ int fd = proc_pidfd(pid);
-	struct proc_stat st;
+	struct proc_life life;
 	int error;
 
 	if (fd < 0)
 		return fd == -EINVAL ? -ESRCH : fd;
-	error = proc_stat(pid, &st);
+	error = proc_life(pid, &life);
 	if (error < 0)
 		return error;
-	return st.state == 'Z' || st.state == 'X' ? -ESRCH : TAKE_FD(fd);
+	return life.dead ? -ESRCH : TAKE_FD(fd);
 }
 
 /* --- signals ---------------------------------------------------------------------------- */

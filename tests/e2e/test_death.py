@@ -405,6 +405,49 @@ def loggers_of(f):
     return found
 
 
+HEADLESS = """
+import ctypes, os, sys, threading, time
+if os.fork() == 0:
+    os.setsid()
+    def go_on():
+        with open(sys.argv[1] + ".new", "w") as f: f.write(f"{os.getpid()} {threading.get_native_id()}")
+        os.rename(sys.argv[1] + ".new", sys.argv[1])
+        while True: time.sleep(1)
+    threading.Thread(target=go_on).start()
+    ctypes.CDLL(None).pthread_exit(None)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("how", ("stop", "fosterd", "all"))
+@pytest.mark.parametrize("cgroup", ("auto", "no"))
+def test_process_whose_main_thread_has_ended(foster, directory, cgroup, how):
+    """It is shown as a zombie, and goes on: with it its service has not ended."""
+    script, said = directory / "headless.py", directory / "said"
+    script.write_text(HEADLESS)
+    f = foster(f"""cgroup = {cgroup}
+        service a {{ command = {{"/usr/bin/python3", "{script}", "{said}"}} daemon = true
+                     kill-mode = tree stop-timeout = "100ms" }}""")
+    until(said.exists, "its thread runs")
+    pid, thread = said.read_text().split()
+    until(lambda: not alive(int(pid)), "its main thread has ended")
+    task = pathlib.Path(f"/proc/{pid}/task/{thread}")
+    assert task.exists()
+    if how == "stop":
+        f.ctl("stop", "a", check=0)
+    elif how == "fosterd":
+        f.kill_supervisor()
+    else:
+        manager = f.manager_pid()
+        f.process.send_signal(signal.SIGSTOP)
+        os.kill(manager, signal.SIGKILL)
+        f.kill_supervisor()
+        said.unlink()
+        f.start().wait_up()
+        until(said.exists, "the next one runs")
+    until(lambda: not task.exists(), "its last thread is gone", 2)
+
+
 def test_log_outlives_all_of_foster(foster):
     """Supervisor, manager and logger killed at once: a service that writes gets no SIGPIPE, and
     the next logger takes its pipe over: every line is there once."""
@@ -507,6 +550,15 @@ def test_adopted_child_ends(foster):
     fifo.write_text("go\n")
     s = f.wait_state("a", "failed")
     assert s["exit"] in ("exit 7", "ended, nobody saw how")
+
+
+def test_the_next_one_is_let_in_as_soon_as_shutdown_returns(foster):
+    f = foster(f"service a {{ command = {SLEEP} }}\nservice d {{ command = {SLEEP} daemon = true }}")
+    for arguments in ([], ["--all"]) * 5:
+        for name in ("a", "d"):
+            f.wait_state(name, "running")
+        f.ctl("shutdown", *arguments, check=0)
+        f.start().wait_up()
 
 
 def test_second_supervisor_is_refused(foster):

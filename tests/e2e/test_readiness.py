@@ -5,6 +5,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -68,6 +69,25 @@ def test_child_of_the_service_may_notify(foster):
     whose it was."""
     f = make(foster, BARRIER + 'if os.fork() == 0:\n notify("READY=1"); barrier(); os._exit(0)\n'
              'os.wait()\ntime.sleep(1000)\n')
+    f.wait_state("s", "running")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_below_the_service_may_not_notify(foster):
+    """As one whom the service has logged in. The main process may, whoever it has become."""
+    uid = ordinary_user()[0]
+    f = make(foster, BARRIER + f'''
+notify("READY=1")
+if os.fork() == 0:
+    os.setgroups([]); os.setuid({uid})
+    notify(f"MAINPID={{os.getpid()}}\\nSTATUS=taken"); barrier()
+    open("/dev/stdout", "a").write("said\\n"); time.sleep(1000)
+time.sleep(1000)
+''')
+    s = f.wait_state("s", "running")
+    until(lambda: "said" in f.log("s"), "it has been handled")
+    assert f.service("s")["status"] is None and f.service_pid("s") == s["pid"]
+    f = make(foster, f'os.setgroups([]); os.setuid({uid}); notify("READY=1"); time.sleep(1000)\n')
     f.wait_state("s", "running")
 
 
@@ -183,3 +203,32 @@ def test_a_forged_mark_is_not_believed(foster, directory):
                            env=dict(os.environ, FOSTER_INSTANCE=f"{run_id}.{number}"))
     f.kill_manager()  # what came is read by now, or by the next one
     assert f.service("a")["status"] is None
+
+
+def test_a_forged_mark_of_a_start_to_come_holds_up_nobody(foster):
+    """An orphan of a service that says it is of a start which has not been told of yet."""
+    user = "user = nobody" if os.geteuid() == 0 else ""
+    f = make(foster, '''
+if len(sys.argv) == 1:
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork(): os._exit(0)
+        run = os.environ["FOSTER_INSTANCE"].split(".")[0]
+        os.environ["FOSTER_INSTANCE"] = run + ".99999999"
+        os.execv(sys.executable, [sys.executable, *sys.argv, "orphan"])
+    os.wait()
+    notify("READY=1")
+    time.sleep(1000)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(os.environ["NOTIFY_SOCKET"])
+while True:
+    s.send(b"STATUS=forged"); time.sleep(0.01)
+''', user)
+    f.wait_state("s", "running")
+    manager = f.manager_pid()
+    for _ in range(10):
+        begun = time.monotonic()
+        assert f.service("s")["status"] is None
+        assert time.monotonic() - begun < 0.5
+        time.sleep(0.1)
+    assert f.manager_pid() == manager
