@@ -94,7 +94,8 @@ static bool send_now(struct packet_queue *q, const struct packet *p)
 {
 	ssize_t n = fd_send(q->fd, p->data, p->size, p->fds, p->n_fds, MSG_DONTWAIT);
 
-	if (n == -EAGAIN || n == -ETOOMANYREFS) /* as many descriptors on their way as may be */
+	/* Also what speaks of memory, or of too many descriptors on their way, passes. */
+	if (n == -EAGAIN || n == -ETOOMANYREFS || n == -ENOBUFS || n == -ENOMEM)
 		return false;
 	if (n < 0 && n != -EPIPE && n != -ECONNRESET)
 		log_error_errno(n, "%s", q->name);

@@ -2,8 +2,12 @@
 /* The tree of a service: see tree.h. */
 #include "manager/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +22,8 @@
 #include "manager/service.h"
 
 #define SWEEP_DELAY (20 * USEC_PER_MSEC) /* many ends at once are one look */
-#define END_TRIES   50                   /* looks, until nothing new is found */
+#define STOP_MAX    (2 * USEC_PER_SEC)   /* until all that is to be ended stands still */
+#define END_MAX     (5 * USEC_PER_SEC)   /* until it has ended */
 #define WATCHED_MAX 32                   /* members watched at a time, of a tree */
 #define DEPTH_MAX   64                   /* parents that are gone up to the supervisor */
 
@@ -400,24 +405,103 @@ static size_t kill_all(const struct pid_list *l)
 	return killed;
 }
 
+struct hunt {
+	const struct manager *manager;
+	const struct tree_mark *marks;
+	size_t n;
+	struct pid_list found; /* alive, and standing still but for those counted as moving */
+	size_t moving;         /* stopped only now, or gone when we came: it may have a child */
+	bool again;            /* not the first walk: what cannot be signalled was told of */
+};
+
+/* What is stopped does not fork. */
+static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
+{
+	_cleanup_close_ int fd = proc_pidfd(pid);
+	struct proc_life life;
+	struct proc_stat st;
+	int error;
+
+	if (fd < 0) {
+		h->moving += fd == -ESRCH;
+		return;
+	}
+	/* Looked at again: until now the number might have become another's. */
+	if (proc_life(pid, &life) < 0 || life.dead || proc_stat(pid, &st) < 0 ||
+	    (by_mark && !is_marked(h->manager, pid, h->marks, h->n)))
+		return;
+	error = st.state == 'T' ? 0 : proc_pidfd_signal(fd, SIGSTOP);
+	if (error == -EPERM && !h->again)
+		log_warning("process %d has become another user's: it is left", pid);
+	if (error < 0)
+		return;
+	h->moving += st.state != 'T';
+	pid_list_add(&h->found, pid);
+}
+
+static void look_at(struct hunt *h, pid_t pid)
+{
+	struct proc_life life;
+
+	/* Zombies first: of a bomb there are thousands. */
+	if (pid <= 0 || pid == own_pid() || pid == h->manager->supervisor_pid ||
+	    proc_life(pid, &life) < 0 || life.dead)
+		return;
+	if (is_marked(h->manager, pid, h->marks, h->n))
+		stop_one(h, pid, true);
+}
+
+/*
+ * While the directory is read, a few names at a time, not from a list of it: who is born meanwhile
+ * has a higher number mostly, and is met on the way.
+ */
+static void stop_marked(struct hunt *h)
+{
+	_cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_Alignas(struct dirent64) char names[512];
+	size_t marked;
+	ssize_t size;
+
+	h->found.n = h->moving = 0;
+	while (proc >= 0 && (size = getdents64(proc, names, sizeof(names))) > 0) {
+		for (ssize_t at = 0; at < size;) {
+			const struct dirent64 *e = (const struct dirent64 *)(names + at);
+
+			look_at(h, atoi(e->d_name));
+			at += e->d_reclen;
+		}
+	}
+	marked = h->found.n;
+	add_descendants(&h->found);
+	for (size_t i = marked, n = h->found.n; i < n; i++)
+		stop_one(h, h->found.pids[i], false);
+	h->again = true;
+}
+
 void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n)
 {
-	size_t killed = 1;
+	struct hunt h = { .manager = m, .marks = marks, .n = n };
+	uint64_t start = now_monotonic();
+	struct sched_param urgent = { .sched_priority = 1 }, usual = { 0 };
 
+	if (n == 0)
+		return;
 	reserve_begin();
-	for (int i = 0; n > 0 && killed > 0 && i < END_TRIES; i++) {
-		_cleanup_pids_ struct pid_list all = { 0 }, marked = { 0 };
-
-		proc_all(&all);
-		for (size_t j = 0; j < all.n; j++) {
-			if (all.pids[j] != own_pid() && all.pids[j] != m->supervisor_pid &&
-			    is_marked(m, all.pids[j], marks, n))
-				pid_list_add(&marked, all.pids[j]);
-		}
-		add_descendants(&marked);
-		killed = kill_all(&marked);
-	}
+	/* A bomb has many processes, and we are one. */
+	sched_setscheduler(0, SCHED_FIFO, &urgent);
+	do {
+		stop_marked(&h);
+		/* All are to stand still before the first is killed. */
+		if (h.moving > 0 && now_monotonic() - start < STOP_MAX)
+			continue;
+		if (kill_all(&h.found) > 0)
+			poll(NULL, 0, 1);
+	} while ((h.found.n > 0 || h.moving > 0) && now_monotonic() - start < END_MAX);
+	sched_setscheduler(0, SCHED_OTHER, &usual);
 	reserve_end();
+	if (h.found.n > 0)
+		log_error("%zu processes of daemons that have ended are left", h.found.n);
+	pid_list_cleanup(&h.found);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)

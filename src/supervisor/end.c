@@ -24,19 +24,30 @@ static bool is_alive(const struct table_slot *slot)
 	return slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
 }
 
+static int signal_one(const struct table_slot *slot, int signo)
+{
+	if (slot->pidfd >= 0)
+		return identity_pidfd_signal(slot->pidfd, signo);
+	if (kill(-slot->child.pid, signo) == 0)
+		return 0;
+	return kill(slot->child.pid, signo) < 0 ? -errno : 0;
+}
+
 /* Signals the children that must not outlive us; returns how many there are. */
 static unsigned signal_daemons(struct supervisor *s, int signo)
 {
 	uint32_t n;
 	struct table_slot *slots = table_slots(s->table, &n);
 	unsigned alive = 0;
+	int error;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (!is_alive(&slots[i]) || (s->keep && !(slots[i].child.flags & CHILD_DAEMON)))
 			continue;
-		if (slots[i].pidfd >= 0 || kill(-slots[i].child.pid, signo) == 0 ||
-		    kill(slots[i].child.pid, signo) == 0 || errno != EPERM)
-			alive++; /* else it has become another user's: nobody waits for it */
+		error = signal_one(&slots[i], signo);
+		/* One that has become another user's nobody waits for. */
+		if (error != -EPERM && error != -ESRCH)
+			alive++;
 	}
 	return alive;
 }

@@ -477,6 +477,7 @@ static void handle_exit(struct supervisor *s, const void *message, size_t size, 
 	s->exit_code = m->code;
 	s->keep = m->keep;
 	s->sweep = m->sweep;
+	keeper_expect_answer(s); /* its own end */
 }
 
 static void handle_rehearse(struct supervisor *s, const void *message, size_t size, int fd)

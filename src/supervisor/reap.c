@@ -64,6 +64,7 @@ static void reap_other(struct supervisor *s, pid_t pid)
 {
 	int status;
 
+	upgrade_before_reaping(s, pid);
 	if (waitpid(pid, &status, WNOHANG | __WALL) != pid)
 		return;
 	if (pid == s->keeper.pid) {

@@ -26,7 +26,8 @@
 #define HANDED_OVER    "FOSTER_TAKE_OVER" /* descriptors: the lock, and what we were before */
 #define ENVIRONMENT    8192               /* variables */
 #define ARGUMENTS      64
-#define REHEARSAL_TIME 20 /* seconds */
+#define REHEARSAL_TIME 20    /* seconds */
+#define REHEARSAL_SAYS 65536 /* bytes */
 
 /* What the next program finds in its environment. */
 struct hand_over {
@@ -372,6 +373,7 @@ static void tell_rehearsed(struct supervisor *s, int status, int error)
 /* The same arguments as ours, in the program that is tried. */
 static void run_rehearsal(struct supervisor *s, int words, int config)
 {
+	const struct rlimit says = { REHEARSAL_SAYS, REHEARSAL_SAYS };
 	char *argv[ARGUMENTS] = { (char *)s->upgrade.next, (char *)"--rehearse" };
 	size_t n = 2;
 
@@ -379,6 +381,7 @@ static void run_rehearsal(struct supervisor *s, int words, int config)
 		argv[n++] = *arg;
 	child_reset_signals();
 	alarm(REHEARSAL_TIME); /* it outlives the exec, and ends what hangs */
+	setrlimit(RLIMIT_FSIZE, &says);
 	setsid();
 	setrlimit(RLIMIT_NOFILE, &s->nofile);
 	if (dup2(words, STDOUT_FILENO) < 0 || dup2(words, STDERR_FILENO) < 0 ||
@@ -399,7 +402,7 @@ void upgrade_rehearse(struct supervisor *s, const struct link_program *m)
 	pid_t pid;
 
 	if (u->rehearsal || !words || !config || words->fd < 0 || config->fd < 0) {
-		tell_rehearsed(s, 0, u->rehearsal ? EBUSY : EINVAL);
+		tell_rehearsed(s, 0, u->rehearsal ? EBUSY : EMFILE);
 		return;
 	}
 	memcpy(path, m->path, sizeof(path));
@@ -414,6 +417,12 @@ void upgrade_rehearse(struct supervisor *s, const struct link_program *m)
 		tell_rehearsed(s, 0, errno);
 	else
 		u->rehearsal = pid;
+}
+
+void upgrade_before_reaping(struct supervisor *s, pid_t pid)
+{
+	if (pid == s->upgrade.rehearsal)
+		kill(-pid, SIGKILL);
 }
 
 bool upgrade_is_rehearsal(struct supervisor *s, pid_t pid, int status)

@@ -28,6 +28,8 @@ int upgrade_take_over(struct supervisor *);
 
 /* Tries whether that program could take over. The manager is told REHEARSED. */
 void upgrade_rehearse(struct supervisor *, const struct link_program *);
+/* A child has ended: if it was the rehearsal, what it left in its group goes, too. */
+void upgrade_before_reaping(struct supervisor *, pid_t pid);
 /* True when the child that was reaped was the rehearsal. */
 bool upgrade_is_rehearsal(struct supervisor *, pid_t pid, int status);
 /* The rehearsal itself, in the program that is tried: 0 or -errno, and says what is wrong. */

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -706,6 +707,44 @@ def test_end_without_any_manager_takes_the_trees_along(foster, builddir, directo
     assert not alive(pids["servant"]) and alive(pids["keeper"])
     f.builddir = builddir
     f.start().wait_up()
+
+
+BOMB = """
+import os, sys, time
+end = time.monotonic() + 5
+for i in range(30):
+    if os.fork() == 0:
+        while time.monotonic() < end:
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+        os._exit(0)
+time.sleep(1000)
+"""
+
+
+def test_a_bomb_does_not_outrun_its_end(foster, directory):
+    """Thirty that fork and end all the time, each in a session of its own, without a cgroup."""
+    (directory / "bomb.py").write_text(BOMB)
+    f = foster("cgroup = no\n"
+               f'service a {{ command = {{"{sys.executable}", "{directory}/bomb.py"}} daemon = true }}')
+    f.wait_state("a", "running")
+    manager = f.manager_pid()
+    begin = time.monotonic()
+    f.kill_supervisor()
+
+    def gone():
+        while True:  # the orphans come to us
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    break
+            except ChildProcessError:
+                break
+        return not alive(manager) and subprocess.run(
+            ["pgrep", "-f", str(directory / "bomb.py")], stdout=subprocess.DEVNULL).returncode == 1
+
+    until(gone, "it is ended", 4)
+    assert time.monotonic() - begin < 4.5  # it would have ended by itself
 
 
 def test_lock_removed_lets_nobody_in(foster):

@@ -37,6 +37,13 @@ def who(f, *names):
     return {n: (s["pid"], s["restarts"]) for n, s in f.services().items() if n in names}
 
 
+def command(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -237,7 +244,7 @@ def test_replaced_in_the_middle_of_it(foster, directory):
     path = script(directory / "slow", f"read line < {fifo}; exit 1")
     asking = subprocess.Popen([f"{f.builddir}/fosterctl", "--run-directory", str(f.run), "upgrade",
                                str(path)], stderr=subprocess.PIPE, text=True)
-    until(lambda: any(pathlib.Path(f"/proc/{p}/cmdline").read_bytes().find(b"slow") >= 0
+    until(lambda: any(b"slow" in command(p)
                       for p in children_of(f.pid)), "it is tried")
     f.kill_manager()
     assert asking.wait(5) == 1 and "ask again" in asking.stderr.read()
@@ -301,6 +308,11 @@ def test_what_is_no_fosterd_is_refused(running, directory):
     refused(running, directory / "nothing", "No such file")
     refused(running, script(directory / "loud", "echo oh no >&2; exit 3"), "oh no")
     refused(running, script(directory / "killed", "kill -9 $$"), "KILL")
+    refused(running, script(directory / "forks", "sleep 1000 & exit 1"), "exit 1")
+    services = [s["pid"] for s in running.services().values()]
+    until(lambda: not any(b"sleep" in command(p) for p in children_of(running.pid)
+                          if p not in services), "what it left is ended")
+    refused(running, script(directory / "talker", "yes"), "")
 
 
 def test_relative_path_of_a_program(running, release):
@@ -378,7 +390,7 @@ def test_one_at_a_time(running, directory):
     first = subprocess.Popen([f"{running.builddir}/fosterctl", "--run-directory",
                               str(running.run), "upgrade", str(path)], stderr=subprocess.PIPE,
                              text=True)
-    until(lambda: any(pathlib.Path(f"/proc/{p}/cmdline").read_bytes().find(b"slow") >= 0
+    until(lambda: any(b"slow" in command(p)
                       for p in children_of(running.pid)), "it is tried")
     done = upgrade(running, code=1)
     assert "under way already" in done.stderr
