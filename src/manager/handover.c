@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,13 +114,32 @@ static pid_t read_pid_file(struct service *s, struct handover *h)
 }
 
 /*
+ * Who of the two was born first. Ticks are long: of those born in one, the number of the pidfd's
+ * inode tells (pidfs, Linux 6.9), which grows; else the pid, which mostly does.
+ */
+static bool is_elder(pid_t pid, uint64_t born, pid_t other, uint64_t other_born)
+{
+	_cleanup_close_ int fd = -1, other_fd = -1;
+	struct stat st, other_st;
+
+	if (born != other_born)
+		return born < other_born;
+	fd = proc_pidfd(pid);
+	other_fd = proc_pidfd(other);
+	if (fd >= 0 && other_fd >= 0 && fstat(fd, &st) == 0 && fstat(other_fd, &other_st) == 0 &&
+	    st.st_ino != other_st.st_ino)
+		return st.st_ino < other_st.st_ino;
+	return pid < other;
+}
+
+/*
  * Of what is left of the tree those that are nobody's children in it, that is orphans; and if
  * there are several, the one that was born first.
  */
 static pid_t guess(struct service *s, struct handover *h)
 {
 	_cleanup_pids_ struct pid_list members = { 0 };
-	uint64_t first = UINT64_MAX;
+	uint64_t first = 0;
 	pid_t found = 0;
 
 	trees_members(s, &members);
@@ -127,7 +147,8 @@ static pid_t guess(struct service *s, struct handover *h)
 		struct proc_life life;
 
 		if (proc_life(members.pids[i], &life) < 0 || life.exiting ||
-		    pid_list_has(&members, life.ppid) || life.born >= first)
+		    pid_list_has(&members, life.ppid) ||
+		    (found && !is_elder(members.pids[i], life.born, found, first)))
 			continue;
 		first = life.born;
 		found = members.pids[i];

@@ -713,3 +713,19 @@ def test_extended_timeout_outlives_the_manager(foster):
     assert f.state("d") == "starting"
     tell(f, "READY=1")
     f.wait_state("d", "running")
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_the_eldest_orphan_though_all_are_born_in_one_tick(foster, builddir, cgroup):
+    """Each daemon has at once an orphan of its own: the clock of /proc is too slow to tell them apart."""
+    names = [f"a{i}" for i in range(40)]
+    f = foster("", start=False)
+    f.write(f"cgroup = {cgroup}\n" + "".join(
+        f'service {n} {{ command = {{"{builddir}/test-tree", "--fork-away", "{f.directory}/{n}"}} '
+        f'ready = forking daemon = true stop-timeout = "50ms" }}\n' for n in names))
+    f.start().wait_up()
+    for name in names:
+        pid = f.wait_state(name, "running")["pid"]
+        told = until(lambda: [line.split()[1] for line in (f.directory / name).read_text().splitlines()
+                              if line.startswith("main ")], "it has told its pid")
+        assert pid == int(told[0])
