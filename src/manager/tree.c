@@ -435,7 +435,8 @@ static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
 		log_warning("process %d has become another user's: it is left", pid);
 	if (error < 0)
 		return;
-	h->moving += st.state != 'T';
+	/* Of one without its main thread nobody can see whether the others stand still. */
+	h->moving += st.state != 'T' && !life.headless;
 	pid_list_add(&h->found, pid);
 }
 
@@ -492,10 +493,9 @@ void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n
 	do {
 		stop_marked(&h);
 		/* All are to stand still before the first is killed. */
-		if (h.moving > 0 && now_monotonic() - start < STOP_MAX)
-			continue;
-		if (kill_all(&h.found) > 0)
-			poll(NULL, 0, 1);
+		if (h.moving == 0 || now_monotonic() - start >= STOP_MAX)
+			kill_all(&h.found);
+		poll(NULL, 0, 1); /* on a single processor they need it to stop, or to end */
 	} while ((h.found.n > 0 || h.moving > 0) && now_monotonic() - start < END_MAX);
 	sched_setscheduler(0, SCHED_OTHER, &usual);
 	reserve_end();

@@ -576,12 +576,7 @@ def test_logger_killed(foster):
                    "exec sleep 1000")
     f = foster(f"service a {{ command = {script} }}")
     until(lambda: f.log("a").count("\n") > 20, "it writes")
-    logger = next(int(p) for p in os.listdir("/proc") if p.isdigit() and
-                  pathlib.Path(f"/proc/{p}/comm").exists() and
-                  pathlib.Path(f"/proc/{p}/comm").read_text() == "foster-log\n" and
-                  os.stat(f"/proc/{p}").st_uid == os.geteuid() and
-                  pathlib.Path(f"/proc/{p}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(f.pid))
-    os.kill(logger, signal.SIGKILL)
+    os.kill(loggers_of(f)[0], signal.SIGKILL)
     until(lambda: "199\n" in f.log("a"), "the next logger goes on")
     assert f.state("a") == "running"
 
