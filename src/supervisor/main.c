@@ -417,6 +417,10 @@ static int begin(struct supervisor *s, const struct options *o, const char *dire
 	snprintf(s->mark, sizeof(s->mark), "FOSTER_INSTANCE=%016llx.",
 		 (unsigned long long)table_run_id(s->table));
 	s->manager_argv = make_manager_argv(o, s->run_directory);
+	if (handed_over) { /* the loop starts it, again and again if need be: services are there */
+		s->keeper.next_start = now_monotonic();
+		return 0;
+	}
 	error = keeper_start(s);
 	return error < 0 ? log_error_errno(error, "%s", s->manager_path) : 0;
 }

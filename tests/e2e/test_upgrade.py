@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import threading
 import pytest
 
 from chat_clients import free_port
+from conftest import ordinary_user
 from foster import Connection, alive, children_of, start_time, until, zombies_of
 from test_services import SLEEP, shell
 
@@ -380,6 +382,37 @@ def test_a_fosterd_that_crashes(running, release):
 def test_a_fosterd_that_cannot_be_run(running, release):
     path = script(release / "once", f'rm -- "$0"\nexec {release}/fosterd "$@"')
     goes_on(running, path, "exec-failed", "No such file")
+
+
+def test_no_process_is_left_for_the_next_manager(foster, builddir, directory):
+    """The old one has left by then: it is tried again, and nothing ends for it."""
+    f = foster(TWO, identity=ordinary_user())
+    for name in ("keeper", "servant"):
+        f.wait_state(name, "running")
+    before = who(f, "keeper", "servant")
+    fifo = directory / "fifo"
+    os.mkfifo(fifo)
+    fifo.chmod(0o644)
+    path = script(directory / "slow", f'case "$1" in --rehearse) read line < {fifo};; esac\n'
+                                      f'exec {builddir}/fosterd "$@"')
+    asking = subprocess.Popen(f.as_identity([
+        f"{builddir}/fosterctl", "--run-directory", str(f.run), "upgrade", str(path)]),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until(lambda: any(b"slow" in command(p) for p in children_of(f.pid)), "it is tried")
+
+    def limit_processes(soft):  # of another user's process: not even root may everywhere
+        subprocess.run(f.as_identity(["prlimit", "--pid", str(f.pid), f"--nproc={soft}:"]),
+                       check=True)
+
+    soft = re.search(r"Max processes +(\S+)",
+                     pathlib.Path(f"/proc/{f.pid}/limits").read_text())[1]
+    limit_processes(1)
+    fifo.write_text("go on\n")
+    until(lambda: "cannot start foster-manager" in f.output(), "there is no process for it")
+    limit_processes(soft)
+    assert asking.wait(20) == 0, asking.stdout.read()
+    assert who(f, "keeper", "servant") == before and f.process.poll() is None
+    asking.stdout.close()
 
 
 def test_one_at_a_time(running, directory):
