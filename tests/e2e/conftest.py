@@ -33,6 +33,8 @@ def pytest_configure(config):
         raise pytest.UsageError("FOSTER_BUILDDIR must name the build directory; "
                                 "./quickstart test sets it")
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # A shell in the background has it ignored, and so would all that is tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
