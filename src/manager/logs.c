@@ -28,6 +28,7 @@
 #include "manager/supervisor-link.h"
 
 #define FLUSH_MAX   1000 /* ms */
+#define QUIT_MAX    10   /* s: it has a last look at each pipe only */
 #define CRASHES_MAX 16   /* whose last lines are waited for: of more at once nobody reads them */
 
 struct crash {
@@ -42,6 +43,7 @@ struct logs {
 	struct packet_queue *channel;
 	int fd; /* our end of the channel */
 	struct event *readable;
+	struct event *impatient;   /* once it was told to quit */
 	bool made[LOGGER_NUMBERS]; /* by this manager: the pipe lies in the store */
 	bool quitting;
 	bool program_kept;
@@ -219,6 +221,8 @@ void logs_shutdown(struct manager *m)
 		forget_crash(&l->crashes[i]);
 	if (l->readable)
 		event_free(l->readable);
+	if (l->impatient)
+		event_free(l->impatient);
 	fd_close(l->fd);
 	free(l);
 	m->logs = NULL;
@@ -531,8 +535,19 @@ void logs_renew(struct manager *m)
 		tell(m, LOGGER_LEAVE, 0, 0);
 }
 
+/* It was not told, for its channel is lost, or what it writes to hangs. */
+static void on_impatient(evutil_socket_t fd, short what, void *arg)
+{
+	struct logs *l = arg;
+
+	log_warning("foster-log does not leave: it is ended; what the pipes hold is lost");
+	l->logger->let_end = false; /* now by a signal */
+	service_stop(l->logger, REASON_SHUTDOWN);
+}
+
 bool logs_quit(struct manager *m)
 {
+	static const struct timeval patience = { QUIT_MAX, 0 };
 	struct logs *l = m->logs;
 
 	if (!l || !machine_is_active(&l->logger->machine))
@@ -540,6 +555,9 @@ bool logs_quit(struct manager *m)
 	if (!l->quitting) {
 		l->quitting = true;
 		service_let_end(l->logger, REASON_SHUTDOWN);
+		l->impatient = evtimer_new(m->base, on_impatient, l);
+		if (l->impatient)
+			evtimer_add(l->impatient, &patience);
 		tell(m, LOGGER_QUIT, 0, 0);
 	}
 	return false;

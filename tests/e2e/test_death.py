@@ -581,6 +581,17 @@ def test_logger_killed(foster):
     assert f.state("a") == "running"
 
 
+def test_logger_that_hangs_does_not_hold_up_the_end_for_ever(foster):
+    f = foster(TWO)
+    for name in ("keeper", "servant"):
+        f.wait_state(name, "running")
+    logger = loggers_of(f)[0]
+    os.kill(logger, signal.SIGSTOP)
+    f.ctl("shutdown", "--all", check=0, timeout=40)
+    assert f.wait_end() == 0 and not alive(logger)
+    assert "foster-log does not leave" in f.output()
+
+
 def test_stopped_manager_does_not_hold_up_the_reaping(foster):
     f = foster(f"service a {{ command = {shell('while :; do (true &); sleep 0.001; done')} }}")
     f.wait_state("a", "running")
