@@ -113,8 +113,7 @@ int adopt_left_behind(struct supervisor *s)
 		*table_place(s->table, i) = (struct table_place){ .fd = -1 };
 	for (uint32_t i = 0; i < n; i++) {
 		struct table_slot *slot = &slots[i];
-		bool alive =
-			slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
+		bool alive = table_slot_is_alive(slot);
 
 		slot->pidfd = slot->exec_fd = -1;
 		slot->exec_watched = slot->starting = false;

@@ -19,11 +19,6 @@
 
 #define FINAL_STOP_WAIT (5 * USEC_PER_SEC)
 
-static bool is_alive(const struct table_slot *slot)
-{
-	return slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
-}
-
 static int signal_one(const struct table_slot *slot, int signo)
 {
 	if (slot->pidfd >= 0)
@@ -42,7 +37,8 @@ static unsigned signal_daemons(struct supervisor *s, int signo)
 	int error;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (!is_alive(&slots[i]) || (s->keep && !(slots[i].child.flags & CHILD_DAEMON)))
+		if (!table_slot_is_alive(&slots[i]) ||
+		    (s->keep && !(slots[i].child.flags & CHILD_DAEMON)))
 			continue;
 		error = signal_one(&slots[i], signo);
 		/* One that has become another user's nobody waits for. */
@@ -58,7 +54,7 @@ static bool anything_left(struct supervisor *s)
 	struct table_slot *slots = table_slots(s->table, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (is_alive(&slots[i]) && slots[i].child.name[0] != '.')
+		if (table_slot_is_alive(&slots[i]) && slots[i].child.name[0] != '.')
 			return true;
 	}
 	return false;

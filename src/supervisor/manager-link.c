@@ -345,8 +345,7 @@ static void handle_spawn(struct supervisor *s, const void *message, size_t size,
  */
 static int send_signal(const struct table_slot *slot, const struct link_signal *m)
 {
-	if (slot->child.instance != m->instance ||
-	    (slot->child.state != CHILD_FORKED && slot->child.state != CHILD_RUNNING))
+	if (slot->child.instance != m->instance || !table_slot_is_alive(slot))
 		return -ESRCH;
 	if (slot->pidfd >= 0)
 		return identity_pidfd_signal(slot->pidfd, m->signo);
@@ -400,7 +399,7 @@ static void handle_forget(struct supervisor *s, const void *message, size_t size
 	const struct link_slot *m = message;
 	struct table_slot *slot = table_slot(s->table, m->slot);
 
-	if (!slot || slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING)
+	if (!slot || table_slot_is_alive(slot))
 		return;
 	table_set_pid(s->table, m->slot, 0);
 	memset(&slot->child, 0, sizeof(slot->child));

@@ -286,7 +286,7 @@ void spawn_child(struct supervisor *s, const struct spawn_request *r)
 		manager_link_refuse(s, r->slot, -error);
 		return;
 	}
-	if (slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING) {
+	if (table_slot_is_alive(slot)) {
 		log_error("%s[%d]: the manager asked for a second copy; refused", slot->child.name,
 			  slot->child.pid);
 		return;

@@ -56,6 +56,12 @@ struct table_upgrade {
 	char program[LINK_PROGRAM_MAX]; /* the path of the one that hands over */
 };
 
+/* It was forked, and its end is not known. */
+static inline bool table_slot_is_alive(const struct table_slot *slot)
+{
+	return slot->child.state == CHILD_FORKED || slot->child.state == CHILD_RUNNING;
+}
+
 struct table_place {
 	char name[LINK_NAME_MAX + 8]; /* empty: the place is free, and fd is -1 */
 	int32_t fd;

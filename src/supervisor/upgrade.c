@@ -324,7 +324,7 @@ static int take_slot(struct supervisor *s, uint32_t index, struct table_slot *sl
 	slot->exec_watched = slot->starting = false;
 	if (slot->exec_fd >= 0)
 		table_push_starting(s->table, index);
-	if (slot->child.state != CHILD_FORKED && slot->child.state != CHILD_RUNNING)
+	if (!table_slot_is_alive(slot))
 		return 0;
 	table_set_pid(s->table, index, slot->child.pid);
 	return slot->pidfd < 0 ? 0
