@@ -26,8 +26,10 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "base/macro.h"
+
 #define LINK_VERSION      3
-#define LINK_VERSION_TEXT "3"
+#define LINK_VERSION_TEXT STRINGIFY(LINK_VERSION)
 #define LINK_FD           3            /* the manager's end, in the manager */
 #define LINK_MESSAGE_MAX  (128 * 1024) /* below the default limit of a Unix socket's buffer */
 #define LINK_NAME_MAX     64           /* with the NUL */

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#define STRINGIFY_EXPANDED(x)         #x
+#define STRINGIFY(x)                  STRINGIFY_EXPANDED(x) /* of a macro: its value as text */
 #define ELEMENTSOF(a)                 (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)                     ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                     ((a) > (b) ? (a) : (b))

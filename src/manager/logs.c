@@ -25,6 +25,7 @@
 #include "manager/packet-queue.h"
 #include "manager/restore.h"
 #include "manager/service.h"
+#include "manager/spawn.h"
 #include "manager/supervisor-link.h"
 
 #define FLUSH_MAX   1000 /* ms */
@@ -158,14 +159,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 /* Beside the manager's own program, or where it was configured to be. */
 static void keep_program(struct manager *m)
 {
-	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/foster-log"));
-	char *slash;
+	char own[PATH_MAX], path[PATH_MAX + sizeof("/foster-log")];
 	int fd;
 
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash ? slash : path, "/foster-log");
+	spawn_own_directory(own, sizeof(own));
+	snprintf(path, sizeof(path), "%s/foster-log", own);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		fd = open(PKGLIBEXECDIR "/foster-log", O_PATH | O_CLOEXEC);

@@ -76,8 +76,7 @@ static bool is_ours(const char *assignment)
 	return false;
 }
 
-/* Where foster's own programs are: searched after PATH. */
-static void find_own_directory(char *buf, size_t size)
+void spawn_own_directory(char *buf, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
 	char *slash;
@@ -101,7 +100,7 @@ int spawn_init(struct manager *m)
 		if (!is_ours(*e) && strv_push(&state.environment, *e) < 0)
 			return -ENOMEM;
 	}
-	find_own_directory(own, sizeof(own));
+	spawn_own_directory(own, sizeof(own));
 	snprintf(state.search, sizeof(state.search), "%s:%s:%s",
 		 path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", own,
 		 PKGLIBEXECDIR);

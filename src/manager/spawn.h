@@ -8,6 +8,7 @@
 #define FOSTER_MANAGER_SPAWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct manager;
 struct service;
@@ -20,6 +21,9 @@ bool spawn_cancel(struct service *);
 
 /* Its child has exec'd, failed or ended: its place in the window is free. */
 void spawn_done(struct service *);
+
+/* Where foster's own programs are: searched after PATH. */
+void spawn_own_directory(char *buf, size_t size);
 
 /* The environment that services get from us, without what speaks to us alone. 0 or -ENOMEM. */
 int spawn_init(struct manager *);
