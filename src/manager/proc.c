@@ -91,6 +91,7 @@ int proc_life(pid_t pid, struct proc_life *ret)
 	ret->exiting = (flags & FLAG_EXITING) || state == 'Z' || state == 'X';
 	ret->headless = ret->exiting && threads > 1;
 	ret->dead = state == 'X' || (state == 'Z' && threads <= 1);
+	ret->stopped = state == 'T';
 	ret->born = born;
 	return 0;
 }

@@ -40,6 +40,7 @@ struct proc_life {
 	bool exiting;  /* its main thread, at least */
 	bool headless; /* others go on when that one has ended */
 	bool dead;     /* nothing of it runs */
+	bool stopped;  /* by a signal */
 	uint64_t born; /* clock ticks since the boot */
 };
 int proc_life(pid_t, struct proc_life *ret);

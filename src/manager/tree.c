@@ -419,7 +419,6 @@ static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
 {
 	_cleanup_close_ int fd = proc_pidfd(pid);
 	struct proc_life life;
-	struct proc_stat st;
 	int error;
 
 	if (fd < 0) {
@@ -427,16 +426,16 @@ static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
 		return;
 	}
 	/* Looked at again: until now the number might have become another's. */
-	if (proc_life(pid, &life) < 0 || life.dead || proc_stat(pid, &st) < 0 ||
+	if (proc_life(pid, &life) < 0 || life.dead ||
 	    (by_mark && !is_marked(h->manager, pid, h->marks, h->n)))
 		return;
-	error = st.state == 'T' ? 0 : proc_pidfd_signal(fd, SIGSTOP);
+	error = life.stopped ? 0 : proc_pidfd_signal(fd, SIGSTOP);
 	if (error == -EPERM && !h->again)
 		log_warning("process %d has become another user's: it is left", pid);
 	if (error < 0)
 		return;
 	/* Of one without its main thread nobody can see whether the others stand still. */
-	h->moving += st.state != 'T' && !life.headless;
+	h->moving += !life.stopped && !life.headless;
 	pid_list_add(&h->found, pid);
 }
 
@@ -460,7 +459,7 @@ static void stop_marked(struct hunt *h)
 {
 	_cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_Alignas(struct dirent64) char names[512];
-	size_t marked;
+	size_t marked, all;
 	ssize_t size;
 
 	h->found.n = h->moving = 0;
@@ -474,7 +473,10 @@ static void stop_marked(struct hunt *h)
 	}
 	marked = h->found.n;
 	add_descendants(&h->found);
-	for (size_t i = marked, n = h->found.n; i < n; i++)
+	/* Each once, and those only that are alive: one is added for one that was read, at most. */
+	all = h->found.n;
+	h->found.n = marked;
+	for (size_t i = marked; i < all; i++)
 		stop_one(h, h->found.pids[i], false);
 	h->again = true;
 }
@@ -484,10 +486,12 @@ void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n
 	struct hunt h = { .manager = m, .marks = marks, .n = n };
 	uint64_t start = now_monotonic();
 	struct sched_param urgent = { .sched_priority = 1 }, usual = { 0 };
+	int policy = sched_getscheduler(0);
 
 	if (n == 0)
 		return;
 	reserve_begin();
+	sched_getparam(0, &usual);
 	/* A bomb has many processes, and we are one. */
 	sched_setscheduler(0, SCHED_FIFO, &urgent);
 	do {
@@ -497,7 +501,7 @@ void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n
 			kill_all(&h.found);
 		poll(NULL, 0, 1); /* on a single processor they need it to stop, or to end */
 	} while ((h.found.n > 0 || h.moving > 0) && now_monotonic() - start < END_MAX);
-	sched_setscheduler(0, SCHED_OTHER, &usual);
+	sched_setscheduler(0, policy, &usual);
 	reserve_end();
 	if (h.found.n > 0)
 		log_error("%zu processes of daemons that have ended are left", h.found.n);
