@@ -18,6 +18,14 @@ void why_more(const struct why_text *w)
 	fprintf(w->f, "%12s  ", "");
 }
 
+void why_item(const struct why_text *w, size_t index, const char *title)
+{
+	if (index == 0)
+		why_label(w, title);
+	else
+		why_more(w);
+}
+
 /* A duration that stands in a member, in microseconds; "" when there is none. */
 const char *why_duration(const json_t *o, const char *key, char buf[DURATION_TEXT_MAX])
 {
@@ -185,10 +193,7 @@ void why_print_ends(const struct why_text *w, const json_t *why)
 
 	json_array_foreach(json_object_get(why, "ends"), i, end)
 	{
-		if (i == 0)
-			why_label(w, "last ends");
-		else
-			why_more(w);
+		why_item(w, i, "last ends");
 		print_end(w, end);
 	}
 }

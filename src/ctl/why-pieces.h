@@ -10,6 +10,8 @@
 /* The beginning of a line with a title, and of one that belongs to the line above. */
 void why_label(const struct why_text *, const char *title);
 void why_more(const struct why_text *);
+/* The one or the other: the beginning of a list's line, whose first has the title. */
+void why_item(const struct why_text *, size_t index, const char *title);
 
 /* A member's duration, in microseconds there; "" when there is none. Returns buf, or "". */
 const char *why_duration(const json_t *, const char *key, char buf[DURATION_TEXT_MAX]);

@@ -88,10 +88,7 @@ static void print_chain(const struct why_text *w, const json_t *why)
 
 	json_array_foreach(json_object_get(why, "waits"), i, link)
 	{
-		if (i == 0)
-			why_label(w, "waits");
-		else
-			why_more(w);
+		why_item(w, i, "waits");
 		print_link(w, link, member_text(why, "name"));
 	}
 }
