@@ -242,3 +242,10 @@ class Foster:
     def kill_supervisor(self, signo=signal.SIGKILL):
         self.process.send_signal(signo)
         self.process.wait(10)
+
+    def kill_both(self):
+        """The manager is stopped before, lest it acts on the end of fosterd."""
+        manager = self.manager_pid()
+        os.kill(manager, signal.SIGSTOP)
+        self.kill_supervisor()
+        os.kill(manager, signal.SIGKILL)

@@ -119,10 +119,7 @@ def test_killed_with_escaped_daemons(foster, escape, both):
                f"service keeper {{ command = {SLEEP} }}")
     pid, keeper = read_pid(escape), f.wait_state("keeper", "running")["pid"]
     if both:
-        manager = f.manager_pid()
-        os.kill(manager, signal.SIGSTOP)
-        f.kill_supervisor()
-        os.kill(manager, signal.SIGKILL)
+        f.kill_both()
         assert alive(pid)
         escape.unlink()
         f.start().wait_up()
@@ -144,10 +141,8 @@ def test_big_daemon_left_over_is_started_once(foster):
     f = foster(f"service a {{ command = {script} daemon = true }}")
     for _ in range(3):
         until(lambda: "ready" in f.log("a"), "its tree is there")
-        pid, manager = f.service_pid("a"), f.manager_pid()
-        os.kill(manager, signal.SIGSTOP)
-        f.kill_supervisor()
-        os.kill(manager, signal.SIGKILL)
+        pid = f.service_pid("a")
+        f.kill_both()
         (f.run / "log" / "a.log").unlink()
         f.start().wait_up()
         until(lambda: "ready" in f.log("a"), "its next tree is there")
@@ -162,10 +157,7 @@ def test_stopped_before_everything_was_killed(foster):
     group = group_of(f, "a")
     f.post("/v1/services/a/stop")
     (group / "cgroup.kill").write_text("1")
-    manager = f.manager_pid()
-    os.kill(manager, signal.SIGSTOP)
-    f.kill_supervisor()
-    os.kill(manager, signal.SIGKILL)
+    f.kill_both()
     f.start().wait_up()
     pid = f.wait_state("a", "running")["pid"]
     until(lambda: f.service("a")["uptime_us"] > 200000)

@@ -278,10 +278,8 @@ def test_main_process_ended_while_nobody_watched(foster, cgroup, identity):
                identity=identity)
     until(lambda: "ready" in f.log("a"), "its tree is there")
     rest, = until(lambda: processes_of("sleep\0" + "12345"))
-    pid, manager = f.service_pid("a"), f.manager_pid()
-    os.kill(manager, signal.SIGSTOP)
-    f.kill_supervisor()
-    os.kill(manager, signal.SIGKILL)
+    pid = f.service_pid("a")
+    f.kill_both()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)  # it came to us, and must be gone for good
     assert alive(rest)
@@ -331,10 +329,7 @@ def test_manager_killed_while_a_tree_ends(foster, cgroup, identity):
 @pytest.mark.parametrize("cgroup", ["auto", "no"])
 def test_both_killed_while_a_tree_ends(foster, cgroup, identity):
     f, rest = make_end_slow(foster, cgroup, identity, adopted=False)
-    manager = f.manager_pid()
-    os.kill(manager, signal.SIGSTOP)
-    f.kill_supervisor()
-    os.kill(manager, signal.SIGKILL)
+    f.kill_both()
     f.start().wait_up()
     check_started_anew(f, rest)
 
