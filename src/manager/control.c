@@ -429,6 +429,15 @@ static bool path_is_ours(const struct control *c)
 	       (c->inode == 0 || st.st_ino == c->inode);
 }
 
+/* Descriptors were short, say. Until then clients wait. */
+static void try_later(struct manager *m)
+{
+	static const struct timeval later = { RETRY_AFTER, 0 };
+
+	if (m->control->retry)
+		event_add(m->control->retry, &later);
+}
+
 /* Somebody deleted the socket's file, a cleaner of temporary files, say: make it again. */
 static void on_deleted(evutil_socket_t fd, short what, void *arg)
 {
@@ -445,8 +454,9 @@ static void on_deleted(evutil_socket_t fd, short what, void *arg)
 	if (c->bound)
 		evhttp_del_accept_socket(c->http, c->bound); /* closes the listener */
 	c->bound = NULL;
-	if (open_listener(m) == 0)
-		listen_on(m);
+	c->listener = -1;
+	if (open_listener(m) < 0 || listen_on(m) < 0)
+		try_later(m);
 }
 
 static int watch_path(struct manager *m)
@@ -476,15 +486,6 @@ static int find_listener(struct manager *m)
 	return error < 0 ? error : listen_on(m);
 }
 
-static void try_later(struct manager *m)
-{
-	static const struct timeval later = { RETRY_AFTER, 0 };
-
-	if (m->control->retry)
-		event_add(m->control->retry, &later);
-}
-
-/* Descriptors were short, say. Until then clients wait. */
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct manager *m = arg;

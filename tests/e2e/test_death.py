@@ -507,6 +507,17 @@ def test_control_socket_that_could_not_be_kept_is_made_again(foster, where):
     until(lambda: f.answers(), "the next manager answers")
 
 
+def test_control_socket_that_could_not_be_made_is_tried_again(foster):
+    f = foster(TWO)
+    manager = f.manager_pid()
+    before = squeeze(manager, 0, 0)
+    (f.run / "control").unlink()
+    until(lambda: "control: Too many open files" in f.output(), "it could not be made")
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, before)
+    until(lambda: f.answers(), "it is there again")
+    assert f.manager_pid() == manager
+
+
 def test_one_logger_after_an_adoption(foster):
     f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
     until(lambda: f.log("a"), "it writes")
