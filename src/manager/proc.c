@@ -59,16 +59,27 @@ static ssize_t read_small(pid_t pid, const char *name, char *buf, size_t size)
 	return n <= 0 ? -ESRCH : n;
 }
 
-int proc_stat(pid_t pid, struct proc_stat *ret)
-{
-	char text[512], *p;
-	ssize_t n = read_small(pid, "stat", text, sizeof(text));
+#define STAT_MAX 512
 
+/* /proc/PID/stat; *ret_end is the end of the name, which may hold anything. 0 or -errno. */
+static int read_stat(pid_t pid, char text[STAT_MAX], char **ret_end)
+{
+	ssize_t n = read_small(pid, "stat", text, STAT_MAX);
+
+	*ret_end = n < 0 ? NULL : strrchr(text, ')');
 	if (n < 0)
 		return n;
-	p = strrchr(text, ')'); /* the name before it may hold anything */
-	if (!p ||
-	    sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
+	return *ret_end ? 0 : -EINVAL;
+}
+
+int proc_stat(pid_t pid, struct proc_stat *ret)
+{
+	char text[STAT_MAX], *p;
+	int error = read_stat(pid, text, &p);
+
+	if (error < 0)
+		return error;
+	if (sscanf(p + 1, " %c %d %d %d", &ret->state, &ret->ppid, &ret->pgrp, &ret->session) != 4)
 		return -EINVAL;
 	return 0;
 }
@@ -77,14 +88,12 @@ int proc_life(pid_t pid, struct proc_life *ret)
 {
 	unsigned long long born;
 	unsigned flags, threads;
-	char text[512], *p, state;
-	ssize_t n = read_small(pid, "stat", text, sizeof(text));
+	char text[STAT_MAX], *p, state;
+	int error = read_stat(pid, text, &p);
 
-	if (n < 0)
-		return n;
-	p = strrchr(text, ')');
-	if (!p ||
-	    sscanf(p + 1,
+	if (error < 0)
+		return error;
+	if (sscanf(p + 1,
 		   " %c %d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u %*d %llu",
 		   &state, &ret->ppid, &flags, &threads, &born) != 5)
 		return -EINVAL;
@@ -110,18 +119,16 @@ int proc_user(pid_t pid, uid_t *ret)
 
 int proc_usage(pid_t pid, struct proc_usage *ret)
 {
-	char text[512], *name, *p;
+	char text[STAT_MAX], *name, *p;
 	unsigned long long user, system;
 	long long waited_user, waited_system, pages;
 	long ticks = sysconf(_SC_CLK_TCK);
+	int error = read_stat(pid, text, &p);
 
-	ssize_t n = read_small(pid, "stat", text, sizeof(text));
-
-	if (n < 0)
-		return n;
+	if (error < 0)
+		return error;
 	name = strchr(text, '(');
-	p = strrchr(text, ')');
-	if (!name || !p ||
+	if (!name ||
 	    sscanf(p + 1,
 		   " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %u %*d "
 		   "%*u %*u %lld",
