@@ -39,6 +39,31 @@ def children_of(pid):
         return []
 
 
+def comm_of(pid):
+    """The name of a process; "" when it has gone meanwhile."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def descriptors_of(pid):
+    """{number: what it leads to}; one that is closed meanwhile is left out."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            pass
+    return found
+
+
+def logger_of(f):
+    """Its pid; 0 while there is none, or more than one."""
+    found = [pid for pid in children_of(f.pid) if comm_of(pid) == "foster-log"]
+    return found[0] if len(found) == 1 else 0
+
+
 def zombies_of(pid):
     found = []
     for child in children_of(pid):

@@ -18,7 +18,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
 
 from children import Children  # noqa: E402
-from foster import alive, start_time, until  # noqa: E402
+from foster import alive, comm_of, start_time, until  # noqa: E402
 from test_services import SLEEP, shell  # noqa: E402
 
 TWO = f"""
@@ -393,7 +393,7 @@ def loggers_of(f):
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             mark = f"FOSTER_TEST={os.environ['FOSTER_TEST']}".encode()
-            if pathlib.Path(f"/proc/{entry}/comm").read_text() == "foster-log\n" and \
+            if comm_of(entry) == "foster-log" and \
                     mark in pathlib.Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
                 found.append(int(entry))
         except OSError:

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from foster import until
-from test_logs import STAMP, log_bytes, logger_of, numbered, numbers, rotated, service, shell
+from foster import logger_of, until
+from test_logs import STAMP, log_bytes, numbered, numbers, rotated, service, shell
 
 
 def printed(f, *arguments, check=0):

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -13,7 +12,7 @@ import time
 
 import pytest
 
-from foster import children_of, until
+from foster import descriptors_of, logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
@@ -32,12 +31,6 @@ def python(script):
 
 def service(name, command, options=""):
     return f"service {name} {{ command = {command} restart = no {options} }}\n"
-
-
-def logger_of(f):
-    """Its pid; 0 while there is none."""
-    return next((pid for pid in children_of(f.pid)
-                 if pathlib.Path(f"/proc/{pid}/comm").read_text() == "foster-log\n"), 0)
 
 
 def log_bytes(f, name):
@@ -366,8 +359,7 @@ class Writer:
 
 
 def has_open(pid, path):
-    links = pathlib.Path(f"/proc/{pid}/fd")
-    return str(path) in [os.readlink(p) for p in links.iterdir() if p.is_symlink()]
+    return str(path) in descriptors_of(pid).values()
 
 
 class Taker:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import ordinary_user
-from foster import alive, children_of, cgroup_of_ours, until
+from foster import alive, children_of, cgroup_of_ours, descriptors_of, until
 from test_readiness import BARRIER, NOTIFY
 from test_services import SLEEP, shell
 
@@ -157,12 +157,8 @@ def pipes_of_readiness(f):
     with_write_end = os.readlink(f"/proc/{said(f, 'd')}/fd/3")
     found = []
     for pid in (f.pid, f.manager_pid()):
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                if os.readlink(f"/proc/{pid}/fd/{fd}") == with_write_end:
-                    found.append((pid, fd))
-            except OSError:
-                pass
+        found += [(pid, fd) for fd, target in descriptors_of(pid).items()
+                  if target == with_write_end]
     return found
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from foster import alive, children_of, until
+from foster import alive, children_of, descriptors_of, logger_of, until
 
 SLEEP = '{"/bin/sleep", "1000"}'
 
@@ -63,7 +63,7 @@ def test_child_starts_clean(foster):
     os.close(end)
     for name in "ab":
         pid = f.wait_state(name, "running")["pid"]
-        fds = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        fds = descriptors_of(pid)
         assert sorted(fds) == [0, 1, 2], fds
         assert fds[0] == "/dev/null" and fds[1] == fds[2] and fds[1].startswith("pipe:")
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -308,17 +308,11 @@ def test_start_takes_back_the_stop_of_what_it_needs(foster):
     assert f.state("db") == f.state("web") == "running"
 
 
-def kill_logger_of(f):
-    """It has the removed file open still: the next one opens it anew."""
-    for child in children_of(f.pid):
-        if pathlib.Path(f"/proc/{child}/comm").read_text() == "foster-log\n":
-            os.kill(child, signal.SIGKILL)
-
-
 def test_log_directory_comes_back(foster):
     f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
     until(lambda: f.log("a"))
     (f.run / "log" / "a.log").unlink()
     (f.run / "log").rmdir()
-    kill_logger_of(f)
+    # It has the removed file open still: the next one opens it anew.
+    os.kill(logger_of(f), signal.SIGKILL)
     until(lambda: f.log("a"), "its output is in a file again")

@@ -16,7 +16,8 @@ import pytest
 
 from chat_clients import free_port
 from conftest import ordinary_user
-from foster import Connection, alive, children_of, start_time, until, zombies_of
+from foster import (Connection, alive, children_of, descriptors_of, logger_of, start_time, until,
+                    zombies_of)
 from test_services import SLEEP, shell
 
 TWO = f"""
@@ -46,16 +47,6 @@ def command(pid):
         return b""
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def logger_of(f):
-    found = [pid for pid in children_of(f.pid)
-             if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "foster-log"]
-    return found[0] if len(found) == 1 else None
-
-
 def test_the_same_processes_go_on(foster, identity):
     f = foster(TWO, identity=identity)
     for name in ("keeper", "servant"):
@@ -67,7 +58,7 @@ def test_the_same_processes_go_on(foster, identity):
     assert who(f, "keeper", "servant") == before
     assert start_time(f.pid) == started and f.process.poll() is None
     assert f.manager_pid() != manager and not alive(manager)
-    until(lambda: logger_of(f) not in (None, logger), "there is a new logger")
+    until(lambda: logger_of(f) not in (0, logger), "there is a new logger")
     assert state(f) | {"version": "", "manager_pid": 0} == {
         "version": "", "manager_pid": 0, "upgrades": 1, "outcome": "taken-over", "reason": None}
     events = [json.loads(line) for line in f.get("/v1/events").body.splitlines()]
@@ -148,8 +139,8 @@ def test_listening_sockets_stay_bound(foster):
         with open("/proc/net/tcp") as table:
             return {line.split()[9] for line in table if line.split()[3] == "0A"}
 
-    held = {os.readlink(f"/proc/{f.pid}/fd/{n}")[8:-1] for n in os.listdir(f"/proc/{f.pid}/fd")
-            if os.readlink(f"/proc/{f.pid}/fd/{n}").startswith("socket:")} & listening()
+    held = {target[8:-1] for target in descriptors_of(f.pid).values()
+            if target.startswith("socket:")} & listening()
     assert len(held) == 1
     upgrade(f)
     f.post("/v1/services/server/restart")
@@ -214,7 +205,7 @@ def test_two_hundred_times_under_load(foster):
     for name in ("keeper", "servant", "counter"):
         f.wait_state(name, "running")
     before = who(f, "keeper", "servant", "counter")
-    manager, held = f.manager_pid(), descriptors(f.pid)
+    manager, held = f.manager_pid(), len(descriptors_of(f.pid))
     stop, failures = threading.Event(), []
     asking = threading.Thread(target=ask_all_the_time, args=(f, stop, failures))
     asking.start()
@@ -228,7 +219,7 @@ def test_two_hundred_times_under_load(foster):
     assert state(f)["upgrades"] == 200
     assert f.manager_pid() != manager and who(f, "keeper", "servant", "counter") == before
     assert f.service("restless")["restarts"] > 0
-    until(lambda: zombies_of(f.pid) == [] and abs(descriptors(f.pid) - held) <= 4)
+    until(lambda: zombies_of(f.pid) == [] and abs(len(descriptors_of(f.pid)) - held) <= 4)
     f.post("/v1/services/counter/stop")
     f.post("/v1/shutdown?all=1")
     f.wait_end()
@@ -456,7 +447,7 @@ def test_a_logger_is_of_the_same_release(foster, release):
     script(release / "foster-log", "exit 1")
     before, size = logger_of(f), len(f.log("talker"))
     os.kill(before, signal.SIGKILL)
-    until(lambda: logger_of(f) not in (None, before), "there is another logger")
+    until(lambda: logger_of(f) not in (0, before), "there is another logger")
     until(lambda: len(f.log("talker")) > size, "which writes")
 
 
