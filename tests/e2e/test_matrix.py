@@ -88,6 +88,10 @@ class Tree:
         self.seen += n
         return self
 
+    def identities(self):
+        """Pids alone may be another's by now."""
+        return {(pid, self.born[kind]) for kind, pid in self.pids.items()}
+
     def living(self):
         found = set()
         for kind, pid in self.pids.items():
@@ -163,13 +167,13 @@ def check_all_untouched(trees):
 
 def start_again(f, trees):
     """The next fosterd: it keeps the one, and starts the others anew."""
-    gone = {tree.name: dict(tree.pids) for tree in daemons(trees)}
+    gone = {tree.name: tree.identities() for tree in daemons(trees)}
     f.start().wait_up()
     moment = time.monotonic()
     for tree in daemons(trees):
         tree.check_gone_since(moment)
         tree.wait_born().check_status(adopted=False)
-        assert not set(gone[tree.name].values()) & set(tree.pids.values())
+        assert not gone[tree.name] & tree.identities()
     trees["keeper"].check_untouched()
     trees["keeper"].check_status(adopted=True)
     # It can be stopped, all of it, although it is nobody's child.
