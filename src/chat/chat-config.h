@@ -14,6 +14,7 @@
 
 struct chat_config {
 	char *server_name, *network, *course_channel, *password, *motd_file;
+	char *state_directory; /* where it keeps what outlives it; absolute */
 	char **irc_listen, **course_listen, **motd;
 	bool irc_listen_set, course_listen_set; /* not the defaults */
 	struct room_config room;                /* points to the above */
@@ -25,6 +26,8 @@ struct chat_config {
  * is changed. Reads files, so it may block: at start and on SIGHUP.
  */
 int chat_config_load(const char *path, struct chat_config **ret, struct error *e);
+/* "accounts.db" in the state directory; the caller's to free, NULL when out of memory. */
+char *chat_config_state_file(const struct chat_config *config, const char *name);
 void chat_config_free(struct chat_config *config);
 
 /*

@@ -14,7 +14,7 @@
 
 struct chat_config;
 
-#define CHAT_OPTIONS 26
+#define CHAT_OPTIONS 31
 
 enum kind {
 	KIND_WORD, /* text without blanks, of min to max bytes */
@@ -24,6 +24,7 @@ enum kind {
 	KIND_ADDRESSES, /* a list of addresses */
 	KIND_COUNT,     /* uint32_t, min to max */
 	KIND_SIZE,      /* size_t, min to max bytes */
+	KIND_SWITCH,    /* bool: on, off */
 	KIND_DURATION,  /* uint64_t microseconds, min to max seconds; "0" and "infinity": never */
 };
 

@@ -262,7 +262,7 @@ static void tell_away(struct room *room, struct user *user)
 	struct irc_line line;
 
 	away_line(&line, user);
-	delivery_begin(&d, room, &line);
+	delivery_begin_from(&d, room, &line, user);
 	d.wanted = CAP_AWAY_NOTIFY;
 	user_deliver_to_neighbours(&d, user);
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/units.h"
+#include "chat/accounts.h"
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
 #include "chat/status.h"
@@ -27,6 +28,7 @@ struct server {
 	struct room *room;
 	struct connections *connections;
 	struct datagrams *datagrams;
+	struct accounts *accounts; /* NULL: none configured */
 	struct admin *admin;
 	struct status *status;
 	struct event *signals, *timer;
@@ -49,6 +51,11 @@ static void on_room_datagram(void *arg, const struct course_peer *peer, const ch
 			     size_t size)
 {
 	datagrams_send(((struct server *)arg)->datagrams, peer, data, size);
+}
+
+static void on_room_ask(void *arg, const struct room_question *question)
+{
+	accounts_ask(((struct server *)arg)->accounts, question);
 }
 
 static void tell_room_the_time(struct server *s)
@@ -181,9 +188,23 @@ static int open_doors(struct server *s, struct sockets *sockets)
 	return r;
 }
 
-static int set_up(struct server *s, struct sockets *sockets)
+/* Before the doors are open: who is configured to have accounts has them, or does not start. */
+static int open_accounts(struct server *s, struct error *e)
 {
-	const struct room_output output = { on_room_send, on_room_close, on_room_datagram, s };
+	_cleanup_free_ char *path = NULL;
+
+	if (!s->config->room.accounts)
+		return 0;
+	path = chat_config_state_file(s->config, "accounts.db");
+	if (!path)
+		return -ENOMEM;
+	return accounts_new(s->base, s->room, path, &s->accounts, e);
+}
+
+static int set_up(struct server *s, struct sockets *sockets, struct error *e)
+{
+	const struct room_output output = { on_room_send, on_room_close, on_room_datagram,
+					    on_room_ask, s };
 	const struct admin_events events = { on_announcement, close_copies, s };
 	int r;
 
@@ -201,6 +222,8 @@ static int set_up(struct server *s, struct sockets *sockets)
 	tell_room_the_time(s);
 	r = watch_signals(s);
 	if (r == 0)
+		r = open_accounts(s, e);
+	if (r == 0)
 		r = open_doors(s, sockets);
 	if (r == 0)
 		r = admin_new(s->base, getenv("FOSTER_CONTROL"), &events, &s->admin);
@@ -213,18 +236,19 @@ int server_new(struct chat_config *config, const char *path, struct sockets *soc
 	struct server *s = calloc(1, sizeof(*s));
 	int r = -ENOMEM;
 
+	e->text[0] = '\0';
 	if (!s) {
 		chat_config_free(config);
 	} else {
 		s->config = config;
 		s->path = path;
 		s->signal_fd = -1;
-		r = set_up(s, sockets);
+		r = set_up(s, sockets, e);
 	}
 	sockets_close(sockets);
 	if (r < 0) {
 		server_free(s);
-		return error_set_errno(e, r, "cannot start");
+		return e->text[0] ? r : error_set_errno(e, r, "cannot start");
 	}
 	*ret = s;
 	return 0;
@@ -281,6 +305,7 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	admin_free(s->admin);
+	accounts_free(s->accounts);
 	status_free(s->status);
 	connections_free(s->connections);
 	datagrams_free(s->datagrams);
