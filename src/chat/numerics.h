@@ -27,6 +27,8 @@
 #define RPL_WHOISSERVER   "312", "%s %s :%s"
 #define RPL_STATSUPTIME   "242", ":Server Up %llu days %02llu:%02llu:%02llu"
 #define RPL_ENDOFSTATS    "219", "%s :End of /STATS report"
+#define RPL_WHOISCERTFP   "276", "%s :has client certificate fingerprint %s"
+#define RPL_WHOISSECURE   "671", "%s :is using a secure connection"
 #define RPL_WHOISBOT      "335", "%s :is a bot"
 #define RPL_LINKS         "364", "%s %s :0 %s"
 #define RPL_ENDOFLINKS    "365", "%s :End of /LINKS list"

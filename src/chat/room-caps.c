@@ -45,6 +45,24 @@ static void cap_names(char *buf, size_t room, unsigned which)
 	}
 }
 
+/*
+ * Strict transport security. It is told, and cannot be asked for. In plain text only the port
+ * counts, over TLS only for how long: so nobody in between can make a client remember it.
+ */
+static void add_sts(const struct room *room, const struct user *user, char *buf, size_t size)
+{
+	const struct room_config *c = room->config;
+	size_t n = strlen(buf);
+
+	if (c->sts_duration == 0 || !(user->caps & CAP_NOTIFY))
+		return;
+	if (user->secure)
+		snprintf(buf + n, size - n, " sts=duration=%llu",
+			 (unsigned long long)(c->sts_duration / USEC_PER_SEC));
+	else
+		snprintf(buf + n, size - n, " sts=port=%u", c->sts_port);
+}
+
 static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 {
 	char names[IRC_LINE_MAX];
@@ -55,6 +73,7 @@ static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
 		user_set_caps(user, user->caps | CAP_NOTIFY);
 	cap_names(names, sizeof(names), ~0U);
+	add_sts(room, user, names, sizeof(names));
 	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
 }
 

@@ -95,6 +95,7 @@ struct user {
 	uint64_t signed_on;       /* realtime */
 	uint64_t spoke;           /* monotonic */
 	char *nick, *username, *host, *realname, *away;
+	char *fingerprint; /* of its certificate; NULL: it has none */
 	struct seat *seats;
 	uint64_t *invites;          /* serials of channels, oldest first */
 	struct course_user *course; /* NULL: came by IRC */
@@ -104,7 +105,7 @@ struct user {
 	uint8_t n_invites;
 	uint8_t queue;
 	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
-		warned : 1, bot : 1;
+		warned : 1, bot : 1, secure : 1;
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
 };

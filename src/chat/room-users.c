@@ -63,6 +63,7 @@ static void user_destroy(struct user *user)
 	free(user->host);
 	free(user->realname);
 	free(user->away);
+	free(user->fingerprint);
 	free(user->seats);
 	free(user->invites);
 	free(user->course);

@@ -122,6 +122,17 @@ int room_opened(struct room *room, uint32_t id, const char *host)
 	return 0;
 }
 
+void room_secured(struct room *room, uint32_t id, const char *fingerprint)
+{
+	struct user *user = user_by_id(room, id);
+
+	if (!user)
+		return;
+	user->secure = true;
+	free(user->fingerprint);
+	user->fingerprint = fingerprint ? strdup(fingerprint) : NULL;
+}
+
 void room_closed(struct room *room, uint32_t id, const char *reason)
 {
 	struct user *user = user_by_id(room, id);

@@ -46,6 +46,9 @@ struct room_config {
 	uint32_t channels_per_user, channels_max, bans_per_channel;
 	uint32_t course_users_max, course_users_per_address;
 	uint32_t course_rate, course_burst;
+	/* Told to clients in plain text: come back by TLS, to this port. 0: not. */
+	uint32_t sts_port;
+	uint64_t sts_duration; /* how long they are to remember it */
 };
 
 /* Where a course client is, and how it is answered. All zero but for what is used. */
@@ -91,6 +94,11 @@ void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime);
  * host is the peer's address as text. 0, -ENOMEM, -EEXIST.
  */
 int room_opened(struct room *room, uint32_t id, const char *host);
+/*
+ * Before its first line: what it says and is told cannot be read on the way. fingerprint: of the
+ * certificate that the client has the key of, SHA-256 in hexadecimal; NULL: it showed none.
+ */
+void room_secured(struct room *room, uint32_t id, const char *fingerprint);
 /* The peer has gone, or the caller gave it up. Unknown ids are ignored. */
 void room_closed(struct room *room, uint32_t id, const char *reason);
 /* One line without CR LF; bytes of any value. The room may close the connection over it. */

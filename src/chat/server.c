@@ -19,6 +19,7 @@
 #include "chat/status.h"
 
 #define GOODBYE_SECONDS 1
+#define EXPIRES_SOON    (7 * 86400LL) /* seconds */
 
 struct server {
 	struct event_base *base;
@@ -33,6 +34,7 @@ struct server {
 	uint64_t timer_at; /* what the timer is set to; 0: not set */
 	int signal_fd;
 	bool stopping, goodbye_over;
+	bool tls_open; /* there are sockets for TLS */
 };
 
 static void on_room_send(void *arg, uint32_t id, const char *data, size_t size)
@@ -56,6 +58,18 @@ static void tell_room_the_time(struct server *s)
 	room_set_time(s->room, now_monotonic(), now_realtime());
 }
 
+/* Clients tell only those who use them; and an admin is better told before they do. */
+static void warn_of_certificate(const struct server *s)
+{
+	long long seconds = s->config->tls ? tls_context_expires_in(s->config->tls) : 0;
+
+	if (seconds < 0)
+		log_warning("tls-certificate %s has expired", s->config->tls_certificate);
+	else if (seconds > 0 && seconds < EXPIRES_SOON)
+		log_warning("tls-certificate %s expires in %lld day%s", s->config->tls_certificate,
+			    seconds / 86400, seconds / 86400 == 1 ? "" : "s");
+}
+
 /* Tells whether what is running could be told of the change, and goes on with it. */
 static void reload(struct server *s)
 {
@@ -71,13 +85,21 @@ static void reload(struct server *s)
 		log_error("the config stays as it was: %s", e.text);
 		return;
 	}
+	if (s->tls_open && !next->tls) {
+		log_error("the config stays as it was: TLS sockets are open, and it has no "
+			  "tls-certificate any more");
+		chat_config_free(next);
+		return;
+	}
 	fixed = chat_config_keep_fixed(next, s->config);
 	if (fixed)
 		log_warning("%s has changed; that takes a restart", fixed);
 	room_configure(s->room, &next->room);
 	connections_set_limits(s->connections, &next->limits);
+	connections_set_tls(s->connections, next->tls);
 	chat_config_free(s->config);
 	s->config = next;
+	warn_of_certificate(s);
 	log_info("config read again from %s", s->path);
 }
 
@@ -164,15 +186,26 @@ static int watch_signals(struct server *s)
 	return s->signals && event_add(s->signals, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-static int open_doors(struct server *s, struct sockets *sockets)
+static int listen_on(struct server *s, int *fds, size_t n, bool tls)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < sockets->n_irc && r == 0; i++) {
-		r = connections_listen(s->connections, sockets->irc[i]);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = connections_listen(s->connections, fds[i], tls);
 		if (r == 0)
-			sockets->irc[i] = -1;
+			fds[i] = -1;
 	}
+	return r;
+}
+
+static int open_doors(struct server *s, struct sockets *sockets)
+{
+	int r = listen_on(s, sockets->irc, sockets->n_irc, false);
+
+	connections_set_tls(s->connections, s->config->tls);
+	s->tls_open = sockets->n_tls > 0;
+	if (r == 0)
+		r = listen_on(s, sockets->tls, sockets->n_tls, true);
 	for (size_t i = 0; i < sockets->n_course && r == 0; i++) {
 		r = datagrams_add(s->datagrams, sockets->course[i]);
 		if (r == 0)
@@ -265,6 +298,7 @@ static void say_goodbye(struct server *s)
 
 int server_run(struct server *s)
 {
+	warn_of_certificate(s);
 	status_ready(s->status);
 	end_turn(s);
 	while (!s->stopping) {
