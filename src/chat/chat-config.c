@@ -314,6 +314,9 @@ static void point_into(struct chat_config *config)
 	config->room.course_channel = config->course_channel;
 	config->room.password = config->password;
 	config->room.motd = config->motd;
+	config->room.history = config->history_file != NULL;
+	config->room.history_channels = config->history_channels;
+	config->room.history_age = config->history.age;
 	config->room.version = "foster-" PACKAGE_VERSION;
 }
 
@@ -337,6 +340,8 @@ int chat_config_load(const char *path, struct chat_config **ret, struct error *e
 		r = read_motd(config, path, e);
 	if (r == 0)
 		r = check_whole(config, path, e);
+	if (r == 0 && make_whole(&config->history_file, path) < 0)
+		r = error_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = read_certificate(config, path, e);
 	if (r < 0)
@@ -358,6 +363,8 @@ void chat_config_free(struct chat_config *config)
 	free(config->course_channel);
 	free(config->password);
 	free(config->motd_file);
+	free(config->history_file);
+	strv_free(config->history_channels);
 	free(config->tls_certificate);
 	free(config->tls_key);
 	tls_context_free(config->tls);
@@ -372,7 +379,7 @@ void chat_config_free(struct chat_config *config)
 static bool keep_text(char **next, char **now)
 {
 	char *text = *next;
-	bool differs = strcmp(*next, *now) != 0;
+	bool differs = *next && *now ? strcmp(*next, *now) != 0 : *next != *now;
 
 	*next = *now;
 	*now = text;
@@ -399,6 +406,8 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 		first = "network";
 	if (keep_text(&next->course_channel, &now->course_channel))
 		first = "course-channel";
+	if (keep_text(&next->history_file, &now->history_file))
+		first = "history-file";
 	if (keep_list(&next->irc_listen, &now->irc_listen))
 		first = "irc-listen";
 	if (keep_list(&next->course_listen, &now->course_listen))

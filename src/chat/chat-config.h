@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "chat/connections.h"
+#include "chat/history.h"
 #include "chat/room.h"
 #include "chat/tls.h"
 
@@ -22,6 +23,9 @@ struct chat_config {
 	char *server_name, *network, *course_channel, *password, *motd_file;
 	char *tls_certificate, *tls_key; /* whole paths; NULL: none */
 	char **irc_listen, **tls_listen, **course_listen, **motd;
+	char *history_file; /* the whole path; NULL: there is none */
+	char **history_channels;
+	struct history_limits history;
 	uint32_t plaintext;                     /* enum plaintext */
 	struct tls_context *tls;                /* of the two; NULL: none */
 	bool irc_listen_set, course_listen_set; /* not the defaults */

@@ -140,6 +140,7 @@ int main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error of write(2), as a full disk */
 	raise_limits();
 	bound_heap();
 	return serve(config, arguments.config);

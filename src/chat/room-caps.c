@@ -15,6 +15,8 @@ static const struct {
 	{ "away-notify", CAP_AWAY_NOTIFY },
 	{ "batch", CAP_BATCH },
 	{ "cap-notify", CAP_NOTIFY },
+	{ "draft/chathistory", CAP_CHATHISTORY },
+	{ "draft/event-playback", CAP_EVENT_PLAYBACK },
 	{ "echo-message", CAP_ECHO_MESSAGE },
 	{ "extended-join", CAP_EXTENDED_JOIN },
 	{ "invite-notify", CAP_INVITE_NOTIFY },
@@ -32,6 +34,11 @@ static void user_set_caps(struct user *user, uint32_t which)
 	user->caps = which;
 	for (size_t i = 0; i < user->n_seats; i++)
 		channel_member(user->seats[i].channel, user)->tags = tags_wanted(which);
+}
+
+static unsigned caps_offered(const struct room *room)
+{
+	return room->config->history ? ~0U : ~(unsigned)(CAP_CHATHISTORY | CAP_EVENT_PLAYBACK);
 }
 
 static void cap_names(char *buf, size_t room, unsigned which)
@@ -72,7 +79,7 @@ static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 		user->negotiating = true;
 	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
 		user_set_caps(user, user->caps | CAP_NOTIFY);
-	cap_names(names, sizeof(names), ~0U);
+	cap_names(names, sizeof(names), caps_offered(room));
 	add_sts(room, user, names, sizeof(names));
 	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
 }
@@ -85,11 +92,11 @@ static void cap_list(struct room *room, struct user *user, struct irc_message *m
 	send_text(room, user, ":%s CAP %s LIST :%s", room->server, nick_or_star(user), names);
 }
 
-static unsigned cap_by_name(const char *name)
+static unsigned cap_by_name(const struct room *room, const char *name)
 {
 	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
 		if (strcmp(caps[i].name, name) == 0)
-			return caps[i].cap;
+			return caps[i].cap & caps_offered(room);
 	}
 	return 0;
 }
@@ -106,7 +113,7 @@ static void cap_req(struct room *room, struct user *user, struct irc_message *m)
 	snprintf(asked, sizeof(asked), "%s", m->n_params > 1 ? m->params[1] : "");
 	for (rest = asked; (item = irc_next_item(&rest, ' ')) != NULL;) {
 		bool off = item[0] == '-';
-		unsigned cap = cap_by_name(item + off);
+		unsigned cap = cap_by_name(room, item + off);
 
 		if (!*item)
 			continue;

@@ -17,19 +17,23 @@ int enter_channel(struct room *room, struct user *user, struct channel *channel,
 {
 	char source[SOURCE_MAX];
 	struct delivery d;
-	struct irc_line line;
+	struct irc_line line, extended;
+	uint64_t id;
 	int r = channel_add(room, channel, user, modes);
 
 	if (r < 0)
 		return r;
 	user_source(user, source);
+	/* '*': nobody has an account. */
+	irc_format(&extended, ":%s JOIN %s * :%s", source, channel->name, user->realname);
+	id = history_event(room, channel, &extended);
 	irc_format(&line, ":%s JOIN %s", source, channel->name);
 	delivery_begin(&d, room, &line);
 	d.unwanted = CAP_EXTENDED_JOIN;
+	d.id = id;
 	channel_deliver(&d, channel, NULL);
-	/* '*': nobody has an account. */
-	irc_format(&line, ":%s JOIN %s * :%s", source, channel->name, user->realname);
-	delivery_begin(&d, room, &line);
+	delivery_begin(&d, room, &extended);
+	d.id = id;
 	d.wanted = CAP_EXTENDED_JOIN;
 	channel_deliver(&d, channel, NULL);
 	if (user->away) {
@@ -49,7 +53,7 @@ void leave_channel(struct room *room, struct user *user, struct channel *channel
 	bool course = channel->course;
 
 	if (line)
-		channel_send(room, channel, NULL, line);
+		channel_event(room, channel, line);
 	channel_remove(room, channel, user);
 	if (course)
 		course_tell_left(room, user, user->nick);
@@ -143,6 +147,7 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 	if (channel->topic)
 		send_topic(room, user, channel);
 	send_names(room, user, channel);
+	history_welcome(room, user, channel);
 }
 
 static void part_one(struct room *room, struct user *user, struct channel *channel,

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "chat/hash.h"
+#include "chat/history-types.h"
 
 #define ROOM_NICK_MAX     64  /* the largest nick-length */
 #define ROOM_CHANNEL_MAX  64  /* bytes of a channel's name */
@@ -48,7 +49,11 @@ struct room_config {
 	uint32_t course_rate, course_burst;
 	/* Told to clients in plain text: come back by TLS, to this port. 0: not. */
 	uint32_t sts_port;
-	uint64_t sts_duration; /* how long they are to remember it */
+	uint64_t sts_duration;    /* how long they are to remember it */
+	bool history;             /* something keeps it; fixed */
+	char **history_channels;  /* masks: of which channels */
+	uint64_t history_age;     /* for how long; only to be told */
+	uint32_t history_on_join; /* messages, for clients that cannot ask for them */
 };
 
 /* Where a course client is, and how it is answered. All zero but for what is used. */
@@ -70,6 +75,12 @@ struct room_output {
 	void (*close)(void *arg, uint32_t id);
 	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
 	void *arg;
+	/*
+	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
+	 * the query over, to be answered by room_history(), not at once. 0 or -errno: not taken.
+	 */
+	void (*keep)(void *arg, const struct history_record *record);
+	int (*fetch)(void *arg, struct history_query *query);
 };
 
 struct room_counts {
@@ -105,6 +116,10 @@ void room_closed(struct room *room, uint32_t id, const char *reason);
 void room_line(struct room *room, uint32_t id, const char *line, size_t size);
 /* The line was longer than allowed and was thrown away. */
 void room_line_too_long(struct room *room, uint32_t id);
+
+/* What was asked for by fetch(). Both stay the caller's. Who has gone meanwhile gets nothing. */
+void room_history(struct room *room, const struct history_query *query,
+		  const struct history_answer *answer);
 
 void room_datagram(struct room *room, const struct course_peer *peer, const char *data,
 		   size_t size);

@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
+#include "chat/history.h"
 #include "chat/status.h"
 
 #define GOODBYE_SECONDS 1
@@ -30,6 +31,7 @@ struct server {
 	struct datagrams *datagrams;
 	struct admin *admin;
 	struct status *status;
+	struct history *history; /* NULL: none is kept */
 	struct event *signals, *timer;
 	uint64_t timer_at; /* what the timer is set to; 0: not set */
 	int signal_fd;
@@ -50,12 +52,35 @@ static void on_room_close(void *arg, uint32_t id)
 static void on_room_datagram(void *arg, const struct course_peer *peer, const char *data,
 			     size_t size)
 {
-	datagrams_send(((struct server *)arg)->datagrams, peer, data, size);
+	struct server *s = arg;
+
+	/* Not at the turn's end as the rest: what is sent must have been kept. */
+	history_write(s->history);
+	datagrams_send(s->datagrams, peer, data, size);
+}
+
+static void on_room_keep(void *arg, const struct history_record *record)
+{
+	history_keep(((struct server *)arg)->history, record);
+}
+
+static int on_room_fetch(void *arg, struct history_query *query)
+{
+	return history_fetch(((struct server *)arg)->history, query);
 }
 
 static void tell_room_the_time(struct server *s)
 {
 	room_set_time(s->room, now_monotonic(), now_realtime());
+}
+
+static void on_history(void *arg, const struct history_query *query,
+		       const struct history_answer *answer)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_history(s->room, query, answer);
 }
 
 /* Clients tell only those who use them; and an admin is better told before they do. */
@@ -97,6 +122,7 @@ static void reload(struct server *s)
 	room_configure(s->room, &next->room);
 	connections_set_limits(s->connections, &next->limits);
 	connections_set_tls(s->connections, next->tls);
+	history_set_limits(s->history, &next->history);
 	chat_config_free(s->config);
 	s->config = next;
 	warn_of_certificate(s);
@@ -142,6 +168,7 @@ static void close_copies(void *arg)
 
 	connections_close_copies(s->connections);
 	datagrams_close_copies(s->datagrams);
+	history_close_copies(s->history);
 	fd_close(s->signal_fd);
 }
 
@@ -216,7 +243,14 @@ static int open_doors(struct server *s, struct sockets *sockets)
 
 static int set_up(struct server *s, struct sockets *sockets)
 {
-	const struct room_output output = { on_room_send, on_room_close, on_room_datagram, s };
+	const struct room_output output = {
+		.send = on_room_send,
+		.close = on_room_close,
+		.datagram = on_room_datagram,
+		.arg = s,
+		.keep = on_room_keep,
+		.fetch = on_room_fetch,
+	};
 	const struct admin_events events = { on_announcement, close_copies, s };
 	int r;
 
@@ -231,6 +265,14 @@ static int set_up(struct server *s, struct sockets *sockets)
 	s->status = status_new(s->base, s->room);
 	if (!s->connections || !s->datagrams || !s->status)
 		return -ENOMEM;
+	if (s->config->history_file) {
+		const struct history_events history_events = { on_history, s };
+
+		s->history = history_new(s->base, s->config->history_file, &s->config->history,
+					 &history_events);
+		if (!s->history)
+			return -ENOMEM;
+	}
 	tell_room_the_time(s);
 	r = watch_signals(s);
 	if (r == 0)
@@ -266,8 +308,10 @@ int server_new(struct chat_config *config, const char *path, struct sockets *soc
 /* What a turn of the loop leaves to do, once for all its events. */
 static void end_turn(struct server *s)
 {
+	history_end_turn(s->history);
 	connections_flush(s->connections);
 	set_timer(s);
+	status_set_trouble(s->status, "history", history_trouble(s->history));
 	status_update(s->status);
 }
 
@@ -286,12 +330,14 @@ static void say_goodbye(struct server *s)
 	datagrams_stop(s->datagrams);
 	tell_room_the_time(s);
 	room_shutdown(s->room, "Server shutting down");
+	history_end_turn(s->history);
 	connections_flush(s->connections);
 	if (event_base_once(s->base, -1, EV_TIMEOUT, on_goodbye_over, s, &limit) < 0)
 		return;
 	while (connections_count(s->connections) > 0 && !s->goodbye_over) {
 		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
 			break;
+		history_end_turn(s->history);
 		connections_flush(s->connections);
 	}
 }
@@ -315,6 +361,7 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	admin_free(s->admin);
+	history_free(s->history);
 	status_free(s->status);
 	connections_free(s->connections);
 	datagrams_free(s->datagrams);
