@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/strv.h"
@@ -22,6 +23,7 @@
 
 #define MOTD_MAX       (64 * 1024)
 #define MOTD_LINES_MAX 200
+#define FIRST_PERSON   1000 /* the first uid of somebody with a home; below it are services */
 
 #define CONFIG(member) offsetof(struct chat_config, member)
 
@@ -209,6 +211,14 @@ static char *beside(const char *path, const char *name)
 	return whole;
 }
 
+static char *absolute(const char *path)
+{
+	_cleanup_free_ char *here = getcwd(NULL, 0);
+	char *whole = NULL;
+
+	return here && asprintf(&whole, "%s/%s", here, path) >= 0 ? whole : NULL;
+}
+
 static int read_motd(struct chat_config *config, const char *path, struct error *e)
 {
 	_cleanup_free_ char *file = NULL, *text = NULL;
@@ -307,6 +317,43 @@ static int check_whole(struct chat_config *config, const char *path, struct erro
 	return check_plaintext(config, path, e);
 }
 
+/* The system's own for root and those that stand for services, else the user's own. */
+static char *default_state_directory(void)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+
+	if (getuid() < FIRST_PERSON || ((!state || state[0] != '/') && (!home || home[0] != '/')))
+		return strdup(STATEDIR);
+	if (state && state[0] == '/')
+		return asprintf(&path, "%s/foster-chat", state) < 0 ? NULL : path;
+	return asprintf(&path, "%s/.local/state/foster-chat", home) < 0 ? NULL : path;
+}
+
+/* Absolute: fosterctl looks for it from another working directory. */
+static int find_state_directory(struct chat_config *config, const char *path, struct error *e)
+{
+	_cleanup_free_ char *given = TAKE_PTR(config->state_directory), *beside_it = NULL;
+
+	if (!given) {
+		config->state_directory = default_state_directory();
+	} else {
+		beside_it = beside(path, given);
+		if (beside_it && beside_it[0] == '/')
+			config->state_directory = TAKE_PTR(beside_it);
+		else if (beside_it)
+			config->state_directory = absolute(beside_it);
+	}
+	return config->state_directory ? 0 : error_set(e, -ENOMEM, "out of memory");
+}
+
+char *chat_config_state_file(const struct chat_config *config, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", config->state_directory, name) < 0 ? NULL : path;
+}
+
 static void point_into(struct chat_config *config)
 {
 	config->room.server_name = config->server_name;
@@ -314,7 +361,6 @@ static void point_into(struct chat_config *config)
 	config->room.course_channel = config->course_channel;
 	config->room.password = config->password;
 	config->room.motd = config->motd;
-	config->room.history = config->history_file != NULL;
 	config->room.history_channels = config->history_channels;
 	config->room.history_age = config->history.age;
 	config->room.version = "foster-" PACKAGE_VERSION;
@@ -339,9 +385,9 @@ int chat_config_load(const char *path, struct chat_config **ret, struct error *e
 	if (r == 0)
 		r = read_motd(config, path, e);
 	if (r == 0)
+		r = find_state_directory(config, path, e);
+	if (r == 0)
 		r = check_whole(config, path, e);
-	if (r == 0 && make_whole(&config->history_file, path) < 0)
-		r = error_set(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = read_certificate(config, path, e);
 	if (r < 0)
@@ -363,7 +409,7 @@ void chat_config_free(struct chat_config *config)
 	free(config->course_channel);
 	free(config->password);
 	free(config->motd_file);
-	free(config->history_file);
+	free(config->state_directory);
 	strv_free(config->history_channels);
 	free(config->tls_certificate);
 	free(config->tls_key);
@@ -406,8 +452,9 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 		first = "network";
 	if (keep_text(&next->course_channel, &now->course_channel))
 		first = "course-channel";
-	if (keep_text(&next->history_file, &now->history_file))
-		first = "history-file";
+	if (next->room.history != now->room.history)
+		first = "history";
+	next->room.history = now->room.history;
 	if (keep_list(&next->irc_listen, &now->irc_listen))
 		first = "irc-listen";
 	if (keep_list(&next->course_listen, &now->course_listen))
@@ -417,6 +464,11 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 	if (next->plaintext != now->plaintext)
 		first = "plaintext";
 	next->plaintext = now->plaintext;
+	if (keep_text(&next->state_directory, &now->state_directory))
+		first = "state-directory";
+	if (next->room.accounts != now->room.accounts)
+		first = "accounts";
+	next->room.accounts = now->room.accounts;
 	if (next->room.nick_length != now->room.nick_length)
 		first = "nick-length";
 	next->room.nick_length = now->room.nick_length;

@@ -21,9 +21,9 @@ enum plaintext {
 
 struct chat_config {
 	char *server_name, *network, *course_channel, *password, *motd_file;
+	char *state_directory;           /* where it keeps what outlives it; absolute */
 	char *tls_certificate, *tls_key; /* whole paths; NULL: none */
 	char **irc_listen, **tls_listen, **course_listen, **motd;
-	char *history_file; /* the whole path; NULL: there is none */
 	char **history_channels;
 	struct history_limits history;
 	uint32_t plaintext;                     /* enum plaintext */
@@ -38,6 +38,8 @@ struct chat_config {
  * is changed. Reads files, so it may block: at start and on SIGHUP.
  */
 int chat_config_load(const char *path, struct chat_config **ret, struct error *e);
+/* "accounts.db" in the state directory; the caller's to free, NULL when out of memory. */
+char *chat_config_state_file(const struct chat_config *config, const char *name);
 void chat_config_free(struct chat_config *config);
 
 /*

@@ -34,7 +34,12 @@ const struct option_row chat_options[] = {
 	{ "motd",                        KIND_LINES,     CONFIG(motd),                   "", 0, 400 },
 	{ "motd-file",                   KIND_TEXT,      CONFIG(motd_file),              NULL, 1, 4095 },
 	{ "password",                    KIND_WORD,      CONFIG(password),               NULL, 1, 200 },
-	{ "history-file",                KIND_TEXT,      CONFIG(history_file),           NULL, 1, 4000 },
+	{ "state-directory",             KIND_TEXT,      CONFIG(state_directory),        NULL, 1, 3000 },
+	{ "accounts",                    KIND_SWITCH,    ROOM(accounts),                 "off", 0, 0 },
+	{ "account-registration",        KIND_SWITCH,    ROOM(account_registration),     "off", 0, 0 },
+	{ "nick-protection",             KIND_SWITCH,    ROOM(nick_protection),          "on", 0, 0 },
+	{ "plain-passwords",             KIND_SWITCH,    ROOM(plain_passwords),          "off", 0, 0 },
+	{ "history",                     KIND_SWITCH,    ROOM(history),                  "off", 0, 0 },
 	{ "history-channels",            KIND_LINES,     CONFIG(history_channels),       "*", 1, 64 },
 	{ "history-age",                 KIND_DURATION,  CONFIG(history.age),            "30d", 1, 315360000 },
 	{ "history-messages",            KIND_COUNT,     CONFIG(history.messages),       "10000", 0, 100000000 },
@@ -102,6 +107,33 @@ static int parse_number(const struct option_row *row, const char *text, uint64_t
 	return 0;
 }
 
+static int parse_bool(const char *text, bool *ret)
+{
+	static const char *const words[][2] = { { "off", "on" },
+						{ "no", "yes" },
+						{ "false", "true" } };
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		for (int k = 0; k < 2; k++) {
+			if (strcmp(text, words[i][k]) == 0) {
+				*ret = k;
+				return 0;
+			}
+		}
+	}
+	return -EINVAL;
+}
+
+static int parse_switch(const char *text, uint64_t *ret, struct error *e)
+{
+	bool on;
+
+	if (parse_bool(text, &on) < 0)
+		return error_set(e, -EINVAL, "\"%.40s\" is neither on nor off", text);
+	*ret = on;
+	return 0;
+}
+
 static int parse_time(const struct option_row *row, const char *text, uint64_t *ret,
 		      struct error *e)
 {
@@ -159,6 +191,7 @@ int chat_option_parse(const struct option_row *row, const char *text, uint64_t *
 	case KIND_ADDRESSES: return listen_parse(text, &address, &length, e);
 	case KIND_COUNT: return parse_number(row, text, ret, e);
 	case KIND_SIZE: return parse_bytes(row, text, ret, e);
+	case KIND_SWITCH: return parse_switch(text, ret, e);
 	case KIND_DURATION: return parse_time(row, text, ret, e);
 	case KIND_CHOICE: return parse_choice(row, text, ret, e);
 	case KIND_CHANNEL:
@@ -189,6 +222,7 @@ int chat_option_store(struct chat_config *config, const struct option_row *row, 
 	case KIND_COUNT: *(uint32_t *)at = (uint32_t)number; return 0;
 	case KIND_SIZE: *(size_t *)at = (size_t)number; return 0;
 	case KIND_DURATION: *(uint64_t *)at = number; return 0;
+	case KIND_SWITCH: *(bool *)at = number; return 0;
 	default: break;
 	}
 	copy = strdup(text);

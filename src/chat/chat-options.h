@@ -14,7 +14,7 @@
 
 struct chat_config;
 
-#define CHAT_OPTIONS 37
+#define CHAT_OPTIONS 42
 
 enum kind {
 	KIND_WORD, /* text without blanks, of min to max bytes */
@@ -25,6 +25,7 @@ enum kind {
 	KIND_COUNT,     /* uint32_t, min to max */
 	KIND_SIZE,      /* size_t, min to max bytes */
 	KIND_CHOICE,    /* uint32_t: which of the words in choices */
+	KIND_SWITCH,    /* bool: on, off */
 	KIND_DURATION,  /* uint64_t microseconds, min to max seconds; "0" and "infinity": never */
 };
 

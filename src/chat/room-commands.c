@@ -12,6 +12,7 @@
 
 /* In the alphabet's order: it is searched by halving. */
 static const struct command commands[] = {
+	{ "AUTHENTICATE", command_authenticate, 1, true },
 	{ "AWAY", command_away, 0, false },
 	{ "CAP", command_cap, 1, true },
 	{ "CHATHISTORY", command_chathistory, 0, false },
@@ -37,6 +38,7 @@ static const struct command commands[] = {
 	{ "PONG", command_pong, 0, true },
 	{ "PRIVMSG", command_privmsg, 0, false },
 	{ "QUIT", command_quit, 0, true },
+	{ "REGISTER", command_register, 0, true },
 	{ "SETNAME", command_setname, 1, false },
 	{ "STATS", command_stats, 0, false },
 	{ "TAGMSG", command_tagmsg, 1, false },
@@ -44,6 +46,7 @@ static const struct command commands[] = {
 	{ "TOPIC", command_topic, 1, false },
 	{ "USER", command_user, 4, true },
 	{ "USERHOST", command_userhost, 1, false },
+	{ "VERIFY", command_verify, 0, true },
 	{ "VERSION", command_version, 0, false },
 	{ "WHO", command_who, 0, false },
 	{ "WHOIS", command_whois, 0, false },

@@ -56,74 +56,54 @@ static bool is_kept(const struct room *room, const struct channel *channel)
 	return (channel->modes & MODE_HISTORY) && room->output.keep;
 }
 
-static void keep(struct room *room, const struct channel *channel, struct history_record *record,
-		 const struct irc_line *line)
+static void keep(const struct delivery *d, const struct channel *channel, enum history_kind kind)
 {
-	char name[HISTORY_CHANNEL_MAX + 1];
+	struct room *room = d->room;
+	char name[HISTORY_CHANNEL_MAX + 1], tags[TAGGED_LINE_MAX];
+	struct history_record record = {
+		.channel = name,
+		.id = { room->config->created, d->id },
+		.time = room->realtime / USEC_PER_MSEC,
+		.kind = kind,
+		.closed = (channel->modes & MODE_INVITE_ONLY) || channel->key,
+		.line = d->line->bytes,
+		.line_size = d->line->size - 2,
+	};
 
 	fold(name, channel->name);
-	record->channel = name;
-	record->id.boot = room->config->created;
-	record->time = room->realtime / USEC_PER_MSEC;
-	record->closed = (channel->modes & MODE_INVITE_ONLY) || channel->key;
-	record->line = line->bytes;
-	record->line_size = line->size - 2;
-	record->tags_size = record->tags ? strlen(record->tags) : 0;
-	room->output.keep(room->output.arg, record);
+	record.tags = delivery_tags_to_keep(d, tags);
+	record.tags_size = strlen(record.tags);
+	room->output.keep(room->output.arg, &record);
 }
 
-void history_message(struct room *room, const struct channel *channel, const struct delivery *d)
+void history_message(const struct delivery *d, const struct channel *channel)
 {
-	struct history_record record = { .kind = HISTORY_MESSAGE, .id.number = d->id };
-	const char *client = d->client ? d->client : "";
-	char tags[IRC_TAGS_MAX + 8];
+	if (is_kept(d->room, channel))
+		keep(d, channel, HISTORY_MESSAGE);
+}
 
-	if (!is_kept(room, channel))
+void history_event(struct delivery *d, const struct channel *channel)
+{
+	if (!is_kept(d->room, channel))
 		return;
-	snprintf(tags, sizeof(tags), "%s%s%s", d->bot ? "bot" : "", d->bot && *client ? ";" : "",
-		 client);
-	record.tags = tags;
-	keep(room, channel, &record, d->line);
+	if (d->id == 0)
+		d->id = ++d->room->messages;
+	keep(d, channel, HISTORY_EVENT);
 }
 
-static void keep_event(struct room *room, const struct channel *channel,
-		       const struct irc_line *line, uint64_t number)
+void history_event_of_user(struct delivery *d, const struct user *user)
 {
-	struct history_record record = { .kind = HISTORY_EVENT, .id.number = number, .tags = "" };
-
-	keep(room, channel, &record, line);
+	for (size_t i = 0; i < user->n_seats; i++)
+		history_event(d, user->seats[i].channel);
 }
 
-uint64_t history_event(struct room *room, const struct channel *channel,
-		       const struct irc_line *line)
-{
-	if (!is_kept(room, channel))
-		return 0;
-	keep_event(room, channel, line, ++room->messages);
-	return room->messages;
-}
-
-uint64_t history_event_of_user(struct room *room, const struct user *user,
-			       const struct irc_line *line)
-{
-	uint64_t number = 0;
-
-	for (size_t i = 0; i < user->n_seats; i++) {
-		if (!is_kept(room, user->seats[i].channel))
-			continue;
-		if (number == 0)
-			number = ++room->messages;
-		keep_event(room, user->seats[i].channel, line, number);
-	}
-	return number;
-}
-
-void channel_event(struct room *room, const struct channel *channel, const struct irc_line *line)
+void channel_event(struct room *room, const struct channel *channel, const struct user *from,
+		   const struct irc_line *line)
 {
 	struct delivery d;
 
-	delivery_begin(&d, room, line);
-	d.id = history_event(room, channel, line);
+	delivery_begin_from(&d, room, line, from);
+	history_event(&d, channel);
 	channel_deliver(&d, channel, NULL);
 }
 
@@ -457,9 +437,9 @@ static void tell_item(struct room *room, const struct user *user,
 		      const struct history_answer *answer, const struct history_item *item,
 		      const char *batch, bool replayed)
 {
-	const char *kept = answer->text + item->line, *client = answer->text + item->tags;
+	const char *kept = answer->text + item->line, *tags = answer->text + item->tags;
 	char text[TAGGED_LINE_MAX + BATCH_MAX + 64], time[TAG_TEXT_MAX], id[TAG_TEXT_MAX];
-	bool message_tags = user->caps & CAP_MESSAGE_TAGS;
+	size_t account = strncmp(tags, "account=", 8) == 0 ? strcspn(tags, ";") : 0;
 	struct irc_line line;
 	size_t n = 0;
 
@@ -471,9 +451,12 @@ static void tell_item(struct room *room, const struct user *user,
 		n += snprintf(text + n, sizeof(text) - n, ";batch=%s", batch);
 	if (user->caps & CAP_SERVER_TIME)
 		n += snprintf(text + n, sizeof(text) - n, ";%s", tag_time(item->time, time));
-	if (message_tags)
-		n += snprintf(text + n, sizeof(text) - n, ";%s%s%.*s", tag_id(&item->id, id),
-			      *client ? ";" : "", IRC_TAGS_MAX, client);
+	if (account && (user->caps & CAP_ACCOUNT_TAG))
+		n += snprintf(text + n, sizeof(text) - n, ";%.*s", (int)account, tags);
+	tags += account;
+	if (user->caps & CAP_MESSAGE_TAGS)
+		n += snprintf(text + n, sizeof(text) - n, ";%s%s%s", tag_id(&item->id, id),
+			      *tags && *tags != ';' ? ";" : "", tags);
 	if (n > 0) {
 		text[0] = '@';
 		text[n++] = ' ';

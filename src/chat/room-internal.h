@@ -19,7 +19,9 @@
 #define MONITOR_MAX    100 /* names a user */
 #define GONE_MAX       1024
 #define TAG_TEXT_MAX   48
+#define PLACES         1024
 
+struct conversation;
 struct delivery;
 struct gone;
 struct label;
@@ -39,8 +41,13 @@ enum cap {
 	CAP_INVITE_NOTIFY = 1 << 10,
 	CAP_SETNAME = 1 << 11,
 	CAP_STANDARD_REPLIES = 1 << 12,
-	CAP_CHATHISTORY = 1 << 13,
-	CAP_EVENT_PLAYBACK = 1 << 14,
+	CAP_SASL = 1 << 13,
+	CAP_ACCOUNT_NOTIFY = 1 << 14,
+	CAP_ACCOUNT_TAG = 1 << 15,
+	CAP_ACCOUNT_REGISTRATION = 1 << 16,
+	CAP_302 = 1 << 17, /* none to ask for: the client's CAP LS said that it knows values */
+	CAP_CHATHISTORY = 1 << 18,
+	CAP_EVENT_PLAYBACK = 1 << 19,
 };
 
 /* What a user waits for. Each queue has one timeout, so it is in order by itself. */
@@ -92,6 +99,18 @@ struct course_user {
 	bool told_too_fast;
 };
 
+/* SASL or REGISTER: what was said of it, and whether it is the host's turn. */
+#define SASL_TEXT_MAX 1600
+struct conversation {
+	enum room_question_kind kind;
+	enum room_mechanism mechanism;
+	uint64_t serial;
+	unsigned cost; /* tries, as taken from the guard */
+	bool asked;    /* the host has not answered yet */
+	size_t size;
+	char text[SASL_TEXT_MAX + 4]; /* base64, as it comes in pieces; REGISTER: the name */
+};
+
 struct user {
 	struct hash_node by_nick; /* in the table while nick is set */
 	struct list timer;        /* in one of the queues */
@@ -101,7 +120,9 @@ struct user {
 	uint64_t serial;          /* no other user has it, though it may get the connection's id */
 	uint64_t spoke;           /* monotonic */
 	char *nick, *username, *host, *realname, *away;
-	char *fingerprint; /* of its certificate; NULL: it has none */
+	char *account;                     /* NULL: not logged in */
+	char *fingerprint;                 /* of its certificate, or NULL */
+	struct conversation *conversation; /* SASL or REGISTER under way, or NULL */
 	struct seat *seats;
 	uint64_t *invites;          /* serials of channels, oldest first */
 	struct course_user *course; /* NULL: came by IRC */
@@ -111,8 +132,10 @@ struct user {
 	uint8_t n_invites;
 	uint8_t queue;
 	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
-		warned : 1, bot : 1, secure : 1;
-	uint8_t n_fetching; /* answers of the history that are to come */
+		warned : 1, bot : 1, secure : 1,
+		private : 1; /* nobody on the way can read along: secure, or from here */
+	uint16_t place;      /* in room->guards */
+	uint8_t n_fetching;  /* answers of the history that are to come */
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
 };
@@ -127,7 +150,8 @@ struct member {
 };
 
 struct mask {
-	char *text; /* "nick!user@host"; of a ban also "m:nick!user@host": silenced, not kept out */
+	/* "nick!user@host" or "a:account"; of a ban also "m:" and one of them: silenced, not kept out */
+	char *text;
 	char *by;
 	uint64_t at;
 };
@@ -150,12 +174,21 @@ struct channel {
 	bool course;   /* the one that both doors share */
 };
 
+/*
+ * How much somebody at that place has tried: an account's password, a new account. Each try
+ * moves until on; those that were right move it back.
+ */
+struct guard {
+	uint64_t until;
+};
+
 struct room {
 	const struct room_config *config;
 	struct room_output output;
 	const char *server; /* config->server_name */
-	struct hash_table nicks, channels, peers, monitored;
-	struct gone *gone; /* GONE_MAX of them, a ring: WHOWAS */
+	struct hash_table nicks, channels, peers, monitored, owned;
+	struct guard *guards; /* PLACES, by a hash of the address */
+	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
 	struct user **users; /* by connection id */
 	size_t users_room;
@@ -179,6 +212,7 @@ struct user *user_by_peer(const struct room *room, const struct course_peer *pee
 int user_new(struct room *room, const char *host, struct user **ret);
 int user_new_course(struct room *room, const struct course_peer *peer, struct user **ret);
 int user_set_nick(struct room *room, struct user *user, const char *nick); /* -ENOMEM */
+void user_clear_nick(struct room *room, struct user *user);                /* not registered yet */
 void user_set_queue(struct room *room, struct user *user, enum queue queue);
 void user_count_registered(struct room *room, struct user *user);
 /* Tells everybody who shares a channel, and the user itself when tell_self; frees the user. */
@@ -191,6 +225,51 @@ bool users_share_channel(struct room *room, const struct user *a, const struct u
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
 char *user_source(const struct user *user, char buf[SOURCE_MAX]);
 
+/* --- room-accounts.c ---------------------------------------------------------------------- */
+
+void owned_free(struct room *room);
+/* Whose the nick is; NULL: anybody's. */
+const char *account_of_nick(const struct room *room, const char *nick);
+/* May the user have this nick, as far as accounts go? */
+bool may_use_nick(const struct room *room, const struct user *user, const char *nick);
+void log_in(struct room *room, struct user *user, const char *account);
+void log_out(struct room *room, struct user *user);
+const char *account_or_star(const struct user *user);
+int add_owned(struct room *room, const char *nick, const char *account); /* 0 or -ENOMEM */
+/* Before registration: gives up nick if another, who may have it, asks for it. */
+bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+
+/* Which place that address is: an IPv6 network counts as one. */
+uint16_t place_of(const struct room *room, const char *host);
+/* False: too much was tried from there. cost is in tries. */
+bool guard_take(struct room *room, const struct user *user, unsigned cost);
+void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+
+/* --- room-sasl.c -------------------------------------------------------------------------- */
+
+/* What user may be offered: "PLAIN,SCRAM-SHA-256"; "" without any. Returns buf. */
+#define MECHANISMS_TEXT_MAX 48
+char *sasl_mechanisms(const struct room *room, const struct user *user,
+		      char buf[MECHANISMS_TEXT_MAX]);
+/* Ends what is under way, if anything is, and says so to user when tell. */
+void sasl_abort(struct room *room, struct user *user, bool tell);
+/* The user has none yet. NULL when out of memory. */
+struct conversation *conversation_begin(struct room *room, struct user *user,
+					enum room_question_kind kind);
+/* Asks the host, whose answer the user's conversation waits for. */
+void ask_host(struct room *room, struct user *user, struct room_question *question);
+/* The last answer has come. */
+void conversation_free(struct user *user);
+/* None need come any more. */
+void conversation_end(struct room *room, struct user *user);
+
+/* --- room-account-register.c -------------------------------------------------------------- */
+
+/* The answer to a REGISTER. */
+void registration_answered(struct room *room, struct user *user, const struct room_answer *answer);
+/* The value of the capability; NULL: not offered to user. */
+const char *registration_value(const struct room *room, const struct user *user);
+
 /* --- room-channels.c ---------------------------------------------------------------------- */
 
 struct channel *channel_find(const struct room *room, const char *name);
@@ -199,8 +278,8 @@ int channel_add(struct room *room, struct channel *channel, struct user *user, u
 /* The channel goes with its last member. */
 void channel_remove(struct room *room, struct channel *channel, struct user *user);
 struct member *channel_member(const struct channel *channel, const struct user *user);
-/* To the IRC members but except (may be NULL). */
-void channel_send(struct room *room, const struct channel *channel, const struct user *except,
+/* To the IRC members. */
+void channel_send(struct room *room, const struct channel *channel, const struct user *from,
 		  const struct irc_line *line);
 void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except);
 bool channel_is_banned(const struct channel *channel, const struct user *user);
@@ -218,12 +297,14 @@ int channel_remove_mask(struct channel *channel, enum mask_list list, const char
  * One line on its way to many, each of whom gets the tags in front that he asked for. begin, then
  * any number of channel_deliver(), deliver() and so on; wanted and unwanted may be set in between.
  */
-#define TAG_KINDS       4
-#define TAGGED_LINE_MAX (IRC_TAGS_MAX + 160 + IRC_LINE_MAX)
+#define TAG_KINDS       8
+#define SERVER_TAGS_MAX 320
+#define TAGGED_LINE_MAX (IRC_TAGS_MAX + SERVER_TAGS_MAX + IRC_LINE_MAX)
 struct delivery {
 	struct room *room;
 	const struct irc_line *line;
 	const char *client;        /* tags between clients; NULL: none */
+	const char *account;       /* its sender's; NULL: none */
 	bool bot;                  /* its sender is one */
 	uint64_t id;               /* 0: none */
 	uint32_t wanted, unwanted; /* capabilities: only who has all of these and none of those */
@@ -232,6 +313,9 @@ struct delivery {
 	char text[TAG_KINDS][TAGGED_LINE_MAX]; /* "@tags line", or the line alone */
 };
 void delivery_begin(struct delivery *d, struct room *room, const struct irc_line *line);
+/* The line tells what from does. */
+void delivery_begin_from(struct delivery *d, struct room *room, const struct irc_line *line,
+			 const struct user *from);
 /* The line is a message: it has an id, and the tags that its sender put there. */
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
 			    const struct user *from, const char *client);
@@ -239,6 +323,9 @@ void deliver(struct delivery *d, const struct user *user);
 /* The same when the tags that he wants are known already. */
 void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
 bool delivery_is_for(const struct delivery *d, const struct user *user);
+
+/* What of the tags is kept: the account's first, if there is one. buf has TAGGED_LINE_MAX bytes. */
+const char *delivery_tags_to_keep(const struct delivery *d, char *buf);
 
 /* Which tags somebody with these capabilities gets: less than TAG_KINDS. */
 unsigned tags_wanted(uint32_t caps);
@@ -274,9 +361,9 @@ void finish_registration(struct room *room, struct user *user);
 
 /* Adds, tells the IRC members and the course. 0 or -ENOMEM. */
 int enter_channel(struct room *room, struct user *user, struct channel *channel, uint8_t modes);
-/* Removes, after line (PART, KICK) was told to the IRC members; and tells the course. */
+/* Removes, after line (PART, KICK) of from was told to the IRC members; and tells the course. */
 void leave_channel(struct room *room, struct user *user, struct channel *channel,
-		   const struct irc_line *line);
+		   const struct user *from, const struct irc_line *line);
 void send_names(struct room *room, struct user *user, const struct channel *channel);
 void send_topic(struct room *room, struct user *user, const struct channel *channel);
 void take_invitation(struct user *user, const struct channel *channel);
@@ -300,14 +387,13 @@ void whowas_free(struct room *room);
 /* --- room-history.c ----------------------------------------------------------------------- */
 
 bool history_is_for(const struct room *room, const char *channel); /* by the config */
-void history_message(struct room *room, const struct channel *channel, const struct delivery *d);
-/* Returns the id's number that it was kept under; 0: it was not. */
-uint64_t history_event(struct room *room, const struct channel *channel,
-		       const struct irc_line *line);
-uint64_t history_event_of_user(struct room *room, const struct user *user,
-			       const struct irc_line *line); /* in all its channels */
+void history_message(const struct delivery *d, const struct channel *channel);
+/* An event that is kept gets an id by it. */
+void history_event(struct delivery *d, const struct channel *channel);
+void history_event_of_user(struct delivery *d, const struct user *user); /* in all its channels */
 /* Keeps the event if that is to be, and tells it to the IRC members. */
-void channel_event(struct room *room, const struct channel *channel, const struct irc_line *line);
+void channel_event(struct room *room, const struct channel *channel, const struct user *from,
+		   const struct irc_line *line);
 /* Somebody has come in: tells that there is history, and shows some of it. */
 void history_welcome(struct room *room, struct user *user, const struct channel *channel);
 

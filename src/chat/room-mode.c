@@ -46,7 +46,7 @@ static void flush(struct change *c)
 		return;
 	irc_format(&line, ":%s MODE %s %.*s%.*s", user_source(c->user, source), c->channel->name,
 		   (int)c->n_letters, c->letters, (int)c->n_params, c->params);
-	channel_event(c->room, c->channel, &line);
+	channel_event(c->room, c->channel, c->user, &line);
 	c->n_letters = c->n_params = 0;
 	c->last_sign = '\0';
 }
@@ -187,7 +187,7 @@ static void list_masks(struct change *c, enum mask_list list)
 	      numerics[list].end_text);
 }
 
-/* "nick" is nick!*@*, "user@host" is *!user@host; the same behind "m:". */
+/* "nick" is nick!*@*, "user@host" is *!user@host, "a:name" an account; the same behind "m:". */
 static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 {
 	const char *prefix = strncmp(mask, "m:", 2) == 0 ? "m:" : "", *bang, *at;
@@ -197,7 +197,9 @@ static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 	mask += strlen(prefix);
 	bang = strchr(mask, '!');
 	at = strchr(mask, '@');
-	if (bang)
+	if (strncmp(mask, "a:", 2) == 0)
+		snprintf(buf, MASK_MAX + 16, "%s%s", prefix, mask);
+	else if (bang)
 		snprintf(buf, MASK_MAX + 16, "%s%s%s", prefix, mask, at ? "" : "@*");
 	else
 		snprintf(buf, MASK_MAX + 16, "%s%s%s%s", prefix, at ? "*!" : "", mask,
@@ -206,7 +208,7 @@ static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			return false;
 	}
-	return *mask != '\0';
+	return *mask != '\0' && strcmp(mask, "a:") != 0;
 }
 
 static void apply_mask(struct change *c, char letter, const char *param)

@@ -55,6 +55,8 @@ static void whois(struct room *room, struct user *asker, const struct user *user
 	reply(room, asker, RPL_WHOISUSER, user->nick, user->username, user->host, user->realname);
 	whois_channels(room, asker, user);
 	reply(room, asker, RPL_WHOISSERVER, user->nick, room->server, room->config->network);
+	if (user->account)
+		reply(room, asker, RPL_WHOISACCOUNT, user->nick, user->account);
 	if (user->away)
 		reply(room, asker, RPL_AWAY, user->nick, user->away);
 	if (user->bot)

@@ -44,6 +44,11 @@ void finish_registration(struct room *room, struct user *user)
 		user_quit(room, user, "Bad password", true);
 		return;
 	}
+	if (!may_use_nick(room, user, user->nick)) {
+		reply(room, user, ERR_NICKNAMERESERVED, user->nick, user->nick);
+		user_clear_nick(room, user);
+		return;
+	}
 	user_count_registered(room, user);
 	user->signed_on = room->realtime;
 	user_set_queue(room, user, QUEUE_ACTIVE);
@@ -69,8 +74,8 @@ static void change_nick(struct room *room, struct user *user, const char *nick)
 		return;
 	}
 	irc_format(&line, ":%s NICK :%s", source, nick);
-	delivery_begin(&d, room, &line);
-	d.id = history_event_of_user(room, user, &line);
+	delivery_begin_from(&d, room, &line, user);
+	history_event_of_user(&d, user);
 	deliver(&d, user);
 	user_deliver_to_neighbours(&d, user);
 	if (!name_equal(old, nick)) {
@@ -99,8 +104,12 @@ void command_nick(struct room *room, struct user *user, struct irc_message *m)
 		return;
 	}
 	owner = user_by_nick(room, nick);
+	if (owner && owner != user && yields_nick(room, owner, user))
+		owner = NULL;
 	if (owner && owner != user)
 		reply(room, user, ERR_NICKNAMEINUSE, nick);
+	else if (user->registered && !may_use_nick(room, user, nick))
+		reply(room, user, ERR_NICKNAMERESERVED, nick, nick);
 	else if (!owner || strcmp(user->nick, nick) != 0)
 		change_nick(room, user, nick);
 }
@@ -155,7 +164,7 @@ void command_setname(struct room *room, struct user *user, struct irc_message *m
 	free(user->realname);
 	user->realname = copy;
 	irc_format(&line, ":%s SETNAME :%s", user_source(user, source), name);
-	delivery_begin(&d, room, &line);
+	delivery_begin_from(&d, room, &line, user);
 	d.wanted = CAP_SETNAME;
 	deliver(&d, user);
 	user_deliver_to_neighbours(&d, user);

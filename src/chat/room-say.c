@@ -69,7 +69,7 @@ void say_in_channel(struct room *room, struct user *from, const struct channel *
 		delivery_begin_message(&d, room, &line, from, tags);
 		/* Requests between programs, seen later, would be answered again. */
 		if (!irc_is_ctcp(text) || irc_action(text, &size))
-			history_message(room, channel, &d);
+			history_message(&d, channel);
 		channel_deliver(&d, channel, from);
 		if (from->caps & CAP_ECHO_MESSAGE)
 			deliver(&d, from);
@@ -266,7 +266,7 @@ static void tell_away(struct room *room, struct user *user)
 	struct irc_line line;
 
 	away_line(&line, user);
-	delivery_begin(&d, room, &line);
+	delivery_begin_from(&d, room, &line, user);
 	d.wanted = CAP_AWAY_NOTIFY;
 	user_deliver_to_neighbours(&d, user);
 }

@@ -28,12 +28,13 @@ static void send_isupport(struct room *room, struct user *user)
 	const struct room_config *c = room->config;
 
 	reply(room, user, "005",
-	      "AWAYLEN=%d BOT=B CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=Ibe,k,l,C%simnpst "
+	      "%sAWAYLEN=%d BOT=B CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=Ibe,k,l,C%simnpst "
 	      "CHANNELLEN=%d "
-	      "CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,m INVEX=I KEYLEN=%d KICKLEN=%d "
+	      "CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,%sm INVEX=I KEYLEN=%d KICKLEN=%d "
 	      ":are supported by this server",
-	      ROOM_AWAY_MAX, c->channels_per_user, c->history ? "H" : "", ROOM_CHANNEL_MAX,
-	      ROOM_KEY_MAX, ROOM_KICK_MAX);
+	      c->accounts ? "ACCOUNTEXTBAN=a " : "", ROOM_AWAY_MAX, c->channels_per_user,
+	      c->history ? "H" : "", ROOM_CHANNEL_MAX, c->accounts ? "a" : "", ROOM_KEY_MAX,
+	      ROOM_KICK_MAX);
 	reply(room, user, "005",
 	      "LINELEN=%d MAXLIST=Ibe:%u MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u PREFIX=(ov)@+ "
 	      "STATUSMSG=@+ "

@@ -10,6 +10,8 @@
  *
  * Times are microseconds. Nothing blocks. What the room has to say goes out through the
  * functions of struct room_output while an event is handled; they must not call the room.
+ *
+ * Passwords are not the room's: it asks its host, who answers with an event, room_answer().
  */
 #ifndef FOSTER_CHAT_ROOM_H
 #define FOSTER_CHAT_ROOM_H
@@ -36,13 +38,17 @@ struct room_config {
 	/* Fixed while a room lives: the room takes these from its first config. */
 	const char *server_name, *network, *version;
 	const char *course_channel; /* the one that both doors share */
+	bool accounts;              /* the host answers questions */
 	uint64_t created;           /* when the server started, CLOCK_REALTIME */
 	uint32_t nick_length;
 	struct hash_key secret;
 
 	/* May differ in a later config. */
-	char **motd;          /* lines; NULL: none */
-	const char *password; /* NULL: none asked for */
+	char **motd;               /* lines; NULL: none */
+	const char *password;      /* NULL: none asked for */
+	bool account_registration; /* by anybody who comes in: REGISTER */
+	bool plain_passwords;      /* also where they can be read on their way */
+	bool nick_protection;      /* an account's nicks are its own */
 	uint64_t registration_timeout, ping_interval, ping_timeout, course_timeout;
 	uint32_t channels_per_user, channels_max, bans_per_channel;
 	uint32_t course_users_max, course_users_per_address;
@@ -68,12 +74,63 @@ struct course_peer {
 	uint32_t interface;
 };
 
+/* --- accounts --- */
+
+enum room_mechanism {
+	ROOM_PLAIN,
+	ROOM_SCRAM_SHA_256,
+	ROOM_EXTERNAL,
+	ROOM_MECHANISMS
+};
+
+enum room_question_kind {
+	ROOM_ASKS_SASL,     /* data is the client's next message; the first begins the exchange */
+	ROOM_ASKS_REGISTER, /* a new account with that password */
+	ROOM_ASKS_NO_MORE,  /* what serial stands for is over: no answer is wanted */
+};
+
+/* Pointers lead to what is gone after the call. */
+struct room_question {
+	enum room_question_kind kind;
+	enum room_mechanism mechanism;
+	uint32_t id;     /* the connection */
+	uint32_t place;  /* the same for all who come from one place: to be fair to the others */
+	uint64_t serial; /* of the exchange, never used twice */
+	const char *data;
+	size_t size;
+	const char *account, *password; /* REGISTER */
+	const char *fingerprint;        /* of the client's certificate; NULL: none */
+};
+
+enum room_verdict {
+	ROOM_CONTINUE, /* data goes to the client, and what it answers comes back */
+	ROOM_GRANTED,  /* account is who it is */
+	ROOM_REFUSED,  /* wrong password, no such account, no sense; REGISTER: the name is taken */
+	ROOM_UNABLE,   /* it could not be checked now */
+};
+
+/* One for each question but NO_MORE, later, in any order. */
+struct room_answer {
+	uint64_t serial;
+	uint32_t id;
+	enum room_verdict verdict;
+	const char *data;
+	size_t size;
+	const char *account;
+};
+
+/* A nick and the account whose it is; of an account's own name both are the same. */
+struct room_owned {
+	const char *nick, *account;
+};
+
 struct room_output {
 	/* Bytes for an IRC connection, to be copied. */
 	void (*send)(void *arg, uint32_t id, const char *data, size_t size);
 	/* The room knows the connection no more: close it once what was sent is out. */
 	void (*close)(void *arg, uint32_t id);
 	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
+	void (*ask)(void *arg, const struct room_question *question); /* NULL without accounts */
 	void *arg;
 	/*
 	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
@@ -120,6 +177,13 @@ void room_line_too_long(struct room *room, uint32_t id);
 /* What was asked for by fetch(). Both stay the caller's. Who has gone meanwhile gets nothing. */
 void room_history(struct room *room, const struct history_query *query,
 		  const struct history_answer *answer);
+/* Ignored when nobody waits for it any more. */
+void room_answer(struct room *room, const struct room_answer *answer);
+/*
+ * All accounts and their nicks, instead of those known before; who is logged in to one that is no
+ * more is logged out. 0 or -ENOMEM: those known before hold.
+ */
+int room_set_accounts(struct room *room, const struct room_owned *owned, size_t n);
 
 void room_datagram(struct room *room, const struct course_peer *peer, const char *data,
 		   size_t size);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/units.h"
+#include "chat/accounts.h"
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
 #include "chat/history.h"
@@ -29,6 +30,7 @@ struct server {
 	struct room *room;
 	struct connections *connections;
 	struct datagrams *datagrams;
+	struct accounts *accounts; /* NULL: none configured */
 	struct admin *admin;
 	struct status *status;
 	struct history *history; /* NULL: none is kept */
@@ -67,6 +69,11 @@ static void on_room_keep(void *arg, const struct history_record *record)
 static int on_room_fetch(void *arg, struct history_query *query)
 {
 	return history_fetch(((struct server *)arg)->history, query);
+}
+
+static void on_room_ask(void *arg, const struct room_question *question)
+{
+	accounts_ask(((struct server *)arg)->accounts, question);
 }
 
 static void tell_room_the_time(struct server *s)
@@ -241,12 +248,39 @@ static int open_doors(struct server *s, struct sockets *sockets)
 	return r;
 }
 
-static int set_up(struct server *s, struct sockets *sockets)
+/* Before the doors are open: who is configured to have accounts has them, or does not start. */
+static int open_accounts(struct server *s, struct error *e)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!s->config->room.accounts)
+		return 0;
+	path = chat_config_state_file(s->config, "accounts.db");
+	if (!path)
+		return -ENOMEM;
+	return accounts_new(s->base, s->room, path, &s->accounts, e);
+}
+
+static int open_history(struct server *s)
+{
+	const struct history_events events = { on_history, s };
+	_cleanup_free_ char *path = NULL;
+
+	if (!s->config->room.history)
+		return 0;
+	path = chat_config_state_file(s->config, "history.db");
+	if (path)
+		s->history = history_new(s->base, path, &s->config->history, &events);
+	return s->history ? 0 : -ENOMEM;
+}
+
+static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 {
 	const struct room_output output = {
 		.send = on_room_send,
 		.close = on_room_close,
 		.datagram = on_room_datagram,
+		.ask = on_room_ask,
 		.arg = s,
 		.keep = on_room_keep,
 		.fetch = on_room_fetch,
@@ -265,16 +299,12 @@ static int set_up(struct server *s, struct sockets *sockets)
 	s->status = status_new(s->base, s->room);
 	if (!s->connections || !s->datagrams || !s->status)
 		return -ENOMEM;
-	if (s->config->history_file) {
-		const struct history_events history_events = { on_history, s };
-
-		s->history = history_new(s->base, s->config->history_file, &s->config->history,
-					 &history_events);
-		if (!s->history)
-			return -ENOMEM;
-	}
 	tell_room_the_time(s);
 	r = watch_signals(s);
+	if (r == 0)
+		r = open_accounts(s, e);
+	if (r == 0)
+		r = open_history(s);
 	if (r == 0)
 		r = open_doors(s, sockets);
 	if (r == 0)
@@ -288,18 +318,19 @@ int server_new(struct chat_config *config, const char *path, struct sockets *soc
 	struct server *s = calloc(1, sizeof(*s));
 	int r = -ENOMEM;
 
+	e->text[0] = '\0';
 	if (!s) {
 		chat_config_free(config);
 	} else {
 		s->config = config;
 		s->path = path;
 		s->signal_fd = -1;
-		r = set_up(s, sockets);
+		r = set_up(s, sockets, e);
 	}
 	sockets_close(sockets);
 	if (r < 0) {
 		server_free(s);
-		return error_set_errno(e, r, "cannot start");
+		return e->text[0] ? r : error_set_errno(e, r, "cannot start");
 	}
 	*ret = s;
 	return 0;
@@ -362,6 +393,7 @@ void server_free(struct server *s)
 		return;
 	admin_free(s->admin);
 	history_free(s->history);
+	accounts_free(s->accounts);
 	status_free(s->status);
 	connections_free(s->connections);
 	datagrams_free(s->datagrams);
