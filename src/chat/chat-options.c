@@ -23,6 +23,12 @@ const struct option_row chat_options[] = {
 	{ "server-name",                 KIND_WORD,      CONFIG(server_name),            "chat.foster", 1, 63 },
 	{ "network",                     KIND_WORD,      CONFIG(network),                "foster", 1, 63 },
 	{ "irc-listen",                  KIND_ADDRESSES, CONFIG(irc_listen),             "127.0.0.1:6667 [::1]:6667", 0, 0 },
+	{ "tls-listen",                  KIND_ADDRESSES, CONFIG(tls_listen),             "", 0, 0 },
+	{ "tls-certificate",             KIND_TEXT,      CONFIG(tls_certificate),        NULL, 1, 4095 },
+	{ "tls-key",                     KIND_TEXT,      CONFIG(tls_key),                NULL, 1, 4095 },
+	{ "plaintext",                   KIND_CHOICE,    CONFIG(plaintext),              "loopback", 0, 0, "loopback anywhere" },
+	{ "sts-duration",                KIND_DURATION,  ROOM(sts_duration),             "0", 1, 315360000 },
+	{ "sts-port",                    KIND_COUNT,     ROOM(sts_port),                 "6697", 1, 65535 },
 	{ "course-listen",               KIND_ADDRESSES, CONFIG(course_listen),          "127.0.0.1:8888 [::1]:8888", 0, 0 },
 	{ "course-channel",              KIND_CHANNEL,   CONFIG(course_channel),         "#chat", 0, 0 },
 	{ "motd",                        KIND_LINES,     CONFIG(motd),                   "", 0, 400 },
@@ -33,6 +39,11 @@ const struct option_row chat_options[] = {
 	{ "account-registration",        KIND_SWITCH,    ROOM(account_registration),     "off", 0, 0 },
 	{ "nick-protection",             KIND_SWITCH,    ROOM(nick_protection),          "on", 0, 0 },
 	{ "plain-passwords",             KIND_SWITCH,    ROOM(plain_passwords),          "off", 0, 0 },
+	{ "history",                     KIND_SWITCH,    ROOM(history),                  "off", 0, 0 },
+	{ "history-channels",            KIND_LINES,     CONFIG(history_channels),       "*", 1, 64 },
+	{ "history-age",                 KIND_DURATION,  CONFIG(history.age),            "30d", 1, 315360000 },
+	{ "history-messages",            KIND_COUNT,     CONFIG(history.messages),       "10000", 0, 100000000 },
+	{ "history-on-join",             KIND_COUNT,     ROOM(history_on_join),          "0", 0, HISTORY_LIMIT },
 	{ "max-connections",             KIND_COUNT,     LIMIT(max),                     "20000", 0, 1000000 },
 	{ "max-connections-per-address", KIND_COUNT,     LIMIT(max_per_address),         "100", 0, 1000000 },
 	{ "flood-rate",                  KIND_COUNT,     LIMIT(flood_rate),              "20", 0, 1000000 },
@@ -149,6 +160,24 @@ static int parse_bytes(const struct option_row *row, const char *text, uint64_t 
 			 (unsigned long long)row->min >> 10, (unsigned long long)row->max >> 20);
 }
 
+static int parse_choice(const struct option_row *row, const char *text, uint64_t *ret,
+			struct error *e)
+{
+	const char *word = row->choices;
+	size_t size = strlen(text);
+
+	for (uint64_t i = 0; *word; i++) {
+		size_t n = strcspn(word, " ");
+
+		if (n == size && strncmp(word, text, n) == 0) {
+			*ret = i;
+			return 0;
+		}
+		word += n + strspn(word + n, " ");
+	}
+	return error_set(e, -EINVAL, "\"%.40s\" is none of: %s", text, row->choices);
+}
+
 int chat_option_parse(const struct option_row *row, const char *text, uint64_t *ret,
 		      struct error *e)
 {
@@ -164,6 +193,7 @@ int chat_option_parse(const struct option_row *row, const char *text, uint64_t *
 	case KIND_SIZE: return parse_bytes(row, text, ret, e);
 	case KIND_SWITCH: return parse_switch(text, ret, e);
 	case KIND_DURATION: return parse_time(row, text, ret, e);
+	case KIND_CHOICE: return parse_choice(row, text, ret, e);
 	case KIND_CHANNEL:
 		if (name_is_channel(text, ROOM_CHANNEL_MAX))
 			return 0;
@@ -188,6 +218,7 @@ int chat_option_store(struct chat_config *config, const struct option_row *row, 
 	if (chat_option_is_list(row))
 		return strv_push(at, text);
 	switch (row->kind) {
+	case KIND_CHOICE:
 	case KIND_COUNT: *(uint32_t *)at = (uint32_t)number; return 0;
 	case KIND_SIZE: *(size_t *)at = (size_t)number; return 0;
 	case KIND_DURATION: *(uint64_t *)at = number; return 0;

@@ -63,9 +63,13 @@ void say_in_channel(struct room *room, struct user *from, const struct channel *
 				 strlen(text) };
 	struct delivery d;
 	struct irc_line line;
+	size_t size;
 
 	while (next_line(&speech, &line)) {
 		delivery_begin_message(&d, room, &line, from, tags);
+		/* Requests between programs, seen later, would be answered again. */
+		if (!irc_is_ctcp(text) || irc_action(text, &size))
+			history_message(&d, channel);
 		channel_deliver(&d, channel, from);
 		if (from->caps & CAP_ECHO_MESSAGE)
 			deliver(&d, from);

@@ -136,7 +136,7 @@ void room_secured(struct room *room, uint32_t id, const char *fingerprint)
 
 	if (!user)
 		return;
-	user->private = true;
+	user->secure = user->private = true;
 	if (fingerprint && !user->fingerprint)
 		user->fingerprint = strdup(fingerprint);
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "chat/hash.h"
+#include "chat/history-types.h"
 
 #define ROOM_NICK_MAX     64  /* the largest nick-length */
 #define ROOM_CHANNEL_MAX  64  /* bytes of a channel's name */
@@ -52,6 +53,13 @@ struct room_config {
 	uint32_t channels_per_user, channels_max, bans_per_channel;
 	uint32_t course_users_max, course_users_per_address;
 	uint32_t course_rate, course_burst;
+	/* Told to clients in plain text: come back by TLS, to this port. 0: not. */
+	uint32_t sts_port;
+	uint64_t sts_duration;    /* how long they are to remember it */
+	bool history;             /* something keeps it; fixed */
+	char **history_channels;  /* masks: of which channels */
+	uint64_t history_age;     /* for how long; only to be told */
+	uint32_t history_on_join; /* messages, for clients that cannot ask for them */
 };
 
 /* Where a course client is, and how it is answered. All zero but for what is used. */
@@ -124,6 +132,12 @@ struct room_output {
 	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
 	void (*ask)(void *arg, const struct room_question *question); /* NULL without accounts */
 	void *arg;
+	/*
+	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
+	 * the query over, to be answered by room_history(), not at once. 0 or -errno: not taken.
+	 */
+	void (*keep)(void *arg, const struct history_record *record);
+	int (*fetch)(void *arg, struct history_query *query);
 };
 
 struct room_counts {
@@ -149,8 +163,8 @@ void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime);
  */
 int room_opened(struct room *room, uint32_t id, const char *host);
 /*
- * The connection is encrypted; before its first line. fingerprint: of the client's certificate,
- * SHA-256 in hexadecimal, NULL if it showed none.
+ * Before its first line: what it says and is told cannot be read on the way. fingerprint: of the
+ * certificate that the client has the key of, SHA-256 in hexadecimal; NULL: it showed none.
  */
 void room_secured(struct room *room, uint32_t id, const char *fingerprint);
 /* The peer has gone, or the caller gave it up. Unknown ids are ignored. */
@@ -160,6 +174,9 @@ void room_line(struct room *room, uint32_t id, const char *line, size_t size);
 /* The line was longer than allowed and was thrown away. */
 void room_line_too_long(struct room *room, uint32_t id);
 
+/* What was asked for by fetch(). Both stay the caller's. Who has gone meanwhile gets nothing. */
+void room_history(struct room *room, const struct history_query *query,
+		  const struct history_answer *answer);
 /* Ignored when nobody waits for it any more. */
 void room_answer(struct room *room, const struct room_answer *answer);
 /*
