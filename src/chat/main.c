@@ -100,14 +100,22 @@ static int serve(struct chat_config *config, const char *path)
 	struct server *server;
 	struct sockets sockets;
 	struct error e;
-	int r = sockets_open(&sockets, config->irc_listen, config->course_listen,
-			     !config->irc_listen_set, !config->course_listen_set, &e);
+	const struct listen_lists lists = {
+		.irc = config->irc_listen,
+		.tls = config->tls_listen,
+		.course = config->course_listen,
+		.irc_optional = !config->irc_listen_set,
+		.course_optional = !config->course_listen_set,
+		.tls_possible = config->tls != NULL,
+		.plaintext_anywhere = config->plaintext == PLAINTEXT_ANYWHERE,
+	};
+	int r = sockets_open(&sockets, &lists, &e);
 
 	if (r < 0) {
 		log_error("%s", e.text);
 		sockets_close(&sockets);
 		chat_config_free(config);
-		return EXIT_FAILURE;
+		return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	r = server_new(config, path, &sockets, &server, &e);
 	if (r < 0) {
@@ -146,6 +154,8 @@ int main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ,
+	       SIG_IGN); /* a limit of file sizes is an error of write(2), as a full disk */
 	raise_limits();
 	bound_heap();
 	return serve(config, arguments.config);

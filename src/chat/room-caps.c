@@ -18,6 +18,8 @@ static const struct {
 	{ "batch", CAP_BATCH },
 	{ "cap-notify", CAP_NOTIFY },
 	{ "draft/account-registration", CAP_ACCOUNT_REGISTRATION },
+	{ "draft/chathistory", CAP_CHATHISTORY },
+	{ "draft/event-playback", CAP_EVENT_PLAYBACK },
 	{ "echo-message", CAP_ECHO_MESSAGE },
 	{ "extended-join", CAP_EXTENDED_JOIN },
 	{ "invite-notify", CAP_INVITE_NOTIFY },
@@ -48,6 +50,8 @@ static uint32_t offered_caps(const struct room *room, const struct user *user)
 		offered &= ~CAP_SASL;
 	if (!registration_value(room, user))
 		offered &= ~CAP_ACCOUNT_REGISTRATION;
+	if (!room->config->history)
+		offered &= ~(CAP_CHATHISTORY | CAP_EVENT_PLAYBACK);
 	return offered;
 }
 
@@ -78,6 +82,24 @@ static void cap_names(const struct room *room, const struct user *user, char *bu
 	}
 }
 
+/*
+ * Strict transport security. It is told, and cannot be asked for. In plain text only the port
+ * counts, over TLS only for how long: so nobody in between can make a client remember it.
+ */
+static void add_sts(const struct room *room, const struct user *user, char *buf, size_t size)
+{
+	const struct room_config *c = room->config;
+	size_t n = strlen(buf);
+
+	if (c->sts_duration == 0 || !(user->caps & CAP_NOTIFY))
+		return;
+	if (user->secure)
+		snprintf(buf + n, size - n, " sts=duration=%llu",
+			 (unsigned long long)(c->sts_duration / USEC_PER_SEC));
+	else
+		snprintf(buf + n, size - n, " sts=port=%u", c->sts_port);
+}
+
 static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 {
 	char names[IRC_LINE_MAX];
@@ -88,6 +110,7 @@ static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
 		user_set_caps(user, user->caps | CAP_NOTIFY | CAP_302);
 	cap_names(room, user, names, sizeof(names), offered_caps(room, user), user->caps & CAP_302);
+	add_sts(room, user, names, sizeof(names));
 	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
 }
 

@@ -40,6 +40,8 @@ int channel_new(struct room *room, const char *name, struct channel **ret)
 	channel->serial = ++room->serial;
 	channel->created = room->realtime;
 	channel->modes = MODE_NO_EXTERNAL | MODE_TOPIC;
+	if (history_is_for(room, name))
+		channel->modes |= MODE_HISTORY;
 	channel->course = name_equal(name, room->config->course_channel);
 	hash_add(&room->channels, &channel->by_name, hash_name(&room->config->secret, name));
 	room->counts.channels++;
@@ -122,8 +124,9 @@ int channel_add(struct room *room, struct channel *channel, struct user *user, u
 			channel_free(room, channel);
 		return r;
 	}
-	user->seats[user->n_seats++] =
-		(struct seat){ .channel = channel, .index = channel->n_members };
+	user->seats[user->n_seats++] = (struct seat){ .channel = channel,
+						      .index = channel->n_members,
+						      .joined = room->messages };
 	channel->members[channel->n_members++] = (struct member){
 		.user = user,
 		.id = user->id,

@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{ "AUTHENTICATE", command_authenticate, 1, true },
 	{ "AWAY", command_away, 0, false },
 	{ "CAP", command_cap, 1, true },
+	{ "CHATHISTORY", command_chathistory, 0, false },
 	{ "HELP", command_help, 0, false },
 	{ "INFO", command_info, 0, false },
 	{ "INVITE", command_invite, 2, false },

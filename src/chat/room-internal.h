@@ -18,6 +18,7 @@
 #define STRANGERS_SIZE 1024
 #define MONITOR_MAX    100 /* names a user */
 #define GONE_MAX       1024
+#define TAG_TEXT_MAX   48
 #define PLACES         1024
 
 struct conversation;
@@ -45,6 +46,8 @@ enum cap {
 	CAP_ACCOUNT_TAG = 1 << 15,
 	CAP_ACCOUNT_REGISTRATION = 1 << 16,
 	CAP_302 = 1 << 17, /* none to ask for: the client's CAP LS said that it knows values */
+	CAP_CHATHISTORY = 1 << 18,
+	CAP_EVENT_PLAYBACK = 1 << 19,
 };
 
 /* What a user waits for. Each queue has one timeout, so it is in order by itself. */
@@ -69,6 +72,7 @@ enum channel_mode {
 	MODE_SECRET = 1 << 4,
 	MODE_TOPIC = 1 << 5,
 	MODE_NO_CTCP = 1 << 6,
+	MODE_HISTORY = 1 << 7, /* what is said is kept */
 };
 
 /* Lists of masks of a channel. */
@@ -82,7 +86,8 @@ enum mask_list {
 /* A user's side of a membership. */
 struct seat {
 	struct channel *channel;
-	uint32_t index; /* in channel->members */
+	uint32_t index;  /* in channel->members */
+	uint64_t joined; /* after which message of this boot */
 };
 
 /* The course's part of a user. */
@@ -112,6 +117,7 @@ struct user {
 	uint64_t since;           /* when it came into that queue */
 	uint64_t mark;            /* equal to room->mark: told already */
 	uint64_t signed_on;       /* realtime */
+	uint64_t serial;          /* no other user has it, though it may get the connection's id */
 	uint64_t spoke;           /* monotonic */
 	char *nick, *username, *host, *realname, *away;
 	char *account;                     /* NULL: not logged in */
@@ -126,8 +132,10 @@ struct user {
 	uint8_t n_invites;
 	uint8_t queue;
 	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
-		warned : 1, bot : 1, private : 1; /* private: nobody on the way can read along */
-	uint16_t place;                           /* in room->guards */
+		warned : 1, bot : 1, secure : 1,
+		private : 1; /* nobody on the way can read along: secure, or from here */
+	uint16_t place;      /* in room->guards */
+	uint8_t n_fetching;  /* answers of the history that are to come */
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
 };
@@ -174,6 +182,9 @@ struct guard {
 	uint64_t until;
 };
 
+/* The id of who has no connection. */
+#define ROOM_NOBODY UINT32_MAX
+
 struct room {
 	const struct room_config *config;
 	struct room_output output;
@@ -187,12 +198,14 @@ struct room {
 	struct list queues[QUEUES];
 	struct bucket *strangers; /* STRANGERS_SIZE, by a hash of the address */
 	struct bucket all_strangers;
-	uint64_t now, realtime, mark, serial;
+	uint64_t now, realtime, mark, serial, users_made;
 	struct room_counts counts;
 	size_t max_users;
 	uint64_t messages; /* that were given an id so far */
 	struct label *label;
-	char time_tag[40]; /* "time=..." of the moment time_tag_of, realtime in ms */
+	struct user *voice; /* the operators' channel's own member: see room-operators.c */
+	struct channel *operators;
+	char time_tag[TAG_TEXT_MAX]; /* "time=..." of the moment time_tag_of, realtime in ms */
 	uint64_t time_tag_of;
 };
 
@@ -209,6 +222,7 @@ void user_set_queue(struct room *room, struct user *user, enum queue queue);
 void user_count_registered(struct room *room, struct user *user);
 /* Tells everybody who shares a channel, and the user itself when tell_self; frees the user. */
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self);
+void user_free_voice(struct room *room, struct user *voice); /* that is in no channel */
 /* line to everybody who shares a channel with user, once; not to user. */
 void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line);
 void user_deliver_to_neighbours(struct delivery *d, struct user *user);
@@ -316,14 +330,23 @@ void deliver(struct delivery *d, const struct user *user);
 void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
 bool delivery_is_for(const struct delivery *d, const struct user *user);
 
+/* What of the tags is kept: the account's first, if there is one. buf has TAGGED_LINE_MAX bytes. */
+const char *delivery_tags_to_keep(const struct delivery *d, char *buf);
+
 /* Which tags somebody with these capabilities gets: less than TAG_KINDS. */
 unsigned tags_wanted(uint32_t caps);
 
 void send_line(struct room *room, const struct user *user, const struct irc_line *line);
 
+/* "time=..." and "msgid=..." of something that was said. Both return buf. */
+char *tag_time(uint64_t ms, char buf[TAG_TEXT_MAX]);
+char *tag_id(const struct history_id *id, char buf[TAG_TEXT_MAX]);
+
 /* What user is told from now on is the answer to a command with that label, until label_end(). */
 void label_begin(struct room *room, struct user *user, const char *label);
 void label_end(struct room *room);
+/* The answer comes later, by other means: takes the label off the command; "" when it has none. */
+void label_take(struct room *room, const struct user *user, char ret[HISTORY_LABEL_MAX]);
 /* The user is about to be removed. */
 void label_abandon(struct room *room, const struct user *user);
 
@@ -367,13 +390,39 @@ void monitor_forget(struct room *room, struct user *user); /* its own list */
 void whowas_note(struct room *room, const struct user *user);
 void whowas_free(struct room *room);
 
+/* --- room-history.c ----------------------------------------------------------------------- */
+
+bool history_is_for(const struct room *room, const char *channel); /* by the config */
+void history_message(const struct delivery *d, const struct channel *channel);
+/* An event that is kept gets an id by it. */
+void history_event(struct delivery *d, const struct channel *channel);
+void history_event_of_user(struct delivery *d, const struct user *user); /* in all its channels */
+/* Keeps the event if that is to be, and tells it to the IRC members. */
+void channel_event(struct room *room, const struct channel *channel, const struct user *from,
+		   const struct irc_line *line);
+/* Somebody has come in: tells that there is history, and shows some of it. */
+void history_welcome(struct room *room, struct user *user, const struct channel *channel);
+
 /* --- room-say.c --------------------------------------------------------------------------- */
 
 /* What is said in a channel reaches both doors. verb is PRIVMSG or NOTICE; tags may be NULL. */
 void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
 		    const char *verb, const char *text, const char *tags);
+void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
+		 const char *text, const char *tags);
 bool may_speak(const struct channel *channel, const struct user *user);
 void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", or back again */
+
+/* --- room-operators.c --------------------------------------------------------------------- */
+
+#define OPERATORS_LINE_MAX 2048 /* bytes of one line that its voice says; more is cut */
+
+int operators_open(struct room *room); /* 0 or -errno; nothing when there is to be none */
+void operators_close(struct room *room);
+bool operators_may_join(const struct room *room, const struct user *user);
+/* Said to the voice in private (channel NULL), or in its channel. */
+void operators_heard(struct room *room, const struct user *user, const struct channel *channel,
+		     const char *text);
 
 /* --- room-course.c ------------------------------------------------------------------------ */
 

@@ -18,19 +18,23 @@ int enter_channel(struct room *room, struct user *user, struct channel *channel,
 	char source[SOURCE_MAX];
 	struct delivery d;
 	struct irc_line line;
+	uint64_t id;
 	int r = channel_add(room, channel, user, modes);
 
 	if (r < 0)
 		return r;
 	user_source(user, source);
-	irc_format(&line, ":%s JOIN %s", source, channel->name);
-	delivery_begin_from(&d, room, &line, user);
-	d.unwanted = CAP_EXTENDED_JOIN;
-	channel_deliver(&d, channel, NULL);
 	irc_format(&line, ":%s JOIN %s %s :%s", source, channel->name, account_or_star(user),
 		   user->realname);
 	delivery_begin_from(&d, room, &line, user);
+	history_event(&d, channel);
+	id = d.id;
 	d.wanted = CAP_EXTENDED_JOIN;
+	channel_deliver(&d, channel, NULL);
+	irc_format(&line, ":%s JOIN %s", source, channel->name);
+	delivery_begin_from(&d, room, &line, user);
+	d.id = id;
+	d.unwanted = CAP_EXTENDED_JOIN;
 	channel_deliver(&d, channel, NULL);
 	if (user->away) {
 		away_line(&line, user);
@@ -49,7 +53,7 @@ void leave_channel(struct room *room, struct user *user, struct channel *channel
 	bool course = channel->course;
 
 	if (line)
-		channel_send(room, channel, from, line);
+		channel_event(room, channel, from, line);
 	channel_remove(room, channel, user);
 	if (course)
 		course_tell_left(room, user, user->nick);
@@ -134,6 +138,10 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 		reply(room, user, ERR_TOOMANYCHANNELS, name);
 		return;
 	}
+	if (channel && channel == room->operators && !operators_may_join(room, user)) {
+		reply(room, user, ERR_NOTOPERATOR, channel->name);
+		return;
+	}
 	if (channel ? check_doors(room, user, channel, key) < 0
 		    : channel_new(room, name, &channel) < 0)
 		return;
@@ -143,6 +151,7 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 	if (channel->topic)
 		send_topic(room, user, channel);
 	send_names(room, user, channel);
+	history_welcome(room, user, channel);
 }
 
 static void part_one(struct room *room, struct user *user, struct channel *channel,

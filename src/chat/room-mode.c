@@ -46,7 +46,7 @@ static void flush(struct change *c)
 		return;
 	irc_format(&line, ":%s MODE %s %.*s%.*s", user_source(c->user, source), c->channel->name,
 		   (int)c->n_letters, c->letters, (int)c->n_params, c->params);
-	channel_send(c->room, c->channel, c->user, &line);
+	channel_event(c->room, c->channel, c->user, &line);
 	c->n_letters = c->n_params = 0;
 	c->last_sign = '\0';
 }
@@ -77,6 +77,15 @@ static void apply_flag(struct change *c, char letter, const char *param)
 		return;
 	c->channel->modes ^= flag;
 	record(c, letter, NULL);
+}
+
+/* Only where the config has it kept. */
+static void apply_history(struct change *c, char letter, const char *param)
+{
+	if (c->sign == '+' && !history_is_for(c->room, c->channel->name))
+		reply(c->room, c->user, ERR_UNKNOWNMODE, letter);
+	else
+		apply_flag(c, letter, param);
 }
 
 static void apply_member(struct change *c, char letter, const char *param)
@@ -225,6 +234,7 @@ static void apply_mask(struct change *c, char letter, const char *param)
 
 static const struct mode_row modes[] = {
 	{ 'C', MODE_NO_CTCP, false, false, apply_flag },
+	{ 'H', MODE_HISTORY, false, false, apply_history },
 	{ 'I', LIST_INVITE, true, true, apply_mask },
 	{ 'b', LIST_BAN, true, true, apply_mask },
 	{ 'e', LIST_EXCEPTION, true, true, apply_mask },
@@ -313,7 +323,8 @@ static void tell_channel(struct room *room, struct user *user, const struct chan
 
 	text[n++] = '+';
 	for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
-		if (modes[i].apply == apply_flag && (channel->modes & modes[i].value))
+		if ((modes[i].apply == apply_flag || modes[i].apply == apply_history) &&
+		    (channel->modes & modes[i].value))
 			text[n++] = modes[i].letter;
 	}
 	if (channel->key)

@@ -58,6 +58,7 @@ void finish_registration(struct room *room, struct user *user)
 static void change_nick(struct room *room, struct user *user, const char *nick)
 {
 	char source[SOURCE_MAX], old[ROOM_NICK_MAX + 1];
+	struct delivery d;
 	struct irc_line line;
 
 	user_source(user, source);
@@ -73,8 +74,10 @@ static void change_nick(struct room *room, struct user *user, const char *nick)
 		return;
 	}
 	irc_format(&line, ":%s NICK :%s", source, nick);
-	send_line(room, user, &line);
-	user_tell_neighbours(room, user, &line);
+	delivery_begin_from(&d, room, &line, user);
+	history_event_of_user(&d, user);
+	deliver(&d, user);
+	user_deliver_to_neighbours(&d, user);
 	if (!name_equal(old, nick)) {
 		monitor_offline(room, old);
 		monitor_online(room, user);

@@ -102,6 +102,7 @@ int user_new(struct room *room, const char *host, struct user **ret)
 	user->private = is_loopback(user->host);
 	user->spoke = room->now;
 	user->signed_on = room->realtime;
+	user->serial = ++room->users_made;
 	*ret = TAKE_PTR(user);
 	return 0;
 }
@@ -208,13 +209,23 @@ bool users_share_channel(struct room *room, const struct user *a, const struct u
 	return false;
 }
 
+void user_free_voice(struct room *room, struct user *voice)
+{
+	if (voice->nick)
+		hash_remove(&room->nicks, &voice->by_nick);
+	user_destroy(voice);
+}
+
 static void tell_quit(struct room *room, struct user *user, const char *reason)
 {
 	char source[SOURCE_MAX];
+	struct delivery d;
 	struct irc_line line;
 
 	irc_format(&line, ":%s QUIT :%s", user_source(user, source), reason);
-	user_tell_neighbours(room, user, &line);
+	delivery_begin_from(&d, room, &line, user);
+	history_event_of_user(&d, user);
+	user_deliver_to_neighbours(&d, user);
 }
 
 static void forget(struct room *room, struct user *user)

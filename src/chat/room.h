@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "chat/hash.h"
+#include "chat/history-types.h"
 
 #define ROOM_NICK_MAX     64  /* the largest nick-length */
 #define ROOM_CHANNEL_MAX  64  /* bytes of a channel's name */
@@ -30,15 +31,17 @@
 #define ROOM_KEY_MAX      32
 #define ROOM_REALNAME_MAX 64
 #define ROOM_HOST_MAX     64
-#define ROOM_LINE_MAX     512 /* bytes of a line handed in, without its tags */
+#define ROOM_LINE_MAX     512      /* bytes of a line handed in, without its tags */
+#define ROOM_VOICE        "foster" /* the nick of the operators' channel's own member */
 
 /* Set by the caller, borrowed by the room; 0 as a time or a rate means: no limit. */
 struct room_config {
 	/* Fixed while a room lives: the room takes these from its first config. */
 	const char *server_name, *network, *version;
-	const char *course_channel; /* the one that both doors share */
-	bool accounts;              /* the host answers questions */
-	uint64_t created;           /* when the server started, CLOCK_REALTIME */
+	const char *course_channel;    /* the one that both doors share */
+	const char *operators_channel; /* NULL: there is none */
+	bool accounts;                 /* the host answers questions */
+	uint64_t created;              /* when the server started, CLOCK_REALTIME */
 	uint32_t nick_length;
 	struct hash_key secret;
 
@@ -52,6 +55,15 @@ struct room_config {
 	uint32_t channels_per_user, channels_max, bans_per_channel;
 	uint32_t course_users_max, course_users_per_address;
 	uint32_t course_rate, course_burst;
+	/* Told to clients in plain text: come back by TLS, to this port. 0: not. */
+	uint32_t sts_port;
+	uint64_t sts_duration;    /* how long they are to remember it */
+	bool history;             /* something keeps it; fixed */
+	char **history_channels;  /* masks: of which channels */
+	uint64_t history_age;     /* for how long; only to be told */
+	uint32_t history_on_join; /* messages, for clients that cannot ask for them */
+	char **operators;         /* who may command what: operators.h */
+	bool operators_open;      /* whoever is in the room may read along there */
 };
 
 /* Where a course client is, and how it is answered. All zero but for what is used. */
@@ -116,6 +128,19 @@ struct room_owned {
 	const char *nick, *account;
 };
 
+/*
+ * Somebody in the operators' channel asked for something: there, or in private its own voice.
+ * Pointers lead to what is gone after the call.
+ */
+struct room_command {
+	uint32_t id;    /* the connection */
+	uint64_t since; /* with which it is not taken for a later one of that id */
+	bool in_channel;
+	const char *nick, *source; /* "nick!user@host" */
+	const char *account;       /* NULL: not logged in */
+	const char *text;
+};
+
 struct room_output {
 	/* Bytes for an IRC connection, to be copied. */
 	void (*send)(void *arg, uint32_t id, const char *data, size_t size);
@@ -123,7 +148,15 @@ struct room_output {
 	void (*close)(void *arg, uint32_t id);
 	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
 	void (*ask)(void *arg, const struct room_question *question); /* NULL without accounts */
+	/* False: not now. NULL: never. */
+	bool (*command)(void *arg, const struct room_command *command);
 	void *arg;
+	/*
+	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
+	 * the query over, to be answered by room_history(), not at once. 0 or -errno: not taken.
+	 */
+	void (*keep)(void *arg, const struct history_record *record);
+	int (*fetch)(void *arg, struct history_query *query);
 };
 
 struct room_counts {
@@ -149,8 +182,8 @@ void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime);
  */
 int room_opened(struct room *room, uint32_t id, const char *host);
 /*
- * The connection is encrypted; before its first line. fingerprint: of the client's certificate,
- * SHA-256 in hexadecimal, NULL if it showed none.
+ * Before its first line: what it says and is told cannot be read on the way. fingerprint: of the
+ * certificate that the client has the key of, SHA-256 in hexadecimal; NULL: it showed none.
  */
 void room_secured(struct room *room, uint32_t id, const char *fingerprint);
 /* The peer has gone, or the caller gave it up. Unknown ids are ignored. */
@@ -160,6 +193,9 @@ void room_line(struct room *room, uint32_t id, const char *line, size_t size);
 /* The line was longer than allowed and was thrown away. */
 void room_line_too_long(struct room *room, uint32_t id);
 
+/* What was asked for by fetch(). Both stay the caller's. Who has gone meanwhile gets nothing. */
+void room_history(struct room *room, const struct history_query *query,
+		  const struct history_answer *answer);
 /* Ignored when nobody waits for it any more. */
 void room_answer(struct room *room, const struct room_answer *answer);
 /*
@@ -177,6 +213,14 @@ uint64_t room_deadline(const struct room *room);
 
 /* To everybody, from the operators. Lines end at LF. */
 void room_announce(struct room *room, const char *text);
+
+/*
+ * In the operators' channel: by its voice, a message for each line of text. tags: "name=value" with
+ * semicolons between, escaped, for those who asked for tags; NULL: none.
+ */
+void room_operators_say(struct room *room, const char *text, const char *tags);
+/* To whom it came from: in the channel, or to that user if that is still there. */
+void room_operators_answer(struct room *room, const struct room_command *to, const char *text);
 
 /* Everybody is told and removed. */
 void room_shutdown(struct room *room, const char *reason);
