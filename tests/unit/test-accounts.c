@@ -352,7 +352,7 @@ static void files_of_others_are_closed_to_them(void **state)
 	assert_int_equal(account_db_open(path, &db, &e), -ELOOP);
 }
 
-static char klines[256];
+static char klines[1024];
 
 static int take_kline(void *arg, const struct room_kline *k)
 {
@@ -561,6 +561,27 @@ static void the_end_waits_for_nobody(void **state)
 	room_closed(room, 1, "gone");
 }
 
+/* What was said just before the end is on disk after it. */
+static void klines_are_kept_at_the_end(void **state)
+{
+	char mask[32], text[64];
+
+	for (int i = 0; i < 20; i++) {
+		const struct room_operation o = {
+			.kind = ROOM_KLINE, .by = "x", .target = mask, .reason = "y", .at = 1 + i
+		};
+
+		snprintf(mask, sizeof(mask), "*@10.0.0.%d", i);
+		accounts_keep_kline(accounts, &o);
+	}
+	accounts_free(accounts);
+	accounts = NULL;
+	klines[0] = '\0';
+	assert_int_equal(account_db_list_klines(db, 0, take_kline, NULL, &e), 0);
+	snprintf(text, sizeof(text), "%s y x 0;", mask);
+	assert_non_null(strstr(klines, text));
+}
+
 static void registered_by_the_host(void **state)
 {
 	struct account account;
@@ -641,6 +662,7 @@ int main(void)
 		WITH_HOST(plain_by_the_host),
 		WITH_HOST(the_longest_unserved_place_is_next),
 		WITH_HOST(the_end_waits_for_nobody),
+		WITH_HOST(klines_are_kept_at_the_end),
 		WITH_HOST(registered_by_the_host),
 		WITH_HOST(changes_are_seen),
 		WITH_HOST(a_locked_database_is_no_wrong_password),
