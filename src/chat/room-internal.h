@@ -132,7 +132,7 @@ struct user {
 	uint16_t n_seats, seats_room;
 	uint8_t n_invites;
 	uint8_t queue;
-	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
+	bool oper : 1, registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
 		warned : 1, bot : 1, secure : 1,
 		private : 1; /* nobody on the way can read along: secure, or from here */
 	uint16_t place;      /* in room->guards */
@@ -183,6 +183,12 @@ struct guard {
 	uint64_t until;
 };
 
+/* Who is kept out of the server. */
+struct kline {
+	char *mask, *reason, *by; /* mask: "user@host" */
+	uint64_t at, until;       /* realtime; until 0: for ever */
+};
+
 /* The id of who has no connection. */
 #define ROOM_NOBODY UINT32_MAX
 
@@ -191,6 +197,8 @@ struct room {
 	struct room_output output;
 	const char *server; /* config->server_name */
 	struct hash_table nicks, channels, peers, monitored, owned;
+	struct kline *klines;
+	size_t n_klines;
 	struct guard *guards; /* PLACES, by a hash of the address */
 	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
@@ -253,6 +261,24 @@ uint16_t place_of(const struct room *room, const char *host);
 /* False: too much was tried from there. cost is in tries. */
 bool guard_take(struct room *room, const struct user *user, unsigned cost);
 void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+
+/* --- room-oper.c, room-kline.c ------------------------------------------------------------ */
+
+/* After a change of account or config: is user an operator still? */
+void oper_check(struct room *room, struct user *user);
+void oper_leave(struct room *room, struct user *user); /* without a word */
+bool oper_or_refuse(struct room *room, struct user *user);
+/* "nick!user@host (account)" */
+#define OPER_TEXT_MAX (SOURCE_MAX + ROOM_NICK_MAX + 8)
+char *oper_text(const struct user *user, char buf[OPER_TEXT_MAX]);
+void operate(struct room *room, const struct room_operation *operation);
+/* Throws target out, which may be the one who asks. */
+void throw_out(struct room *room, struct user *target, const char *reason);
+
+/* Whether user is kept out, and why; NULL: not. */
+const char *kline_of(struct room *room, const struct user *user);
+void klines_free(struct room *room);
+void send_klines(struct room *room, struct user *user); /* STATS k */
 
 /* --- room-sasl.c -------------------------------------------------------------------------- */
 
