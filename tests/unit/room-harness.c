@@ -94,17 +94,26 @@ static void check(void)
 		fail_msg("the room's tables: %s", what);
 }
 
-static const struct room_output output = { on_send, on_close, on_datagram, on_ask, NULL };
+struct room_output room_output;
 
 static void make_room(void)
 {
-	room = room_new(&room_config, &output);
+	room = room_new(&room_config, &room_output);
 	assert_non_null(room);
 	room_set_time(room, now, UINT64_C(1600000000) * USEC_PER_SEC);
 }
 
+void harness_again(void)
+{
+	room_free(room);
+	make_room();
+}
+
 int harness_start(void **state)
 {
+	room_output = (struct room_output){
+		.send = on_send, .close = on_close, .datagram = on_datagram, .ask = on_ask
+	};
 	room_config = (struct room_config){ .server_name = "srv",
 					    .network = "net",
 					    .version = "foster-test",
