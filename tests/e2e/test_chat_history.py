@@ -253,6 +253,37 @@ def test_sigkill_under_load_loses_and_doubles_nothing(rooms):
             assert not missing, f"{len(missing)} were delivered and not kept"
 
 
+@pytest.mark.parametrize("moment, before", [
+    ("write", False), ("send", True), ("sendmsg", True), ("ftruncate", True)])
+def test_sigkill_at_the_worst_moment(rooms, moment, before):
+    """Written and not sent; sent to one of many and nothing else done; in the database, and still
+    in the journal."""
+    room = rooms(start=False)
+    plain = dict(room.environment)
+    room.environment |= {
+        "LD_PRELOAD": str(room.builddir / ".libs" / "test-kill-at-call.so"),
+        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+        "KILL_AT": moment, "KILL_AT_TEXT": "deadly"}
+    room.start()
+    # Where the course is, its datagrams go out first.
+    channel = "#chat" if moment == "sendmsg" else "#x"
+    with IrcClient(room.irc, "a", channel) as a, IrcClient(room.irc, "b", channel) as b, \
+            CourseClient(room.course, "lily") as lily:
+        a.send(f"PRIVMSG {channel} :before")
+        b.expect(f"PRIVMSG {channel} :before")
+        if moment == "sendmsg":
+            assert lily.receive() == "\na : before"
+        a.send(f"PRIVMSG {channel} :deadly")
+        assert room.process.wait(10) == -signal.SIGKILL
+        b.expect_end()
+        delivered = any("deadly" in line for line in b.lines) or not lily.nothing_came()
+        assert delivered == before
+    room.environment = plain
+    room.start()
+    with enter(room, "a", channel) as a:
+        assert texts(ask(a, f"LATEST {channel} * 10")) == ["before", "deadly"]
+
+
 # --- trouble ----------------------------------------------------------------------------------
 
 def test_a_full_disk(rooms):
