@@ -32,7 +32,7 @@ struct question {
 	enum room_question_kind kind;
 	uint32_t id, place;
 	uint64_t serial;
-	struct exchange exchange;
+	struct sasl_exchange exchange;
 	struct step step;
 	char *data, *fingerprint;
 	bool running;   /* the worker has it */
@@ -132,7 +132,7 @@ static void question_free(struct question *q)
 	if (!q->abandoned)
 		hash_remove(&q->owner->questions, &q->by_serial);
 	drop_data(q);
-	exchange_clear(&q->exchange);
+	sasl_exchange_clear(&q->exchange);
 	free(q->fingerprint);
 	free(q);
 }

@@ -28,7 +28,7 @@ static int look_up(struct account_db *db, const char *name, struct account *acco
 	return r;
 }
 
-static void grant(struct exchange *x, const struct account *account, struct step *step)
+static void grant(struct sasl_exchange *x, const struct account *account, struct step *step)
 {
 	snprintf(x->account, sizeof(x->account), "%s", account->name);
 	step->verdict = ROOM_GRANTED;
@@ -36,7 +36,7 @@ static void grant(struct exchange *x, const struct account *account, struct step
 
 /* --- PLAIN (RFC 4616): authzid NUL authcid NUL password ----------------------------------- */
 
-static void plain(struct account_db *db, struct exchange *x, struct step *step)
+static void plain(struct account_db *db, struct sasl_exchange *x, struct step *step)
 {
 	const char *end = step->data + step->size, *authzid = step->data, *name, *password;
 	struct account account;
@@ -73,7 +73,7 @@ static int make_nonce(char nonce[BASE64_SIZE(NONCE_SIZE) + 1])
 }
 
 /* Who has no account gets a challenge, too, and fails with the proof. */
-static void scram_first_message(struct account_db *db, struct exchange *x, struct step *step)
+static void scram_first_message(struct account_db *db, struct sasl_exchange *x, struct step *step)
 {
 	char name[SCRAM_NAME_MAX + 1], nonce[BASE64_SIZE(NONCE_SIZE) + 1];
 	struct scram_keys made_up, *keys;
@@ -99,7 +99,7 @@ static void scram_first_message(struct account_db *db, struct exchange *x, struc
 	step->verdict = ROOM_CONTINUE;
 }
 
-static void scram_last_message(struct exchange *x, struct step *step)
+static void scram_last_message(struct sasl_exchange *x, struct step *step)
 {
 	if (scram_final(x->scram, step->data, step->size, step->reply) < 0)
 		return;
@@ -107,7 +107,7 @@ static void scram_last_message(struct exchange *x, struct step *step)
 	step->verdict = ROOM_CONTINUE;
 }
 
-static void scram(struct account_db *db, struct exchange *x, struct step *step)
+static void scram(struct account_db *db, struct sasl_exchange *x, struct step *step)
 {
 	switch (x->step++) {
 	case 0: scram_first_message(db, x, step); break;
@@ -121,7 +121,7 @@ static void scram(struct account_db *db, struct exchange *x, struct step *step)
 
 /* --- EXTERNAL: authzid, or nothing -------------------------------------------------------- */
 
-static void external(struct account_db *db, struct exchange *x, struct step *step)
+static void external(struct account_db *db, struct sasl_exchange *x, struct step *step)
 {
 	char name[ROOM_NICK_MAX + 1];
 	struct account account;
@@ -143,7 +143,7 @@ static void external(struct account_db *db, struct exchange *x, struct step *ste
 		grant(x, &account, step);
 }
 
-void authenticate(struct account_db *db, struct exchange *x, struct step *step)
+void authenticate(struct account_db *db, struct sasl_exchange *x, struct step *step)
 {
 	step->verdict = ROOM_REFUSED;
 	step->reply_size = 0;
@@ -156,7 +156,8 @@ void authenticate(struct account_db *db, struct exchange *x, struct step *step)
 	}
 }
 
-void register_account(struct account_db *db, struct exchange *x, struct step *step, int64_t now)
+void register_account(struct account_db *db, struct sasl_exchange *x, struct step *step,
+		      int64_t now)
 {
 	struct credential credential;
 	struct error e;
@@ -180,7 +181,7 @@ void register_account(struct account_db *db, struct exchange *x, struct step *st
 		step->error = e;
 }
 
-void exchange_clear(struct exchange *x)
+void sasl_exchange_clear(struct sasl_exchange *x)
 {
 	if (x->scram)
 		explicit_bzero(x->scram, sizeof(*x->scram));

@@ -14,7 +14,7 @@
 #define AUTHENTICATE_DATA_MAX 1600
 #define NONCE_SIZE            18 /* bytes, 24 letters */
 
-struct exchange {
+struct sasl_exchange {
 	enum room_mechanism mechanism;
 	int step;            /* of SCRAM: messages that came so far */
 	struct scram *scram; /* NULL before its first */
@@ -32,9 +32,10 @@ struct step {
 	struct error error; /* text "": none */
 };
 
-void authenticate(struct account_db *db, struct exchange *x, struct step *step);
+void authenticate(struct account_db *db, struct sasl_exchange *x, struct step *step);
 /* A new account of the name x->account. */
-void register_account(struct account_db *db, struct exchange *x, struct step *step, int64_t now);
-void exchange_clear(struct exchange *x);
+void register_account(struct account_db *db, struct sasl_exchange *x, struct step *step,
+		      int64_t now);
+void sasl_exchange_clear(struct sasl_exchange *x);
 
 #endif

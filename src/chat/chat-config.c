@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "chat/chat-options.h"
 #include "chat/listen.h"
+#include "chat/names.h"
 #include "chat/utf8.h"
 
 #define MOTD_MAX       (64 * 1024)
@@ -314,6 +315,11 @@ static int check_whole(struct chat_config *config, const char *path, struct erro
 	    strv_length(config->tls_listen) > SOCKETS_MAX ||
 	    strv_length(config->course_listen) > SOCKETS_MAX)
 		return error_set(e, -EINVAL, "%s: more than %d addresses", path, SOCKETS_MAX);
+	if (name_equal(config->operators.channel, config->course_channel))
+		return error_set(e, -EINVAL,
+				 "%s: operators-channel and course-channel are both %s: nobody is "
+				 "known by the course's door",
+				 path, config->course_channel);
 	return check_plaintext(config, path, e);
 }
 
@@ -359,6 +365,9 @@ static void point_into(struct chat_config *config)
 	config->room.server_name = config->server_name;
 	config->room.network = config->network;
 	config->room.course_channel = config->course_channel;
+	config->room.operators_channel =
+		*config->operators.channel ? config->operators.channel : NULL;
+	config->room.operators = config->operators.accounts;
 	config->room.password = config->password;
 	config->room.motd = config->motd;
 	config->room.history_channels = config->history_channels;
@@ -410,6 +419,11 @@ void chat_config_free(struct chat_config *config)
 	free(config->password);
 	free(config->motd_file);
 	free(config->state_directory);
+	free(config->operators.channel);
+	strv_free(config->operators.accounts);
+	strv_free(config->operators.protected);
+	strv_free(config->operators.show_log);
+	strv_free(config->operators.redact);
 	strv_free(config->history_channels);
 	free(config->tls_certificate);
 	free(config->tls_key);
@@ -455,6 +469,8 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 	if (next->room.history != now->room.history)
 		first = "history";
 	next->room.history = now->room.history;
+	if (keep_text(&next->operators.channel, &now->operators.channel))
+		first = "operators-channel";
 	if (keep_list(&next->irc_listen, &now->irc_listen))
 		first = "irc-listen";
 	if (keep_list(&next->course_listen, &now->course_listen))

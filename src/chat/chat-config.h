@@ -19,6 +19,15 @@ enum plaintext {
 	PLAINTEXT_ANYWHERE,
 };
 
+/* Of the operators' channel; see admin/question.h. */
+struct operators_config {
+	char *channel;    /* "": there is none */
+	char **accounts;  /* who may command what */
+	char **protected; /* patterns of services: a command that ends them is asked back for */
+	char **show_log;  /* patterns of services whose log may be shown */
+	char **redact;    /* regular expressions: what matches in a log is not shown */
+};
+
 struct chat_config {
 	char *server_name, *network, *course_channel, *password, *motd_file;
 	char *state_directory;           /* where it keeps what outlives it; absolute */
@@ -31,6 +40,7 @@ struct chat_config {
 	bool irc_listen_set, course_listen_set; /* not the defaults */
 	struct room_config room;                /* points to the above */
 	struct connections_limits limits;
+	struct operators_config operators;
 };
 
 /*

@@ -3,6 +3,7 @@
 #include "chat/chat-options.h"
 
 #include <errno.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "chat/chat-config.h"
 #include "chat/listen.h"
 #include "chat/names.h"
+#include "chat/operators.h"
 #include "chat/utf8.h"
 
 #define ROOM(member)   offsetof(struct chat_config, room.member)
@@ -39,6 +41,12 @@ const struct option_row chat_options[] = {
 	{ "account-registration",        KIND_SWITCH,    ROOM(account_registration),     "off", 0, 0 },
 	{ "nick-protection",             KIND_SWITCH,    ROOM(nick_protection),          "on", 0, 0 },
 	{ "plain-passwords",             KIND_SWITCH,    ROOM(plain_passwords),          "off", 0, 0 },
+	{ "operators-channel",           KIND_CHANNEL,   CONFIG(operators.channel),      "#ops", 0, 1 },
+	{ "operators-open",              KIND_SWITCH,    ROOM(operators_open),           "off", 0, 0 },
+	{ "operators",                   KIND_OPERATORS, CONFIG(operators.accounts),     "", 0, 0 },
+	{ "operators-protected",         KIND_LINES,     CONFIG(operators.protected),    "", 1, 255 },
+	{ "operators-log",               KIND_LINES,     CONFIG(operators.show_log),     "", 1, 255 },
+	{ "operators-redact",            KIND_REGEXES,   CONFIG(operators.redact),       "", 1, 1000 },
 	{ "history",                     KIND_SWITCH,    ROOM(history),                  "off", 0, 0 },
 	{ "history-channels",            KIND_LINES,     CONFIG(history_channels),       "*", 1, 64 },
 	{ "history-age",                 KIND_DURATION,  CONFIG(history.age),            "30d", 1, 315360000 },
@@ -69,7 +77,8 @@ _Static_assert(ELEMENTSOF(chat_options) == CHAT_OPTIONS, "a row each");
 
 bool chat_option_is_list(const struct option_row *row)
 {
-	return row->kind == KIND_LINES || row->kind == KIND_ADDRESSES;
+	return row->kind == KIND_LINES || row->kind == KIND_ADDRESSES ||
+	       row->kind == KIND_OPERATORS || row->kind == KIND_REGEXES;
 }
 
 static int parse_text(const struct option_row *row, const char *text, struct error *e)
@@ -92,6 +101,23 @@ static int parse_text(const struct option_row *row, const char *text, struct err
 		if (row->kind == KIND_WORD && c == ' ')
 			return error_set(e, -EINVAL, "has a blank in it");
 	}
+	return 0;
+}
+
+static int parse_regex(const struct option_row *row, const char *text, struct error *e)
+{
+	char why[128];
+	regex_t re;
+	int r = parse_text(row, text, e);
+
+	if (r < 0)
+		return r;
+	r = regcomp(&re, text, REG_EXTENDED | REG_NOSUB);
+	if (r != 0) {
+		regerror(r, &re, why, sizeof(why));
+		return error_set(e, -EINVAL, "\"%.60s\" is no regular expression: %s", text, why);
+	}
+	regfree(&re);
 	return 0;
 }
 
@@ -192,10 +218,12 @@ int chat_option_parse(const struct option_row *row, const char *text, uint64_t *
 	case KIND_COUNT: return parse_number(row, text, ret, e);
 	case KIND_SIZE: return parse_bytes(row, text, ret, e);
 	case KIND_SWITCH: return parse_switch(text, ret, e);
+	case KIND_OPERATORS: return operator_check(text, e);
+	case KIND_REGEXES: return parse_regex(row, text, e);
 	case KIND_DURATION: return parse_time(row, text, ret, e);
 	case KIND_CHOICE: return parse_choice(row, text, ret, e);
 	case KIND_CHANNEL:
-		if (name_is_channel(text, ROOM_CHANNEL_MAX))
+		if (name_is_channel(text, ROOM_CHANNEL_MAX) || (!*text && row->max))
 			return 0;
 		return error_set(e, -EINVAL,
 				 "\"%.80s\" is no channel: \"#\" and at most %d bytes more, "

@@ -14,13 +14,15 @@
 
 struct chat_config;
 
-#define CHAT_OPTIONS 42
+#define CHAT_OPTIONS 48
 
 enum kind {
-	KIND_WORD, /* text without blanks, of min to max bytes */
-	KIND_TEXT, /* text, the same */
-	KIND_CHANNEL,
+	KIND_WORD,      /* text without blanks, of min to max bytes */
+	KIND_TEXT,      /* text, the same */
+	KIND_CHANNEL,   /* "" where max is 1: none */
 	KIND_LINES,     /* a list of texts */
+	KIND_OPERATORS, /* a list of those: operators.h */
+	KIND_REGEXES,   /* a list of regular expressions, extended */
 	KIND_ADDRESSES, /* a list of addresses */
 	KIND_COUNT,     /* uint32_t, min to max */
 	KIND_SIZE,      /* size_t, min to max bytes */

@@ -92,6 +92,7 @@
 #define ERR_CHANNELISFULL     "471", "%s :Cannot join channel (+l)"
 #define ERR_UNKNOWNMODE       "472", "%c :is unknown mode char to me"
 #define ERR_INVITEONLYCHAN    "473", "%s :Cannot join channel (+i)"
+#define ERR_NOTOPERATOR       "473", "%s :Cannot join channel: log in to an operator's account"
 #define ERR_BANNEDFROMCHAN    "474", "%s :Cannot join channel (+b)"
 #define ERR_BADCHANNELKEY     "475", "%s :Cannot join channel (+k)"
 #define ERR_BADCHANMASK       "476", "%s :Bad Channel Mask"

@@ -182,6 +182,9 @@ struct guard {
 	uint64_t until;
 };
 
+/* The id of who has no connection. */
+#define ROOM_NOBODY UINT32_MAX
+
 struct room {
 	const struct room_config *config;
 	struct room_output output;
@@ -200,6 +203,8 @@ struct room {
 	size_t max_users;
 	uint64_t messages; /* that were given an id so far */
 	struct label *label;
+	struct user *voice; /* the operators' channel's own member: see room-operators.c */
+	struct channel *operators;
 	char time_tag[TAG_TEXT_MAX]; /* "time=..." of the moment time_tag_of, realtime in ms */
 	uint64_t time_tag_of;
 };
@@ -217,6 +222,7 @@ void user_set_queue(struct room *room, struct user *user, enum queue queue);
 void user_count_registered(struct room *room, struct user *user);
 /* Tells everybody who shares a channel, and the user itself when tell_self; frees the user. */
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self);
+void user_free_voice(struct room *room, struct user *voice); /* that is in no channel */
 /* line to everybody who shares a channel with user, once; not to user. */
 void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line);
 void user_deliver_to_neighbours(struct delivery *d, struct user *user);
@@ -402,8 +408,21 @@ void history_welcome(struct room *room, struct user *user, const struct channel 
 /* What is said in a channel reaches both doors. verb is PRIVMSG or NOTICE; tags may be NULL. */
 void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
 		    const char *verb, const char *text, const char *tags);
+void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
+		 const char *text, const char *tags);
 bool may_speak(const struct channel *channel, const struct user *user);
 void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", or back again */
+
+/* --- room-operators.c --------------------------------------------------------------------- */
+
+#define OPERATORS_LINE_MAX 2048 /* bytes of one line that its voice says; more is cut */
+
+int operators_open(struct room *room); /* 0 or -errno; nothing when there is to be none */
+void operators_close(struct room *room);
+bool operators_may_join(const struct room *room, const struct user *user);
+/* Said to the voice in private (channel NULL), or in its channel. */
+void operators_heard(struct room *room, const struct user *user, const struct channel *channel,
+		     const char *text);
 
 /* --- room-course.c ------------------------------------------------------------------------ */
 

@@ -138,6 +138,10 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 		reply(room, user, ERR_TOOMANYCHANNELS, name);
 		return;
 	}
+	if (channel && channel == room->operators && !operators_may_join(room, user)) {
+		reply(room, user, ERR_NOTOPERATOR, channel->name);
+		return;
+	}
 	if (channel ? check_doors(room, user, channel, key) < 0
 		    : channel_new(room, name, &channel) < 0)
 		return;

@@ -297,6 +297,8 @@ void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, un
 	const struct room_output *output = &d->room->output;
 	struct label *l = d->room->label;
 
+	if (id == ROOM_NOBODY)
+		return;
 	if (tags && !d->size[tags])
 		make_tagged(d, tags);
 	if (l && l->user == user && keep(l, d->text[tags] + 1, tags ? d->tags[tags] : 0, d->line))

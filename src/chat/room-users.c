@@ -209,6 +209,13 @@ bool users_share_channel(struct room *room, const struct user *a, const struct u
 	return false;
 }
 
+void user_free_voice(struct room *room, struct user *voice)
+{
+	if (voice->nick)
+		hash_remove(&room->nicks, &voice->by_nick);
+	user_destroy(voice);
+}
+
 static void tell_quit(struct room *room, struct user *user, const char *reason)
 {
 	char source[SOURCE_MAX];

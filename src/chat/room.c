@@ -28,7 +28,7 @@ struct room *room_new(const struct room_config *config, const struct room_output
 	room->guards = calloc(PLACES, sizeof(*room->guards));
 	if (!room->strangers || hash_init(&room->nicks) < 0 || hash_init(&room->channels) < 0 ||
 	    hash_init(&room->peers) < 0 || hash_init(&room->monitored) < 0 ||
-	    hash_init(&room->owned) < 0 || !room->guards) {
+	    hash_init(&room->owned) < 0 || !room->guards || operators_open(room) < 0) {
 		room_free(room);
 		return NULL;
 	}
@@ -67,9 +67,12 @@ void room_free(struct room *room)
 
 	if (!room)
 		return;
-	room->output = (struct room_output){ mute_send, mute_close, mute_datagram, mute_ask, NULL };
+	room->output = (struct room_output){
+		.send = mute_send, .close = mute_close, .datagram = mute_datagram, .ask = mute_ask
+	};
 	while ((user = any_user(room)) != NULL)
 		user_quit(room, user, "", false);
+	operators_close(room);
 	hash_clear(&room->nicks);
 	hash_clear(&room->channels);
 	hash_clear(&room->peers);

@@ -31,15 +31,17 @@
 #define ROOM_KEY_MAX      32
 #define ROOM_REALNAME_MAX 64
 #define ROOM_HOST_MAX     64
-#define ROOM_LINE_MAX     512 /* bytes of a line handed in, without its tags */
+#define ROOM_LINE_MAX     512      /* bytes of a line handed in, without its tags */
+#define ROOM_VOICE        "foster" /* the nick of the operators' channel's own member */
 
 /* Set by the caller, borrowed by the room; 0 as a time or a rate means: no limit. */
 struct room_config {
 	/* Fixed while a room lives: the room takes these from its first config. */
 	const char *server_name, *network, *version;
-	const char *course_channel; /* the one that both doors share */
-	bool accounts;              /* the host answers questions */
-	uint64_t created;           /* when the server started, CLOCK_REALTIME */
+	const char *course_channel;    /* the one that both doors share */
+	const char *operators_channel; /* NULL: there is none */
+	bool accounts;                 /* the host answers questions */
+	uint64_t created;              /* when the server started, CLOCK_REALTIME */
 	uint32_t nick_length;
 	struct hash_key secret;
 
@@ -60,6 +62,8 @@ struct room_config {
 	char **history_channels;  /* masks: of which channels */
 	uint64_t history_age;     /* for how long; only to be told */
 	uint32_t history_on_join; /* messages, for clients that cannot ask for them */
+	char **operators;         /* who may command what: operators.h */
+	bool operators_open;      /* whoever is in the room may read along there */
 };
 
 /* Where a course client is, and how it is answered. All zero but for what is used. */
@@ -124,6 +128,19 @@ struct room_owned {
 	const char *nick, *account;
 };
 
+/*
+ * Somebody in the operators' channel asked for something: there, or in private its own voice.
+ * Pointers lead to what is gone after the call.
+ */
+struct room_command {
+	uint32_t id;    /* the connection */
+	uint64_t since; /* with which it is not taken for a later one of that id */
+	bool in_channel;
+	const char *nick, *source; /* "nick!user@host" */
+	const char *account;       /* NULL: not logged in */
+	const char *text;
+};
+
 struct room_output {
 	/* Bytes for an IRC connection, to be copied. */
 	void (*send)(void *arg, uint32_t id, const char *data, size_t size);
@@ -131,6 +148,8 @@ struct room_output {
 	void (*close)(void *arg, uint32_t id);
 	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
 	void (*ask)(void *arg, const struct room_question *question); /* NULL without accounts */
+	/* False: not now. NULL: never. */
+	bool (*command)(void *arg, const struct room_command *command);
 	void *arg;
 	/*
 	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
@@ -194,6 +213,14 @@ uint64_t room_deadline(const struct room *room);
 
 /* To everybody, from the operators. Lines end at LF. */
 void room_announce(struct room *room, const char *text);
+
+/*
+ * In the operators' channel: by its voice, a message for each line of text. tags: "name=value" with
+ * semicolons between, escaped, for those who asked for tags; NULL: none.
+ */
+void room_operators_say(struct room *room, const char *text, const char *tags);
+/* To whom it came from: in the channel, or to that user if that is still there. */
+void room_operators_answer(struct room *room, const struct room_command *to, const char *text);
 
 /* Everybody is told and removed. */
 void room_shutdown(struct room *room, const char *reason);

@@ -76,6 +76,12 @@ static void on_room_ask(void *arg, const struct room_question *question)
 	accounts_ask(((struct server *)arg)->accounts, question);
 }
 
+/* To the admin child, which alone may speak with the supervisor. */
+static bool on_room_command(void *arg, const struct room_command *command)
+{
+	return admin_ask(((struct server *)arg)->admin, command);
+}
+
 static void tell_room_the_time(struct server *s)
 {
 	room_set_time(s->room, now_monotonic(), now_realtime());
@@ -133,6 +139,7 @@ static void reload(struct server *s)
 	chat_config_free(s->config);
 	s->config = next;
 	warn_of_certificate(s);
+	admin_reload(s->admin);
 	log_info("config read again from %s", s->path);
 }
 
@@ -167,6 +174,30 @@ static void on_announcement(void *arg, const char *text)
 
 	tell_room_the_time(s);
 	room_announce(s->room, text);
+}
+
+static void on_operators_event(void *arg, const char *text, const char *tags)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_operators_say(s->room, text, tags);
+}
+
+static void on_operators_answer(void *arg, const struct room_command *to, const char *text)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_operators_answer(s->room, to, text);
+}
+
+static const struct chat_config *config_of_now(void *arg, const char **ret_path)
+{
+	const struct server *s = arg;
+
+	*ret_path = s->path;
+	return s->config;
 }
 
 static void close_copies(void *arg)
@@ -280,16 +311,25 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 		.send = on_room_send,
 		.close = on_room_close,
 		.datagram = on_room_datagram,
+		.command = on_room_command,
 		.ask = on_room_ask,
 		.arg = s,
 		.keep = on_room_keep,
 		.fetch = on_room_fetch,
 	};
-	const struct admin_events events = { on_announcement, close_copies, s };
+	const struct admin_events events = { .announce = on_announcement,
+					     .event = on_operators_event,
+					     .answer = on_operators_answer,
+					     .config = config_of_now,
+					     .close_copies = close_copies,
+					     .arg = s };
+	const char *control = getenv("FOSTER_CONTROL");
 	int r;
 
 	s->base = event_base_new();
 	s->timer = s->base ? evtimer_new(s->base, on_timer, s) : NULL;
+	if (!control || !*control)
+		s->config->room.operators_channel = NULL; /* nobody would be heard there */
 	s->room = room_new(&s->config->room, &output);
 	if (!s->timer || !s->room)
 		return -ENOMEM;
@@ -308,7 +348,7 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 	if (r == 0)
 		r = open_doors(s, sockets);
 	if (r == 0)
-		r = admin_new(s->base, getenv("FOSTER_CONTROL"), &events, &s->admin);
+		r = admin_new(s->base, control, &events, &s->admin);
 	return r;
 }
 

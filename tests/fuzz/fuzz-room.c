@@ -83,6 +83,9 @@ static const char *const words[] = {
 	"lily",
 	"tom",
 	"#chat",
+	"#o",
+	"foster",
+	"!status",
 	"#x",
 	"#y",
 	" ",
@@ -156,6 +159,16 @@ static void on_close(void *arg, uint32_t id)
 	if (id >= CONNECTIONS || !connected[id])
 		fail("nobody is closed");
 	connected[id] = false;
+}
+
+static struct room_command commander; /* who asked last in the operators' channel */
+
+static bool on_command(void *arg, const struct room_command *command)
+{
+	if (!command->text || !command->nick || !connected[command->id])
+		fail("nobody asks");
+	commander = *command;
+	return commander.text[1] != 's';
 }
 
 static void on_datagram(void *arg, const struct course_peer *peer, const char *data, size_t size)
@@ -297,8 +310,14 @@ static void step(struct room *room, struct input *in, uint64_t *now)
 		*now += take(in) * USEC_PER_SEC;
 		room_set_time(room, *now, *now);
 		room_tick(room);
-	} else {
+	} else if (what < 254) {
 		room_announce(room, what == 252 ? "" : "all\nof\xff you");
+	} else if (what == 254) {
+		room_operators_say(room, "web: \x02up\xff\n\nagain", "foster/service=web");
+	} else {
+		room_operators_answer(room, &commander,
+				      "so\nit\x03"
+				      "4is");
 	}
 }
 
@@ -308,6 +327,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						   .network = "n",
 						   .version = "v",
 						   .course_channel = "#chat",
+						   .operators_channel = "#o",
+						   .operators_open = true,
 						   .nick_length = 32,
 						   .accounts = true,
 						   .account_registration = true,
@@ -322,7 +343,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						   .course_users_max = 4,
 						   .course_rate = 10,
 						   .course_burst = 20 };
-	static const struct room_output output = { on_send, on_close, on_datagram, on_ask, NULL };
+	static const struct room_output output = { .send = on_send,
+						   .close = on_close,
+						   .datagram = on_datagram,
+						   .ask = on_ask,
+						   .command = on_command };
 	struct room *room = room_new(&config, &output);
 	struct input in = { data, size };
 	uint64_t now = USEC_PER_SEC;
@@ -331,6 +356,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memset(connected, 0, sizeof(connected));
 	memset(asked, 0, sizeof(asked));
+	memset(&commander, 0, sizeof(commander));
 	room_set_time(room, now, now);
 	while (in.size > 0) {
 		const char *what;

@@ -24,7 +24,10 @@ static size_t out_size[HARNESS_IDS], course_size[HARNESS_PEERS];
 static bool closed[HARNESS_IDS];
 static uint64_t last_serial[HARNESS_IDS];
 static bool made_with_accounts;
+static char commands[OUT_MAX];
+static size_t commands_size;
 static uint64_t now;
+struct room_command last_command;
 
 static void append(char *buf, size_t *size, const char *data, size_t n)
 {
@@ -86,6 +89,29 @@ static void on_ask(void *arg, const struct room_question *question)
 		last_serial[question->id] = question->serial;
 }
 
+/* "#nick text" of one in the channel, "nick text" of one in private; a line each. */
+static bool on_command(void *arg, const struct room_command *command)
+{
+	char text[OUT_MAX];
+	int n = snprintf(text, sizeof(text), "%s%s %s\n", command->in_channel ? "#" : "",
+			 command->nick, command->text);
+
+	last_command = *command;
+	assert_in_range(n, 1, (int)sizeof(text) - 1);
+	append(commands, &commands_size, text, n);
+	return strstr(command->text, "not-now") == NULL;
+}
+
+const char *take_commands(void)
+{
+	static char taken[OUT_MAX];
+
+	memcpy(taken, commands, commands_size + 1);
+	commands_size = 0;
+	commands[0] = '\0';
+	return taken;
+}
+
 static void check(void)
 {
 	const char *what;
@@ -109,15 +135,18 @@ void harness_again(void)
 	make_room();
 }
 
-int harness_start(void **state)
+static void start(const char *operators_channel)
 {
-	room_output = (struct room_output){
-		.send = on_send, .close = on_close, .datagram = on_datagram, .ask = on_ask
-	};
+	room_output = (struct room_output){ .send = on_send,
+					    .close = on_close,
+					    .datagram = on_datagram,
+					    .ask = on_ask,
+					    .command = on_command };
 	room_config = (struct room_config){ .server_name = "srv",
 					    .network = "net",
 					    .version = "foster-test",
 					    .course_channel = "#chat",
+					    .operators_channel = operators_channel,
 					    .nick_length = 32,
 					    .secret = { 1, 2 },
 					    .registration_timeout = 30 * USEC_PER_SEC,
@@ -133,10 +162,22 @@ int harness_start(void **state)
 					    .course_burst = 20 };
 	memset(closed, 0, sizeof(closed));
 	forget_all();
+	take_commands();
 	now = 1000 * USEC_PER_SEC;
 	n_asked = 0;
 	made_with_accounts = false;
 	make_room();
+}
+
+int harness_start(void **state)
+{
+	start(NULL);
+	return 0;
+}
+
+int harness_start_operators(void **state)
+{
+	start("#ops");
 	return 0;
 }
 

@@ -24,6 +24,10 @@ void harness_again(void);              /* the room anew, with what was changed *
 /* For cmocka's setup and teardown. Server "srv", network "net", course channel "#chat". */
 int harness_start(void **state);
 int harness_stop(void **state);
+int harness_start_operators(void **state); /* with the operators' channel "#ops" */
+/* What the voice of the operators' channel was asked since the last look: see on_command(). */
+const char *take_commands(void);
+extern struct room_command last_command; /* its pointers lead nowhere */
 
 /* Connection id from 10.0.0.<id>. */
 void open_irc(uint32_t id);
