@@ -47,7 +47,7 @@ struct owned_list {
 /* Reads anew what another process has changed. */
 struct refresh {
 	struct worker_job job;
-	struct owned_list owned;
+	struct owned_list owned, notes; /* a note's nick is its text, its account who did it */
 	bool changed, running, again;
 	struct error error;
 };
@@ -351,10 +351,19 @@ static int read_owned(struct account_db *db, struct owned_list *list, struct err
 	return r == -ENOMEM ? error_set(e, r, "out of memory") : r;
 }
 
-static int log_note(void *arg, const char *by, const char *text)
+static void log_notes(struct owned_list *notes)
 {
-	log_notice("accounts: %s: %s", by, text);
-	return 0;
+	for (size_t i = 0; i < notes->n; i++)
+		log_notice("accounts: %s: %s", notes->items[i].account, notes->items[i].nick);
+	clear_list(notes);
+}
+
+/* Notes first: what they tell of was done before, and so is in the list. */
+static int read_all(struct account_db *db, struct refresh *refresh)
+{
+	int r = account_db_take_notes(db, add_item, &refresh->notes, &refresh->error);
+
+	return r < 0 ? r : read_owned(db, &refresh->owned, &refresh->error);
 }
 
 static void run_refresh(struct worker_job *job)
@@ -364,12 +373,8 @@ static void run_refresh(struct worker_job *job)
 
 	refresh->error.text[0] = '\0';
 	refresh->changed = account_db_has_changed(a->db);
-	if (!refresh->changed)
-		return;
-	if (read_owned(a->db, &refresh->owned, &refresh->error) < 0)
+	if (refresh->changed && read_all(a->db, refresh) < 0)
 		refresh->changed = false;
-	else
-		account_db_take_notes(a->db, log_note, NULL, &refresh->error);
 }
 
 static void start_refresh(struct accounts *a)
@@ -393,13 +398,17 @@ static void on_refreshed(struct worker_job *job)
 		tell_room_the_time(a);
 		if (refresh->changed)
 			room_set_accounts(a->room, refresh->owned.items, refresh->owned.n);
-		if (refresh->again)
-			start_refresh(a);
 	}
 	clear_list(&refresh->owned);
+	log_notes(&refresh->notes);
+	if (!job->cancelled && refresh->again)
+		start_refresh(a);
 }
 
-/* Of the database, its log and its index, whoever wrote: whether anything is new it knows. */
+/*
+ * Somebody who could write has closed one of the database's files: whether anything is new it knows
+ * itself. That it is written tells too early: a commit can be seen only after that.
+ */
 static void on_changes(int fd, short what, void *arg)
 {
 	_Alignas(struct inotify_event) char buf[4096];
@@ -431,7 +440,7 @@ static int watch(struct accounts *a, struct event_base *base, const char *path)
 	a->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (!a->file || a->inotify_fd < 0)
 		return a->file ? -errno : -ENOMEM;
-	if (inotify_add_watch(a->inotify_fd, directory, IN_MODIFY | IN_MOVED_TO | IN_CREATE) < 0)
+	if (inotify_add_watch(a->inotify_fd, directory, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
 		return -errno;
 	a->changes = event_new(base, a->inotify_fd, EV_READ | EV_PERSIST, on_changes, a);
 	return a->changes && event_add(a->changes, NULL) == 0 ? 0 : -ENOMEM;
@@ -441,16 +450,17 @@ static int watch(struct accounts *a, struct event_base *base, const char *path)
 
 static int first_look(struct accounts *a, struct error *e)
 {
-	struct owned_list owned = { .n = 0 };
+	struct refresh *refresh = &a->refresh;
 	int r;
 
 	account_db_has_changed(a->db);
-	r = read_owned(a->db, &owned, e);
-	if (r == 0)
-		r = account_db_take_notes(a->db, log_note, NULL, e);
-	if (r == 0 && room_set_accounts(a->room, owned.items, owned.n) < 0)
+	r = read_all(a->db, refresh);
+	if (r < 0)
+		*e = refresh->error;
+	else if (room_set_accounts(a->room, refresh->owned.items, refresh->owned.n) < 0)
 		r = error_set(e, -ENOMEM, "out of memory");
-	clear_list(&owned);
+	clear_list(&refresh->owned);
+	log_notes(&refresh->notes);
 	return r;
 }
 

@@ -545,12 +545,19 @@ static void registered_by_the_host(void **state)
 }
 
 /* What another process changes is known without a restart. */
+static void close_other(void)
+{
+	account_db_close(db);
+	db = NULL;
+}
+
 static void changes_are_seen(void **state)
 {
 	come(0, "10.0.0.1", "tom");
 	say_plain(0, "lily", "password");
 	turn_until_told(0, " 903 tom ");
 	assert_int_equal(account_db_add(db, "rose", &made, 1, &e), 0);
+	close_other();
 	for (;;) {
 		say(0, "NICK rose");
 		if (strstr(told[0], ":srv 433 tom rose :Nickname rose is an account's"))
@@ -559,7 +566,9 @@ static void changes_are_seen(void **state)
 		told[0][0] = '\0';
 		assert_true(event_base_loop(base, EVLOOP_ONCE) >= 0);
 	}
+	assert_int_equal(account_db_open(path, &db, &e), 0);
 	assert_int_equal(account_db_remove(db, "lily", &e), 0);
+	close_other();
 	turn_until_told(0, ":srv 901 tom tom!~x@10.0.0.1 :You are now logged out");
 }
 
