@@ -60,7 +60,7 @@ enum statement {
 #define SELECT                                                                               \
 	"SELECT time, boot, number, kind, tags, line, id FROM message WHERE channel = ?1 "   \
 	"AND (time, id) > (?2, ?3) AND (time, id) < (?4, ?5) AND kind <= ?6 AND time >= ?7 " \
-	"AND (closed = 0 OR (boot = ?8 AND number > ?9)) AND NOT (boot = ?8 AND number > ?10) "
+	"AND (closed <= ?12 OR (boot = ?8 AND number > ?9)) AND NOT (boot = ?8 AND number > ?10) "
 
 static const char *const texts[STATEMENTS] = {
 	[ADD_CHANNEL] = "INSERT OR IGNORE INTO channel(name) VALUES(?1)",
@@ -451,7 +451,8 @@ static sqlite3_stmt *bind_select(const struct search *s, bool up, struct place l
 				   (int64_t)s->q->boot,
 				   (int64_t)s->target->joined,
 				   (int64_t)s->q->until,
-				   limit };
+				   limit,
+				   s->target->all };
 
 	for (size_t i = 0; i < ELEMENTSOF(values); i++)
 		sqlite3_bind_int64(statement, (int)i + 1, values[i]);

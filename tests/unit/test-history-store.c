@@ -382,6 +382,9 @@ static void test_who_may_see_what(void **state)
 	/* After a restart nobody was there: all numbers are of another boot. */
 	q->boot = BOOT + 1;
 	expect_found(q, "1 3 5 ");
+	q->targets[0].all = true;
+	expect_found(q, "1 2 3 4 5 ");
+	q->targets[0].all = false;
 	assert_int_equal(find(q, 103), 0);
 	assert_int_equal(found.n_items, 1);
 }

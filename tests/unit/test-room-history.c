@@ -262,6 +262,24 @@ static void test_closed_channels(void **state)
 	assert_true(last_query()->targets[0].joined < kept[0].id.number);
 }
 
+static void test_the_operators_channel(void **state)
+{
+	room_config.operators_channel = "#ops";
+	room_config.operators_open = true;
+	harness_again();
+	room_operators_say(room, "web: exited", NULL);
+	assert_int_equal(n_kept, 1);
+	assert_true(kept[0].closed);
+	assert_string_equal(kept[0].channel, "#ops");
+	enter(1, "bob");
+	line(1, "JOIN #ops");
+	line(1, "CHATHISTORY LATEST #ops * 10");
+	assert_true(last_query()->targets[0].all);
+	line(1, "JOIN #x");
+	line(1, "CHATHISTORY LATEST #x * 10");
+	assert_false(last_query()->targets[0].all);
+}
+
 /* --- asking --- */
 
 static void test_without_history(void **state)
@@ -565,6 +583,7 @@ int main(void)
 		TEST(test_what_the_course_says_is_kept),
 		TEST(test_the_mode),
 		TEST(test_closed_channels),
+		TEST(test_the_operators_channel),
 		TEST(test_without_history),
 		TEST(test_isupport_and_caps),
 		TEST(test_errors),
