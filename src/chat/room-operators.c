@@ -48,7 +48,7 @@ int operators_open(struct room *room)
 	r = channel_add(room, channel, room->voice, MEMBER_OP);
 	if (r < 0)
 		return r;
-	channel->modes = MODE_NO_EXTERNAL | MODE_TOPIC | MODE_SECRET;
+	channel->modes |= MODE_NO_EXTERNAL | MODE_TOPIC | MODE_SECRET;
 	room->operators = channel;
 	return 0;
 }
