@@ -3,10 +3,12 @@
 #include "logger/channel.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "logger/count.h"
 #include "logger/file.h"
 #include "logger/settings.h"
 #include "logger/stream.h"
@@ -50,11 +52,17 @@ static enum channel_state handle(const struct logger_message *m, const struct lo
 		stream_sync(m->number);
 		channel_tell(LOGGER_SYNCED, m->number, m->value);
 		break;
+	case LOGGER_COUNT: count_to(fd); break;
 	case LOGGER_QUIT: return CHANNEL_QUIT;
 	case LOGGER_LEAVE: return CHANNEL_LEAVE;
 	default: log_warning("a message of type %u has no meaning here", m->type);
 	}
 	return CHANNEL_OPEN;
+}
+
+static bool has_descriptor(const struct logger_message *m)
+{
+	return m->type == LOGGER_OPEN || m->type == LOGGER_COUNT;
 }
 
 /* A packet of n bytes. */
@@ -73,8 +81,7 @@ static enum channel_state handle_packet(size_t n, const int *fds, size_t n_fds)
 			log_error("the manager sent %zu bytes that are no message", n);
 			break;
 		}
-		state = handle(m, set, texts,
-			       m->type == LOGGER_OPEN && used < n_fds ? fds[used++] : -1);
+		state = handle(m, set, texts, has_descriptor(m) && used < n_fds ? fds[used++] : -1);
 		p += size;
 		n -= (size_t)size;
 	}

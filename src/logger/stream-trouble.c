@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
-#include "logger/channel.h"
+#include "logger/count.h"
 
 #define LOOKS_A_TRY 4
 #define RETRY       (100 * USEC_PER_MSEC)
@@ -84,6 +84,7 @@ void stream_get_stuck(struct stream *s, int error)
 		t->say_end = true;
 	}
 	t->error = error;
+	count_blocked(s, true);
 	stream_watch(s, stream_may_drop(s) ? WATCH_NEWS : WATCH_NONE);
 	trouble_try_at(t, now_monotonic() + RETRY);
 }
@@ -94,17 +95,11 @@ void stream_get_going(struct stream *s)
 		log_notice("%s: is written again", stream_label(s));
 	s->trouble->say_end = false;
 	s->trouble->error = 0;
+	count_blocked(s, false);
 	stream_watch(s, WATCH_LEVEL);
 }
 
 /* --- lines that are dropped ------------------------------------------------------------- */
-
-static void tell_dropped(struct trouble *t)
-{
-	if (t->untold > 0)
-		channel_tell(LOGGER_DROPPED, t->stream->number, t->untold);
-	t->untold = 0;
-}
 
 void stream_count_dropped(struct stream *s, uint64_t lines, int error)
 {
@@ -113,7 +108,7 @@ void stream_count_dropped(struct stream *s, uint64_t lines, int error)
 	if (!t || lines == 0)
 		return;
 	t->dropped += lines;
-	t->untold += lines;
+	count_lost(s, error < 0 ? LOGGER_LOSS_FULL : LOGGER_LOSS_RATE, lines);
 	t->drop_error = error;
 	if (!t->due)
 		trouble_try_at(t, now_monotonic() + NOTE_AFTER);
@@ -135,7 +130,6 @@ int stream_note_dropped(struct stream *s)
 	if (error < 0)
 		return error;
 	t->dropped = 0;
-	tell_dropped(t);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/log-name.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "logger/count.h"
 #include "logger/intake.h"
 #include "logger/lines.h"
 #include "logger/rotation.h"
@@ -41,6 +42,19 @@ int streams_init(int fd)
 size_t streams_number(void)
 {
 	return n_streams;
+}
+
+bool stream_has_number(const struct stream *s)
+{
+	return by_number[s->number] == s;
+}
+
+void streams_count(void)
+{
+	for (const struct stream *s = all; s; s = s->next) {
+		if (stream_has_number(s))
+			count_begin(s);
+	}
 }
 
 /* --- being told ------------------------------------------------------------------------- */
@@ -216,6 +230,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 	if (s->rate)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
 			  lines_count(data, used));
+	count_written(s, data, used);
 	intake_discard(s->pipe, used);
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
@@ -309,6 +324,7 @@ static void start_anew(struct stream *s)
 		return;
 	}
 	s->trouble->error = 0;
+	count_blocked(s, false);
 	stream_watch(s, WATCH_LEVEL);
 }
 
@@ -395,6 +411,7 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	log_file_init(&s->file);
 	set_rate(s);
 	look_for_left(s);
+	count_begin(s);
 	s->next = all;
 	if (all)
 		all->before = s;

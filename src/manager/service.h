@@ -66,7 +66,6 @@ struct service {
 	char *status;           /* sd_notify STATUS; may be NULL */
 	char *pending;          /* options that hold from the next start only; may be NULL */
 	uint64_t user_usec, system_usec, max_rss; /* of the last end */
-	uint64_t log_dropped; /* lines of its output, as far as this manager was told */
 	struct service *next_by_pid, *next_by_name;
 };
 

@@ -110,6 +110,26 @@ static void test_what_is_written_is_what_was_said(void **state)
 }
 
 /* A character is not cut in two by the end of a piece. */
+/* Counted many bytes at a time, which must not show, wherever a piece begins and ends. */
+static void test_lines_are_counted(void **state)
+{
+	static char text[40000];
+	uint64_t random = 1;
+
+	memset(text, '\n', sizeof(text)); /* more than a byte counts, in each column */
+	assert_int_equal(lines_count(text, sizeof(text)), sizeof(text));
+	for (int round = 0; round < 2000; round++) {
+		size_t begin = roll(&random, 64), n = roll(&random, round % 2 ? 40 : 39000);
+		size_t expected = 0;
+
+		for (int i = 0; i < 100; i++)
+			text[roll(&random, sizeof(text))] = (char)(roll(&random, 2) ? 'x' : '\n');
+		for (size_t i = begin; i < begin + n; i++)
+			expected += text[i] == '\n';
+		assert_int_equal(lines_count(text + begin, n), expected);
+	}
+}
+
 static void test_pieces(void **state)
 {
 	struct line_piece piece;
@@ -247,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stamps),
 		cmocka_unit_test(test_what_is_written_is_what_was_said),
+		cmocka_unit_test(test_lines_are_counted),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_names),
