@@ -513,14 +513,9 @@ void logs_changed(struct service *s)
 
 /* --- the logger ------------------------------------------------------------------------- */
 
-void logs_logger_started(struct service *logger)
+/* The supervisor sends them one by one: logs_fetched(). */
+static void ask_for_pipes(struct manager *m)
 {
-	struct manager *m = logger->manager;
-
-	/* The first one is told of each pipe when it is made. */
-	if (logger->machine.restarts == 0)
-		return;
-	tell_counts(m);
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
@@ -529,6 +524,22 @@ void logs_logger_started(struct service *logger)
 		if (s->slot != NO_SLOT && has_pipe(s, s->slot + LOGGER_STDERR))
 			supervisor_link_ask(m, place_of(s->slot + LOGGER_STDERR));
 	}
+}
+
+void logs_logger_started(struct service *logger)
+{
+	/* The first one is told of each pipe when it is made. */
+	if (logger->machine.restarts == 0)
+		return;
+	tell_counts(logger->manager);
+	ask_for_pipes(logger->manager);
+}
+
+void logs_catch_up(struct manager *m)
+{
+	/* An upgrade has the logger replaced, which asks for all. */
+	if (m->generation > 1 && !m->hello.renewed)
+		ask_for_pipes(m);
 }
 
 void logs_fetched(struct manager *m, uint32_t place, int fd)

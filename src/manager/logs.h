@@ -46,6 +46,13 @@ void logs_adopt(struct service *);
 /* A pipe that was asked for: goes to the new logger. fd stays the caller's. */
 void logs_fetched(struct manager *, uint32_t place, int fd);
 
+/*
+ * Tells the logger of all pipes and settings again. What the last manager was about to tell when it
+ * died is lost, while the supervisor may have had the pipe, and have started its service, already:
+ * the two sockets do not empty at the same moment.
+ */
+void logs_catch_up(struct manager *);
+
 /* The service is gone for good. */
 void logs_forget(struct service *);
 

@@ -472,6 +472,42 @@ def test_file_on_a_read_only_directory(foster):
     assert numbers(log_bytes(f, "a.log")) == list(range(300))
 
 
+def fill_channel(f):
+    """The logger is stopped; what it is told from now on waits with the manager."""
+    os.kill(logger_of(f), signal.SIGSTOP)
+    for _ in range(1000):
+        f.post("/v1/reopen")
+
+
+def test_the_manager_dies_before_it_has_told_of_a_pipe(foster):
+    """The pipe is with fosterd and its service runs; the next manager gives it to the logger."""
+    f = foster(service("a", shell("exec sleep 1000")))
+    f.wait_state("a", "running")
+    logger = logger_of(f)
+    fill_channel(f)
+    f.write(f.config_path.read_text() + service("b", shell("echo one; exec sleep 1000")))
+    assert f.post("/v1/reload").status == 200
+    f.wait_state("b", "running")
+    old = f.kill_manager()
+    until(lambda: f.manager_pid() != old, "there is another manager")
+    os.kill(logger, signal.SIGCONT)
+    until(lambda: log_bytes(f, "b.log") == b"one\n", "its line is written")
+    assert logger_of(f) == logger
+
+
+def test_the_manager_dies_before_it_has_told_of_settings(foster):
+    f = foster(service("a", shell("while sleep 0.05; do echo line; done")))
+    f.wait_state("a", "running")
+    logger = logger_of(f)
+    fill_channel(f)
+    f.write(f.config_path.read_text().replace("restart = no", 'restart = no log-prefix = "new "'))
+    assert f.post("/v1/reload").status == 200
+    old = f.kill_manager()
+    until(lambda: f.manager_pid() != old, "there is another manager")
+    os.kill(logger, signal.SIGCONT)
+    until(lambda: log_bytes(f, "a.log").endswith(b"\nnew line\n"), "the prefix is there")
+
+
 # --- journal and syslog -----------------------------------------------------------------------
 
 class Listener:
