@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -19,6 +21,16 @@
 static char packet[PACKET] __attribute__((aligned(8)));
 static int channel = -1;
 
+static void complain_of_pipe(const char *name)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	log_error("%s: its pipe did not come with the message, and is not read: is the limit of "
+		  "open files, %ju, too low?",
+		  name, (uintmax_t)limit.rlim_cur);
+}
+
 /* Takes the pipe. */
 static void open_or_set(const struct logger_message *m, const struct logger_settings *set,
 			const char *const *texts, int pipe)
@@ -31,7 +43,7 @@ static void open_or_set(const struct logger_message *m, const struct logger_sett
 	} else if (m->type == LOGGER_SET) {
 		stream_set(m->number, settings);
 	} else if (pipe < 0) {
-		log_error("%s: its pipe did not come with the message", texts[LOGGER_NAME_TEXT]);
+		complain_of_pipe(texts[LOGGER_NAME_TEXT]);
 		settings_put(settings);
 	} else {
 		stream_open(m->number, pipe, settings, texts[LOGGER_NAME_TEXT]);
@@ -98,7 +110,11 @@ enum channel_state channel_read(int fd)
 	for (int i = 0; i < MESSAGES && state == CHANNEL_OPEN; i++) {
 		int fds[FD_PASS_MAX];
 		size_t n_fds = FD_PASS_MAX;
-		ssize_t n = fd_receive(fd, packet, sizeof(packet), fds, &n_fds, MSG_DONTWAIT);
+		ssize_t n;
+
+		/* Where there is no room a pipe does not arrive, and nobody would read it. */
+		log_files_make_room(streams_number());
+		n = fd_receive(fd, packet, sizeof(packet), fds, &n_fds, MSG_DONTWAIT);
 
 		if (n == -EAGAIN)
 			break;
