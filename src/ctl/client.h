@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "ctl/ctl.h"
-#include "ctl/exchange.h"
+#include "base/exchange.h"
 #include "ctl/member.h"
 
 #define ANSWER_MAX (30 * USEC_PER_SEC) /* for what the manager answers at once */

@@ -8,7 +8,7 @@
 #define FOSTER_CTL_PROGRESS_H
 
 #include "ctl/ctl.h"
-#include "ctl/exchange.h"
+#include "base/exchange.h"
 
 struct progress {
 	const struct ctl *ctl;

@@ -11,7 +11,7 @@
 
 #include "base/units.h"
 #include "ctl/client.h"
-#include "ctl/http.h"
+#include "base/http.h"
 
 #define UPGRADE_MAX (90 * USEC_PER_SEC) /* longer than a manager may take to come up */
 #define BROKEN_MAX  (25 * USEC_PER_SEC) /* longer than a rehearsal may take */

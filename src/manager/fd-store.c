@@ -99,6 +99,18 @@ static bool is_same_file(int a, int b)
 	       x.st_ino == y.st_ino && !S_ISREG(x.st_mode);
 }
 
+/* A new manager has asked for what is stored, and may hear of more before it has that. */
+static void await_stored(struct service *s)
+{
+	struct stored_fd *f = s->stored_fds;
+
+	while (f && f->fd >= 0)
+		f = f->next;
+	/* fosterd answers in the order of the questions: behind this answer all others are here. */
+	if (f)
+		fd_close(supervisor_link_fetch(s->manager, PLACE_NOTIFY));
+}
+
 static bool is_there(const struct service *s, int fd, size_t *ret_n)
 {
 	*ret_n = 0;
@@ -156,6 +168,7 @@ void fd_store_add(struct service *s, const int *fds, size_t n, const char *name,
 
 	if (s->config->fd_store_max == 0)
 		return; /* who speaks to systemd tries, and is not told there either */
+	await_stored(s);
 	if (!name)
 		name = "stored";
 	if (!is_name(name)) {

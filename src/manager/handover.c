@@ -317,6 +317,7 @@ static void take(struct service *s, pid_t pid)
 {
 	struct proc_stat st;
 
+	service_forget_end(s); /* of the one before: it is not the service's any more */
 	manager_index_pid(s->manager, s, s->pid, pid);
 	s->pid = pid;
 	s->tree_pid = proc_stat(pid, &st) == 0 ? st.session : pid;

@@ -344,7 +344,13 @@ static struct ucred take_control(struct msghdr *msg, struct descriptors *d)
 	return sender;
 }
 
-static bool read_one(struct manager *m, int fd)
+/*
+ * A service says only once that it is ready, and who hears it may be killed in the same moment.
+ * So a message is looked at first, and leaves the socket when what it has changed is on its way
+ * to fosterd, which keeps it. The next manager finds it there otherwise, and to handle it twice
+ * does no harm.
+ */
+static bool handle_one(struct manager *m, int fd)
 {
 	char text[MESSAGE_MAX + 1];
 	union {
@@ -358,7 +364,7 @@ static bool read_one(struct manager *m, int fd)
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
 	struct descriptors descriptors = { .n = 0 };
-	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	ssize_t n = recvmsg(fd, &msg, MSG_PEEK | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	struct ucred sender;
 
 	if (n < 0)
@@ -367,21 +373,22 @@ static bool read_one(struct manager *m, int fd)
 	text[n] = '\0';
 	if (sender.pid > 0 && !(msg.msg_flags & MSG_TRUNC))
 		handle_message(m, text, &sender, &descriptors);
-	/* That is the answer that BARRIER=1 waits for, too. */
 	for (size_t i = 0; i < descriptors.n; i++)
 		fd_close(descriptors.fds[i]);
-	return true;
+	supervisor_link_flush(m, 0);
+	/* Closes the descriptors in it, too: the answer that BARRIER=1 waits for. */
+	return recv(fd, NULL, 0, MSG_DONTWAIT) >= 0 || errno == EINTR;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	for (int i = 0; i < MESSAGES_TURN && read_one(arg, fd); i++)
+	for (int i = 0; i < MESSAGES_TURN && handle_one(arg, fd); i++)
 		;
 }
 
 void notify_socket_hear(struct manager *m)
 {
-	for (int i = 0; i < MESSAGES_HEARD && m->notify && read_one(m, m->notify->fd); i++)
+	for (int i = 0; i < MESSAGES_HEARD && m->notify && handle_one(m, m->notify->fd); i++)
 		;
 }
 

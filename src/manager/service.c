@@ -62,8 +62,6 @@ struct service *service_new(struct manager *m, const struct service_config *conf
 	return s;
 }
 
-static void forget_late_end(struct service *s);
-
 struct service *service_free(struct service *s)
 {
 	if (!s)
@@ -73,7 +71,7 @@ struct service *service_free(struct service *s)
 	trees_forget(s);
 	handover_forget(s);
 	readiness_forget(s);
-	forget_late_end(s);
+	service_forget_end(s);
 	fd_store_forget(s);
 	cgroup_remove(s);
 	if (s->timer)
@@ -459,7 +457,7 @@ struct late_end {
 	struct link_child news;
 };
 
-static void forget_late_end(struct service *s)
+void service_forget_end(struct service *s)
 {
 	if (!s->late_end)
 		return;
@@ -477,7 +475,9 @@ static void on_late_end(evutil_socket_t fd, short what, void *arg)
 	struct link_child news = s->late_end->news;
 
 	notify_socket_hear(s->manager);
-	forget_late_end(s);
+	if (!s->late_end)
+		return; /* another process took over meanwhile */
+	service_forget_end(s);
 	take_end(s, &news);
 }
 
@@ -490,7 +490,7 @@ static bool take_end_later(struct service *s, const struct link_child *child)
 	memcpy(&s->late_end->news, child, LINK_NEWS_SIZE);
 	s->late_end->event = event_new(s->manager->base, -1, 0, on_late_end, s);
 	if (!s->late_end->event) {
-		forget_late_end(s);
+		service_forget_end(s);
 		return false;
 	}
 	event_active(s->late_end->event, 0, 0);

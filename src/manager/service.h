@@ -89,6 +89,8 @@ void service_ask(struct service *, enum machine_event, enum reason, const struct
 void service_spawned(struct service *, const struct link_child *);
 void service_started(struct service *, const struct link_child *);
 void service_exited(struct service *, const struct link_child *);
+/* An end that is not handled yet is to be none: another process is the main one now. */
+void service_forget_end(struct service *);
 /* The same for one that no other process goes on for: handover.h. */
 void service_judge_end(struct service *, const struct link_child *);
 

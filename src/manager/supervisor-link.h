@@ -30,7 +30,8 @@ void supervisor_link_rehearse(struct manager *, uint32_t words, const char *prog
 void supervisor_link_take_over(struct manager *);
 
 /*
- * Asks for the descriptor of a place and waits for it, at most some seconds: at start only.
+ * Asks for the descriptor of a place and waits for it, at most some seconds: at the manager's
+ * start only, or soon after.
  * The fd (CLOEXEC, the caller's), or -errno; -ENOENT when the place is empty.
  */
 int supervisor_link_fetch(struct manager *, uint32_t place);

@@ -152,6 +152,13 @@ class Foster:
         path.chmod(0o644)
         return path
 
+    def preload(self, name, **more):
+        """For starts from now on: a library, which a sanitizer is to load behind, and what it
+        reads in the environment."""
+        self.environment |= more | {
+            "LD_PRELOAD": str(self.builddir / ".libs" / name),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
     def start(self):
         command = self.as_identity([str(self.builddir / "fosterd"), "-c", str(self.config_path),
                                     "--run-directory", str(self.run), *self.arguments])

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For LD_PRELOAD: a cgroup has no file cgroup.kill, as before Linux 5.14. What the file does is in
- * the kernel, and a mount cannot hide it: the cgroups are made later.
+ * the kernel, and a mount cannot hide it: the cgroups are made later. It makes the file
+ * NO_CGROUP_KILL_MARK when somebody asked for it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -13,9 +15,13 @@
 
 static int is_hidden(const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/'), *mark = getenv("NO_CGROUP_KILL_MARK");
 
-	return strcmp(slash ? slash + 1 : path, "cgroup.kill") == 0;
+	if (strcmp(slash ? slash + 1 : path, "cgroup.kill") != 0)
+		return 0;
+	if (mark)
+		syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY, 0600));
+	return 1;
 }
 
 static int open_at(int fd, const char *path, int flags, mode_t mode)

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from foster import until
-from test_ready_modes import make, open_gate, wait_said
+from test_ready_modes import NO_PRELOAD, die_at_message, make, moments, open_gate, wait_said
 
 # Says which descriptors it was given, then stores what "store" names, once.
 STORING = '''
@@ -29,11 +29,12 @@ first = not (here / "stored").exists()
 '''
 
 
-def storing(foster, first, options="", more="", cgroup="auto"):
+def storing(foster, first, options="", more="", cgroup="auto", start=True):
     """first is done by the first start only."""
     body = STORING + "if first:\n" + "".join(f" {line}\n" for line in first.splitlines())
     body += ' barrier(); (here / "stored").touch()\nnotify("READY=1"); say("up"); stay()\n'
-    return make(foster, body, f"ready = notify fd-store-max = 4 {options}", cgroup, more=more)
+    return make(foster, body, f"ready = notify fd-store-max = 4 {options}", cgroup, more=more,
+                start=start)
 
 
 def given(f):
@@ -47,6 +48,17 @@ def restart_by_death(f):
     pid = f.wait_state("d", "running")["pid"]
     os.kill(pid, signal.SIGKILL)
     until(lambda: f.service("d")["pid"] not in (0, pid) and f.state("d") == "running", "it is back")
+
+
+@moments
+def test_manager_dies_at_the_message(foster, moment):
+    """What is stored is there once."""
+    f = storing(foster, 'store([memory("one")], "FDSTORE=1\\nFDNAME=data")', NO_PRELOAD, start=False)
+    die_at_message(f, moment, "FDSTORE=1")
+    f.wait_state("d", "running")
+    assert (f.directory / "killed").exists()
+    restart_by_death(f)
+    assert given(f) == "given[data][one]"
 
 
 def test_come_back(foster):

@@ -10,6 +10,7 @@ import pytest
 from conftest import ordinary_user
 from foster import alive, children_of, cgroup_of_ours, descriptors_of, until
 from test_readiness import BARRIER, NOTIFY
+from test_death import Children
 from test_services import SLEEP, shell
 
 with_cgroups = cgroup_of_ours() and os.access(cgroup_of_ours(), os.W_OK)
@@ -423,6 +424,32 @@ def injure(f, victims):
         until(lambda: not alive(manager))
 
 
+# The manager dies when it has read a message, when it has done what that says, and when it has
+# taken it from the socket.
+moments = pytest.mark.parametrize("moment", ["read", "handled", "consumed"])
+NO_PRELOAD = 'environment = {"LD_PRELOAD="}'
+
+
+def die_at_message(f, moment, text, **more):
+    f.preload("test-kill-at-message.so", KILL_AT=moment, KILL_AT_TEXT=text,
+              KILL_AT_MARK=str(f.directory / "killed"), **more)
+    return f.start().wait_up()
+
+
+@moments
+@cgroups
+def test_manager_dies_at_what_is_said_once(foster, moment, cgroup):
+    """Nobody says again that he is ready, or who the main process is."""
+    f = make(foster, 'if double_fork(): notify(f"MAINPID={os.getpid()}\\nREADY=1\\nSTATUS=up"); '
+             'barrier(); say("d"); stay()\nstay()\n', f"ready = notify {NO_PRELOAD}", cgroup,
+             start=False)
+    die_at_message(f, moment, "READY=1")
+    pid = wait_said(f, "d")
+    assert (f.directory / "killed").exists()
+    s = until(lambda: (s := f.service("d"))["state"] == "running" and s["pid"] == pid and s)
+    assert s["restarts"] == 0 and s["status"] == "up" and len(copies(f)) == 2
+
+
 def copies(f):
     return [p for p in os.listdir("/proc") if p.isdigit() and f"{f.directory}/d.py" in command_of(p)
             and alive(int(p))]
@@ -601,6 +628,28 @@ sys.exit(0)
     os.kill(manager, signal.SIGCONT if cgroup == "auto" else signal.SIGKILL)
     s = until(lambda: (s := f.service("d"))["pid"] and s)
     assert s["pid"] == said(f, "d") and s["state"] == "running" and s["restarts"] == 0
+
+
+@cgroups
+def test_end_is_known_when_another_takes_over(foster, cgroup):
+    """The manager hears of both in one breath: the end is not the service's any more."""
+    f = make(foster, '''
+pid = os.fork()
+if pid == 0: os.setsid(); say("d"); stay()
+say("parent"); gate("go")
+notify(f"MAINPID={pid}\\nREADY=1")
+sys.exit(0)
+''', f"ready = notify {NO_PRELOAD}", cgroup, start=False)
+    die_at_message(f, "handled", "MAINPID", KILL_AT_SIGNAL=str(int(signal.SIGSTOP)))
+    parent, daemon, manager = wait_said(f, "parent"), wait_said(f, "d"), f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    open_gate(f, "go")
+    until(lambda: not os.path.exists(f"/proc/{parent}"), "fosterd has reaped it, and told")
+    os.kill(manager, signal.SIGCONT)
+    until(lambda: Children(f.builddir, f.run).read()["d"]["pid"] == daemon, "fosterd took the other")
+    os.kill(manager, signal.SIGCONT)
+    s = f.wait_state("d", "running")
+    assert s["pid"] == daemon and s["restarts"] == 0 and f.manager_pid() == manager
 
 
 def test_ready_said_with_the_last_breath(foster):

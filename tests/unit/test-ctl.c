@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "ctl/http.h"
+#include "base/http.h"
 #include "ctl/lines.h"
 #include "ctl/rows.h"
 #include "ctl/table.h"

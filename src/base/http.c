@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests and replies of HTTP/1.1: see http.h. */
-#include "ctl/http.h"
+#include "base/http.h"
 
 #include <ctype.h>
 #include <errno.h>

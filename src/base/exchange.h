@@ -5,16 +5,16 @@
  * ever be refused: a broken exchange is made again until EXCHANGE_RECONNECT_MAX has passed.
  * What "again" means is the exchange's own: prepare() makes the request each time.
  */
-#ifndef FOSTER_CTL_EXCHANGE_H
-#define FOSTER_CTL_EXCHANGE_H
+#ifndef FOSTER_BASE_EXCHANGE_H
+#define FOSTER_BASE_EXCHANGE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/http.h"
 #include "base/macro.h"
 #include "base/units.h"
-#include "ctl/http.h"
 
 #define EXCHANGE_BODY_MAX      (256 << 20) /* bytes of one reply that are kept */
 #define EXCHANGE_PARALLEL_MAX  64          /* connections open at one time */
@@ -75,8 +75,8 @@ struct exchange {
 };
 
 /*
- * Runs all of them to their end, but those in the background. deadline: CLOCK_MONOTONIC in microseconds, after which the
- * rest ends with -ETIMEDOUT; 0: none. Blocks.
+ * Runs all of them to their end, but those in the background. deadline: CLOCK_MONOTONIC in
+ * microseconds, after which the rest ends with -ETIMEDOUT; 0: none. Blocks.
  */
 void exchange_run(const char *socket_path, struct exchange *list, size_t n, uint64_t deadline);
 

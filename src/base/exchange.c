@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections to the control socket: see exchange.h. */
-#include "ctl/exchange.h"
+#include "base/exchange.h"
 
 #include <errno.h>
 #include <fcntl.h>

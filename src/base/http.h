@@ -3,8 +3,8 @@
  * As much of HTTP/1.1 as a client of foster's control socket needs: building a request, and
  * reading a reply piece by piece (Content-Length, chunked, or up to the end). Pure.
  */
-#ifndef FOSTER_CTL_HTTP_H
-#define FOSTER_CTL_HTTP_H
+#ifndef FOSTER_BASE_HTTP_H
+#define FOSTER_BASE_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>
