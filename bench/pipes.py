@@ -47,7 +47,7 @@ class Logger:
             reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             readers.append(reader)
             self.writers.append(writer)
-            settings = struct.pack("=IIQQQQQIIII", 0, 0, 50_000_000, 0, 0, 0, 0, 10, 0o640,
+            settings = struct.pack("=IIQQQQQQIIII", 0, 0, 50_000_000, 0, 0, 0, 0, 0, 10, 0o640,
                                    2**32 - 1, 2**32 - 1)
             texts = b"".join(text.encode() + b"\0" for text in
                              (f"service-{number}", str(self.directory), "", ""))

@@ -66,6 +66,7 @@ struct logger_settings {
 	uint64_t size, keep_size;         /* bytes; 0: no limit */
 	uint64_t period;                  /* us; 0: none */
 	uint64_t rate_lines, rate_period; /* 0: no limit; us */
+	uint64_t buffer;                  /* bytes of the pipe; 0: as need be */
 	uint32_t keep;                    /* files beside the one that is written */
 	uint32_t mode;
 	uint32_t uid, gid; /* UINT32_MAX: as they come */

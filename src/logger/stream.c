@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,7 +190,7 @@ static size_t whole_lines(const char *data, size_t n)
 
 static void widen(struct stream *s, size_t n)
 {
-	if (n < BUSY) {
+	if (n < BUSY || s->settings->set.buffer > 0) { /* else it is as large as it may be */
 		s->full_looks = 0;
 	} else if (s->full_looks < WIDEN_AFTER && ++s->full_looks == WIDEN_AFTER) {
 		intake_widen(s->pipe);
@@ -377,6 +378,23 @@ static void look_for_left(const struct stream *s)
 							  s->number >= LOGGER_STDERR));
 }
 
+/* How large the pipe is to be, and was to be before. */
+static void set_buffer(struct stream *s, uint64_t before)
+{
+	uint64_t size = s->settings->set.buffer;
+	int error = size != before ? intake_resize(s->pipe, size) : 0;
+
+	/* EBUSY: it holds more than that at the moment. */
+	if (error < 0 && size > 0)
+		log_warning_errno(error,
+				  "%s: its pipe stays at %zu bytes, for log-buffer = %" PRIu64
+				  " cannot be had%s",
+				  stream_label(s), intake_capacity(s->pipe), size,
+				  error == -EPERM ? " (see /proc/sys/fs/pipe-max-size and "
+						    "pipe-user-pages-soft)"
+						  : "");
+}
+
 static void set_rate(struct stream *s)
 {
 	if (s->settings->set.rate_lines == 0) {
@@ -410,6 +428,7 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	s->settings = settings;
 	log_file_init(&s->file);
 	set_rate(s);
+	set_buffer(s, 0);
 	look_for_left(s);
 	count_begin(s);
 	s->next = all;
@@ -442,11 +461,13 @@ void stream_open(uint32_t number, int pipe, struct settings *settings, const cha
 void stream_set(uint32_t number, struct settings *settings)
 {
 	struct stream *s = by_number[number];
+	uint64_t buffer;
 
 	if (!s) {
 		settings_put(settings);
 		return;
 	}
+	buffer = s->settings->set.buffer;
 	if (s->settings != settings) {
 		log_file_close(&s->file); /* it may be another one, or of another mode */
 		free(s->members);
@@ -456,6 +477,7 @@ void stream_set(uint32_t number, struct settings *settings)
 	settings_put(s->settings);
 	s->settings = settings;
 	set_rate(s);
+	set_buffer(s, buffer);
 	look_for_left(s);
 	if (stream_is_stuck(s))
 		trouble_try_at(s->trouble, now_monotonic());

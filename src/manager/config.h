@@ -197,6 +197,7 @@ struct service_config {
 	gid_t log_gid;
 	mode_t log_mode;
 	uint64_t log_size, log_keep_size; /* bytes; 0: no limit */
+	uint64_t log_buffer;              /* bytes of its pipe; 0: as the kernel makes it */
 	uint64_t log_time;                /* us; 0: none */
 	unsigned log_keep;
 	struct log_rate log_rate;

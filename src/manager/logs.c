@@ -292,6 +292,7 @@ static void tell_settings(struct service *s, enum logger_type type, uint32_t num
 		.period = c->log_time,
 		.rate_lines = c->log_rate.lines,
 		.rate_period = c->log_rate.period,
+		.buffer = c->log_buffer,
 		.keep = c->log_keep,
 		.mode = c->log_mode,
 		.uid = c->log_uid,

@@ -204,6 +204,8 @@ static const struct option service_table[] = {
 	{ "log-full",          OPTION_ENUM,     EVERY, FIELD(log_full),          .allowed = "block or drop", .fallback = "block",
 	  .help = "What becomes of output that cannot be written, because the disk is full say: it waits in the pipe, and with it the service once that is full, or then it is dropped, and counted",
 	  .from_string = log_full_from_string, .to_string = log_full_text },
+	{ "log-buffer",        OPTION_SIZE,     EVERY, FIELD(log_buffer),        RANGE(4096, INT64_C(1) << 30), .allowed = "a size from 4K to 1G: \"256K\", \"1M\", or 0 for 64K to 256K as need be", .fallback = "0",
+	  .help = "How much output may wait in its pipe, in the kernel's memory, while it cannot be written; rounded up to a power of two" },
 	{ "log-rate",          OPTION_RATE,     EVERY, FIELD(log_rate),          RANGE(1, 100000000), .allowed = "a number of lines from 1 to 100000000 a second, minute or hour: \"1000/s\", \"5000/min\", \"100/h\", or 0 for no limit", .fallback = "0",
 	  .help = "More lines than this are dropped, and counted" },
 	{ "log-socket",        OPTION_PATH,     EVERY, FIELD(log_socket),        .allowed = ANY_PATH,

@@ -1,5 +1,6 @@
 """foster-log on its own, with a channel that the test holds: how one logger hands over to the next."""
 
+import fcntl
 import os
 import pathlib
 import re
@@ -25,8 +26,9 @@ def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
     return struct.pack("=IIIIQ", kind, 24 + len(body), number, pid, value) + body
 
 
-def settings(flags=0, size=0):
-    return struct.pack("=IIQQQQQIIII", 0, flags, size, 0, 0, 0, 0, 10, 0o640, 2**32 - 1, 2**32 - 1)
+def settings(flags=0, size=0, buffer=0):
+    return struct.pack("=IIQQQQQQIIII", 0, flags, size, 0, 0, 0, 0, buffer, 10, 0o640, 2**32 - 1,
+                       2**32 - 1)
 
 
 class Logger:
@@ -194,6 +196,36 @@ def test_many_pipes(builddir, directory):
         os.close(reader)
         os.close(writer)
     assert all(read_log(directory, f"s{i}.log").count(b"\n") == 2 for i in range(600))
+
+
+def capacity(pipe):
+    return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+
+
+def test_buffer(builddir, directory, pipe):
+    """As large as it is said, rounded up; what it holds is never cut off."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.open(reader, buffer=4096)
+    logger.sync()
+    assert capacity(reader) == 4096
+    logger.send(SET, 7, settings=settings(buffer=300000), texts=("a", str(directory), "", ""))
+    logger.sync()
+    assert capacity(reader) == 1 << 19
+    logger.send(SET, 7, settings=settings(), texts=("a", str(directory), "", ""))
+    logger.sync()
+    assert capacity(reader) == 1 << 16
+    (directory / "a.log").mkdir()  # it cannot be written
+    os.write(writer, b"x" * 60000)
+    until(lambda: naps(logger.process.pid) > 0)
+    logger.send(SET, 7, settings=settings(buffer=4096), texts=("a", str(directory), "", ""))
+    logger.sync()
+    assert capacity(reader) == 1 << 16
+    (directory / "a.log").rmdir()
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0 and read_log(directory) == b"x" * 60000
+    assert "its pipe stays at 65536 bytes, for log-buffer = 4096 cannot be had" in errors
 
 
 COUNT_SIZE = 48  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked

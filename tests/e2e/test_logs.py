@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from conftest import ordinary_user
 from foster import descriptors_of, logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
@@ -411,6 +412,42 @@ def test_disk_full_holds_nobody_else_up(foster, builddir, small_disk):
     f.post("/v1/shutdown?all=1")
     f.wait_end()
     listener.close()
+
+
+def test_a_buffer_for_a_full_disk(foster):
+    """The service goes on meanwhile, and a logger that is killed has nothing to lose."""
+    f = foster("", start=False)
+    done = f.directory / "done"
+    f.write(service("a", python("import os; [os.write(1, b'%99d\\n' % i) for i in range(4000)]; "
+                                f"open('{done}', 'w')"), "log-buffer = 512K"))
+    log = f.run / "log"
+    f.run.mkdir()
+    log.write_text("no directory")
+    f.start()
+    until(done.exists, "it was not held up")
+    f.wait_up()
+    for _ in range(2):
+        old = logger_of(f)
+        os.kill(old, signal.SIGKILL)
+        until(lambda: logger_of(f) not in (0, old), "there is another logger")
+    assert log.is_file()
+    log.unlink()
+    until(lambda: log_bytes(f, "a.log") == b"".join(b"%99d\n" % i for i in range(4000)),
+          "all of it is there, once")
+
+
+def test_a_buffer_that_is_too_large(foster, directory):
+    """What an ordinary user may not have is told, by --check, too; the service is logged all the same."""
+    user = ordinary_user()
+    if user is None:
+        user = os.getuid(), os.getgid()
+    f = foster(service("a", shell("echo one; exec sleep 1000"), "log-buffer = 512M"), identity=user)
+    until(lambda: log_bytes(f, "a.log") == b"one\n", "it is written")
+    assert re.search("a: its pipe stays at [0-9]+ bytes, for log-buffer = 536870912 cannot be had "
+                     ".see /proc/sys/fs/pipe-max-size", f.output())
+    done = subprocess.run(f.as_identity([f.builddir / "fosterd", "--check", "-c", f.config_path]),
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "service a: log-buffer is more than the" in done.stderr
 
 
 def test_dropping_is_counted(foster, builddir, small_disk):

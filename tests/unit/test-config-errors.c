@@ -136,6 +136,8 @@ static const struct expected cases[] = {
 	{ "service web {\n" CMD " log-owner = \"root:\"\n}\n", 3, "it takes USER, USER:GROUP or :GROUP" },
 	{ "service web {\n" CMD " log-mode = 0888\n}\n", 3, "it takes an octal number" },
 	{ "service web {\n" CMD " log-full = wait\n}\n", 3, "it takes block or drop" },
+	{ "service web {\n" CMD " log-buffer = 1K\n}\n", 3, "log-buffer = \"1K\" is not possible; it takes a size from 4K to 1G" },
+	{ "service web {\n" CMD " log-buffer = 2G\n}\n", 3, "it takes a size from 4K to 1G" },
 	{ "service web {\n" CMD " log-rate = 1000\n}\n", 3, "it takes a number of lines from 1 to 100000000 a second, minute or hour" },
 	{ "service web {\n" CMD " log-rate = \"0/s\"\n}\n", 3, "a second, minute or hour" },
 	{ "service web {\n" CMD " log-rate = \"10/day\"\n}\n", 3, "a second, minute or hour" },
