@@ -55,7 +55,10 @@ static void print_lines(const json_t *event)
 	}
 }
 
-/* "2026-11-23T21:10:05Z state web running, pid 12: reason" */
+/*
+ * "2026-11-23T21:10:05Z service web running, pid 12: reason", "... request web restart by
+ * fosterctl, pid 12, for alice".
+ */
 static void print_event(const json_t *event)
 {
 	json_int_t pid = member_number(event, "pid");
@@ -64,9 +67,13 @@ static void print_event(const json_t *event)
 	print_member(event, " ", "type");
 	print_member(event, " ", "service");
 	print_member(event, " ", "state");
+	print_member(event, " ", "verb");
+	print_member(event, " by ", "command");
 	if (pid > 0)
 		printf(", pid %" JSON_INTEGER_FORMAT, pid);
+	print_member(event, ", for ", "for");
 	print_member(event, ": ", "reason");
+	print_member(event, ": ", "text");
 	putchar('\n');
 	print_lines(event);
 }

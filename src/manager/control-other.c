@@ -67,7 +67,7 @@ void control_reload(struct call *call)
 	int error;
 
 	if (!dry_run)
-		log_info("reload asked for by %s", call->peer);
+		control_tell(call, "reload", NULL);
 	error = reload(call->manager, dry_run, &call->asker, &plan, &problems, &e);
 	if (error == 0)
 		control_reply(call, HTTP_OK,
@@ -87,7 +87,7 @@ void control_shutdown_all(struct call *call)
 				    .join = control_flag(call, "join"),
 				    .by = call->asker };
 
-	log_info("shutdown asked for by %s", call->peer);
+	control_tell(call, "shutdown", NULL);
 	shutdown_follow(call->manager, call->request);
 	shutdown_begin(call->manager, how);
 }

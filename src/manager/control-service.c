@@ -392,11 +392,9 @@ static void act(struct call *call, enum verb verb)
 		return;
 	/* The waiter is looked at when all is under way, not in the middle of it. */
 	waiters = w->next;
-	for (size_t i = 0; i < n; i++) {
-		log_info("%s: %s asked for by %s", list[i]->config->name, verb_words[verb],
-			 call->peer);
+	control_tell(call, verb_words[verb], call->service);
+	for (size_t i = 0; i < n; i++)
 		do_verb[verb](list[i], &l, &call->asker);
-	}
 	w->next = waiters;
 	waiters = w;
 	wait_or_finish(w, !control_text(call, "wait") || control_flag(call, "wait"), USEC_INFINITY);
@@ -452,8 +450,7 @@ void control_signal(struct call *call)
 			      name ? "'%s' is no signal" : "no signal was given", name ? name : "");
 		return;
 	}
-	log_info("%s: %s asked for by %s", service_label(call->service), signal_to_string(signo),
-		 call->peer);
+	control_tell(call, signal_to_string(signo), call->service);
 	if (service_signal(call->service, signo, control_flag(call, "whole")) < 0)
 		control_error(call, 409, NULL, "%s does not run", call->service->config->name);
 	else

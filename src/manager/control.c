@@ -22,7 +22,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/units.h"
+#include "manager/events.h"
 #include "manager/keep.h"
 #include "manager/notify-socket.h"
 #include "manager/proc.h"
@@ -35,6 +37,7 @@
 #define HEADERS_MAX (16 * 1024)
 #define GROUPS_MAX  256
 #define RETRY_AFTER 1 /* s */
+#define FOR_MAX     100 /* bytes */
 
 struct control {
 	struct evhttp *http;
@@ -187,6 +190,14 @@ const char *control_text(const struct call *call, const char *name)
 	return evhttp_find_header(call->query, name);
 }
 
+void control_tell(const struct call *call, const char *verb, const struct service *s)
+{
+	log_info("%s%s%s asked for by %s", s ? service_label(s) : "", s ? ": " : "", verb,
+		 call->peer);
+	events_request(call->manager, verb, s ? s->config->name : NULL, &call->asker,
+		       control_text(call, "for"));
+}
+
 bool control_flag(const struct call *call, const char *name)
 {
 	const char *text = control_text(call, name);
@@ -299,6 +310,24 @@ static const struct route *find_route(struct call *call, const char *path, const
 	return NULL;
 }
 
+/* Adds to the peer whom it asks for. False: that is no name. */
+static bool on_behalf(struct call *call)
+{
+	const char *whom = control_text(call, "for");
+	size_t used = strlen(call->peer);
+
+	if (!whom)
+		return true;
+	for (const char *c = whom; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return false;
+	}
+	if (!*whom || strlen(whom) > FOR_MAX || !utf8_valid(whom))
+		return false;
+	snprintf(call->peer + used, sizeof(call->peer) - used, ", for %s", whom);
+	return true;
+}
+
 static void dispatch(struct call *call, char *path, enum access access)
 {
 	bool path_known = false;
@@ -313,6 +342,11 @@ static void dispatch(struct call *call, char *path, enum access access)
 	if (!route) {
 		control_error(call, path_known ? HTTP_BADMETHOD : HTTP_NOTFOUND, NULL,
 			      path_known ? "that path takes another method" : "no such path");
+		return;
+	}
+	if (!on_behalf(call)) {
+		control_error(call, HTTP_BADREQUEST, "a name, as in for=alice",
+			      "for: at most %d bytes without control characters", FOR_MAX);
 		return;
 	}
 	if (access < route->access) {

@@ -66,7 +66,7 @@ struct call {
 	struct evhttp_request *request;
 	struct evkeyvalq *query;
 	struct service *service; /* of a path that names one; else NULL */
-	char peer[64];           /* "uid 1000, pid 123" */
+	char peer[192];          /* "uid 1000, pid 123, for alice" */
 	struct asker asker;      /* the same; its command only of what changes anything */
 };
 
@@ -102,6 +102,9 @@ void control_error(struct call *, int status, const char *hint, const char *fmt,
 bool control_flag(const struct call *, const char *name);
 int control_number(struct call *, const char *name, uint64_t missing, uint64_t *ret);
 const char *control_text(const struct call *, const char *name); /* NULL: not given */
+
+/* Tells of the request in the log and as an event; NULL service: all. */
+void control_tell(const struct call *, const char *verb, const struct service *);
 
 /* control-service.c */
 void control_list(struct call *);

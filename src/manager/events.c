@@ -235,6 +235,14 @@ void events_note(struct manager *m, const char *type, const char *service, const
 	emit(m, type, json_pack("{s:s*, s:s*}", "service", service, "text", text));
 }
 
+void events_request(struct manager *m, const char *verb, const char *service,
+		    const struct asker *by, const char *for_whom)
+{
+	emit(m, "request",
+	     json_pack("{s:s, s:s?, s:i, s:i, s:s, s:s?}", "verb", verb, "service", service, "uid",
+		       (int)by->uid, "pid", (int)by->pid, "command", by->command, "for", for_whom));
+}
+
 size_t events_announce(struct manager *m, const char *text, const char *by)
 {
 	return emit(m, "announce", json_pack("{s:s, s:s}", "text", text, "by", by));

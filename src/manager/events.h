@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+struct asker;
 struct evhttp_request;
 struct manager;
 struct service;
@@ -28,6 +29,10 @@ void events_crash(struct manager *, const char *service, int pid, const char *en
 
 /* Something else: type is a word ("reload", "manager"), text for people; NULL service: none. */
 void events_note(struct manager *, const char *type, const char *service, const char *text);
+
+/* Somebody asked for something; NULL service: for all. for_whom: on whose behalf, or NULL. */
+void events_request(struct manager *, const char *verb, const char *service, const struct asker *,
+		    const char *for_whom);
 
 /* An announcement for the chat room; returns how many listen for it. */
 size_t events_announce(struct manager *, const char *text, const char *by);

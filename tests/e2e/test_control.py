@@ -90,11 +90,35 @@ def test_events(foster):
     states = []
     while states[-2:] != ["starting", "running"]:
         event = json.loads(response.readline())
-        if event.get("service") == "a":
+        if event["type"] == "service" and event["service"] == "a":
             states.append(event["state"])
     assert states[0] == "stopping"
     connection.close()
     assert "stopping" in f.ctl("events", check=0).stdout
+
+
+def test_requests_are_events(foster):
+    """Who asked, and for whom: the log has it, too."""
+    f = foster(THREE)
+    f.wait_state("a", "running")
+    f.ctl("stop", "a", check=0)
+    assert f.post("/v1/services/a/start?for=alice%20%F0%9F%90%BB").status == 200
+    f.post("/v1/services/a/signal?signal=HUP&for=bob")
+    f.ctl("restart", check=0)
+    f.ctl("reload", check=0)
+    lines = f.get("/v1/events?type=request").body.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [(e["verb"], e["service"], e["for"]) for e in events] == [
+        ("stop", "a", None), ("start", "a", "alice 🐻"), ("SIGHUP", "a", "bob"),
+        ("restart", None, None), ("reload", None, None)]
+    assert events[0]["command"] == "fosterctl" and events[0]["uid"] == os.getuid()
+    assert events[1]["pid"] == os.getpid()
+    assert f"start asked for by uid {os.getuid()}, pid {os.getpid()}, for alice 🐻" in f.output()
+    assert "request a stop by fosterctl" in f.ctl("events", check=0).stdout
+    for bad in ("", "a%0Ab", "a%7Fb", "%FF", "x" * 101):
+        answer = f.post(f"/v1/services/a/stop?for={bad}")
+        assert answer.status == 400 and "at most 100 bytes" in answer.json["error"]
+    assert f.state("a") == "running"
 
 
 def test_peers_are_checked(foster):
