@@ -58,6 +58,7 @@ enum logger_flag {
 	LOGGER_GZIP = 1 << 3,
 	LOGGER_DROP = 1 << 4,  /* what cannot be written is dropped when the pipe fills */
 	LOGGER_APART = 1 << 5, /* standard error has its own pipe */
+	LOGGER_ZSTD = 1 << 6,
 };
 
 /* What OPEN and SET have behind the message; then the texts name, directory, prefix, socket. */

@@ -373,7 +373,8 @@ static void look_for_left(const struct stream *s)
 {
 	char name[LOG_FILE_NAME_MAX];
 
-	if (s->settings->set.sink == LOGGER_SINK_FILE && (s->settings->set.flags & LOGGER_GZIP))
+	if (s->settings->set.sink == LOGGER_SINK_FILE &&
+	    settings_packing(s->settings) != PACKING_NONE)
 		rotation_look_later(s->settings, log_name(name, sizeof(name), s->name,
 							  s->number >= LOGGER_STDERR));
 }

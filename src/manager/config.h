@@ -93,7 +93,8 @@ int log_stamps_from_string(const char *); /* also "false", and "true" for UTC */
 
 enum log_compress {
 	LOG_COMPRESS_NO,
-	LOG_COMPRESS_GZIP
+	LOG_COMPRESS_GZIP,
+	LOG_COMPRESS_ZSTD
 };
 const char *log_compress_to_string(enum log_compress);
 int log_compress_from_string(const char *);

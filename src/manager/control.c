@@ -36,7 +36,7 @@
 #define BODY_MAX    (64 * 1024)
 #define HEADERS_MAX (16 * 1024)
 #define GROUPS_MAX  256
-#define RETRY_AFTER 1 /* s */
+#define RETRY_AFTER 1   /* s */
 #define FOR_MAX     100 /* bytes */
 
 struct control {

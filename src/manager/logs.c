@@ -266,6 +266,7 @@ static uint32_t flags_of(const struct service_config *c)
 	       (c->log_timestamps == LOG_STAMPS_UTC ? LOGGER_UTC : 0) |
 	       (c->log_timestamps == LOG_STAMPS_LOCAL ? LOGGER_LOCAL : 0) |
 	       (c->log_compress == LOG_COMPRESS_GZIP ? LOGGER_GZIP : 0) |
+	       (c->log_compress == LOG_COMPRESS_ZSTD ? LOGGER_ZSTD : 0) |
 	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0) |
 	       (c->log_stderr == LOG_STDERR_APART ? LOGGER_APART : 0);
 }

@@ -194,7 +194,7 @@ static const struct option service_table[] = {
 	  .help = "How many files that were rotated away are kept" },
 	{ "log-keep-size",     OPTION_SIZE,     EVERY, FIELD(log_keep_size),     RANGE(1024, 0), .allowed = "a size of at least 1K: \"500M\", \"2G\", or 0 for no limit", .fallback = "0",
 	  .help = "How many bytes they may have, and with them the file that is written, were it full; the oldest are removed" },
-	{ "log-compress",      OPTION_ENUM,     EVERY, FIELD(log_compress),      .allowed = "no or gzip", .fallback = "no",
+	{ "log-compress",      OPTION_ENUM,     EVERY, FIELD(log_compress),      .allowed = "no, gzip or zstd", .fallback = "no",
 	  .help = "Whether files that were rotated away are compressed, in the background",
 	  .from_string = log_compress_from_string, .to_string = log_compress_text },
 	{ "log-owner",         OPTION_TEXT,     EVERY, FIELD(log_owner),         .allowed = "USER, USER:GROUP or :GROUP, by names or numbers: \"root:adm\"",

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import ordinary_user
-from foster import descriptors_of, logger_of, until
+from foster import children_of, comm_of, descriptors_of, logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
@@ -44,10 +44,17 @@ def rotated(f, name):
     return sorted(p for p in (f.run / "log").glob(f"{name}.*") if ROTATED.search(p.name))
 
 
+def unpacked(path):
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".zst":
+        return subprocess.run(["zstd", "-qdc", path], capture_output=True, check=True).stdout
+    return path.read_bytes()
+
+
 def whole_log(f, name):
     """All of its files, the oldest first."""
-    return b"".join([gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes()
-                     for p in rotated(f, name)]) + log_bytes(f, name)
+    return b"".join(unpacked(p) for p in rotated(f, name)) + log_bytes(f, name)
 
 
 # --- what is kept as it is --------------------------------------------------------------------
@@ -229,30 +236,62 @@ def test_rotation_by_time(foster):
     assert numbers(whole_log(f, "a.log")) == list(range(250))
 
 
-def test_compression(foster):
-    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 100 log-compress = gzip"))
+KINDS = pytest.mark.parametrize("kind, suffix", [("gzip", ".gz"), ("zstd", ".zst")])
+
+
+@KINDS
+def test_compression(foster, kind, suffix):
+    f = foster(service("a", numbered(None, 3000),
+                       f"log-size = 4K log-keep = 100 log-compress = {kind}"))
     until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
-    until(lambda: rotated(f, "a.log") and all(p.suffix == ".gz" for p in rotated(f, "a.log")),
+    until(lambda: rotated(f, "a.log") and all(p.suffix == suffix for p in rotated(f, "a.log")),
           "all are compressed")
     assert numbers(whole_log(f, "a.log")) == list(range(3000))
     assert not list((f.run / "log").glob("*.part"))
+    original = rotated(f, "a.log")[0].stat()
+    assert original.st_mode & 0o777 == 0o640
 
 
-def test_compression_is_finished_by_the_next_logger(foster):
-    """A crash in the middle leaves the file as it was."""
-    f = foster(service("a", numbered(None, 10), "log-compress = gzip"), start=False)
+@KINDS
+def test_compression_is_finished_by_the_next_logger(foster, kind, suffix):
+    """A crash in the middle leaves the file as it was, one at the end a whole one."""
+    f = foster(service("a", numbered(None, 10), f"log-compress = {kind}"), start=False)
     log = f.run / "log"
     log.mkdir(parents=True)
     if f.identity:
         os.chown(log, *f.identity)
-    left = log / "a.log.20261125T134000.123456Z"
+    left, whole = (log / f"a.log.20261125T134{n}00.123456Z" for n in (0, 1))
     left.write_bytes(b"old\n" * 1000)
-    (log / f"{left.name}.gz.part").write_bytes(b"half of it")
+    for half in (".gz.part", ".zst.part"):
+        (log / (left.name + half)).write_bytes(b"half of it")
+    whole.write_bytes(b"older\n")
+    (log / f"{whole.name}.gz").write_bytes(gzip.compress(b"older\n"))
     f.start().wait_up()
-    done = log / f"{left.name}.gz"
+    done = log / (left.name + suffix)
     until(lambda: done.exists() and not left.exists(), "it is compressed")
-    assert gzip.decompress(done.read_bytes()) == b"old\n" * 1000
+    assert unpacked(done) == b"old\n" * 1000
+    until(lambda: not whole.exists(), "what is whole is not done again")
+    assert not (log / f"{whole.name}.zst").exists()
     assert not list(log.glob("*.part"))
+
+
+def test_compression_holds_nobody_up(foster):
+    """It goes on in a child, which is told apart; the logger writes meanwhile."""
+    f = foster(service("a", numbered(None, 10), "log-compress = zstd"), start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    big = log / "a.log.20261125T134000.123456Z"
+    with big.open("wb") as out:
+        for i in range(64):
+            out.write(os.urandom(1 << 20))
+    f.start().wait_up()
+    child = until(lambda: [pid for pid in children_of(logger_of(f) or 0)
+                           if comm_of(pid) == "foster-log:zstd"], "it compresses")[0]
+    os.kill(child, signal.SIGSTOP)
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 9\n"), "all is written")
+    assert big.exists()
+    os.kill(child, signal.SIGCONT)
+    until(lambda: not big.exists(), "it is compressed", 60)
 
 
 def test_owner_and_mode(foster):

@@ -130,7 +130,7 @@ static const struct expected cases[] = {
 	{ "service web {\n" CMD " log-time = 5ms\n}\n", 3, "log-time is shorter than a second; it takes 1s or more" },
 	{ "service web {\n" CMD " log-keep = 10001\n}\n", 3, "it takes a number from 0 to 10000" },
 	{ "service web {\n" CMD " log-size = 10M\n log-keep-size = 10M\n}\n", 4, "log-keep-size is not larger than log-size" },
-	{ "service web {\n" CMD " log-compress = zstd\n}\n", 3, "it takes no or gzip" },
+	{ "service web {\n" CMD " log-compress = xz\n}\n", 3, "it takes no, gzip or zstd" },
 	{ "service web {\n" CMD " log-owner = nosuchuser\n}\n", 3, "log-owner: there is no user nosuchuser" },
 	{ "service web {\n" CMD " log-owner = \":nosuchgroup\"\n}\n", 3, "there is no group nosuchgroup" },
 	{ "service web {\n" CMD " log-owner = \"root:\"\n}\n", 3, "it takes USER, USER:GROUP or :GROUP" },

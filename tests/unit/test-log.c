@@ -181,24 +181,27 @@ static void test_rate(void **state)
 static void test_names(void **state)
 {
 	char buf[100];
-	bool gzip;
+	enum packing packing;
 
 	assert_string_equal(log_name(buf, sizeof(buf), "web@1", false), "web@1.log");
 	assert_string_equal(log_name(buf, sizeof(buf), "web@1", true), "web@1.stderr.log");
 	assert_string_equal(log_name_stamp(buf, NOON), ".20251125T120000.123456Z");
-	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z", "web.log", &gzip));
-	assert_false(gzip);
-	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z.gz", "web.log", &gzip));
-	assert_true(gzip);
-	assert_false(log_name_is_rotated("web.log", "web.log", &gzip));
-	assert_false(log_name_is_rotated("web.log.1", "web.log", &gzip));
-	assert_false(log_name_is_rotated("web.log.20251125T120000.123456Z", "web", &gzip));
-	assert_false(log_name_is_rotated("web.log.20251125T120000.12345Z", "web.log", &gzip));
-	assert_false(
-		log_name_is_rotated("web.log.20251125T120000.123456Z.gz.part", "web.log", &gzip));
-	assert_int_equal(log_name_base("a.log.20251125T120000.123456Z", &gzip), 5);
-	assert_int_equal(log_name_base(".20251125T120000.123456Z", &gzip), 0);
-	assert_int_equal(log_name_base("", &gzip), 0);
+	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z", "web.log", &packing));
+	assert_int_equal(packing, PACKING_NONE);
+	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z.gz", "web.log", &packing));
+	assert_int_equal(packing, PACKING_GZIP);
+	assert_true(
+		log_name_is_rotated("web.log.20251125T120000.123456Z.zst", "web.log", &packing));
+	assert_int_equal(packing, PACKING_ZSTD);
+	assert_false(log_name_is_rotated("web.log", "web.log", &packing));
+	assert_false(log_name_is_rotated("web.log.1", "web.log", &packing));
+	assert_false(log_name_is_rotated("web.log.20251125T120000.123456Z", "web", &packing));
+	assert_false(log_name_is_rotated("web.log.20251125T120000.12345Z", "web.log", &packing));
+	assert_false(log_name_is_rotated("web.log.20251125T120000.123456Z.gz.part", "web.log",
+					 &packing));
+	assert_int_equal(log_name_base("a.log.20251125T120000.123456Z", &packing), 5);
+	assert_int_equal(log_name_base(".20251125T120000.123456Z", &packing), 0);
+	assert_int_equal(log_name_base("", &packing), 0);
 }
 
 /* --- times that are read --- */
