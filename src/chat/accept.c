@@ -22,19 +22,6 @@
 #define PAUSE         (100 * USEC_PER_MSEC)
 #define WARN_INTERVAL (10 * USEC_PER_SEC)
 
-static bool is_loopback(const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-
-	if (address->ss_family == AF_INET)
-		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
-	if (address->ss_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
-	return true; /* a Unix socket: from this machine */
-}
-
 static void address_key(const struct sockaddr_storage *address, uint8_t key[9])
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
@@ -68,7 +55,7 @@ static int address_take(struct connections *c, const struct sockaddr_storage *ad
 	uint32_t hash;
 
 	*ret = NULL;
-	if (is_loopback(address))
+	if (address_is_loopback(address))
 		return 0;
 	address_key(address, key);
 	hash = hash_bytes(&c->secret, key, sizeof(key));
@@ -107,16 +94,18 @@ static void host_of(const struct sockaddr_storage *address, char host[INET6_ADDR
 		inet_ntop(AF_INET6, &in6->sin6_addr, host, INET6_ADDRSTRLEN);
 }
 
-static void turn_away(int fd, const char *reason)
+/* In TLS the reason would take a handshake: it is not told. */
+static void turn_away(int fd, const char *reason, bool tls)
 {
 	char text[128];
 	int n = snprintf(text, sizeof(text), "ERROR :Closing Link: (%s)\r\n", reason);
 
-	send(fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (!tls)
+		send(fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	fd_close(fd);
 }
 
-static void welcome(struct connections *c, int fd, const struct sockaddr_storage *address)
+static void welcome(struct connections *c, int fd, const struct sockaddr_storage *address, bool tls)
 {
 	struct address_count *count;
 	char host[INET6_ADDRSTRLEN];
@@ -124,19 +113,20 @@ static void welcome(struct connections *c, int fd, const struct sockaddr_storage
 	int r;
 
 	if (c->limits->max && c->count >= c->limits->max) {
-		turn_away(fd, "The server is full");
+		turn_away(fd, "The server is full", tls);
 		return;
 	}
 	r = address_take(c, address, &count);
 	if (r < 0) {
-		turn_away(fd, r == -EUSERS ? "Too many connections from your address"
-					   : "Out of memory");
+		turn_away(fd,
+			  r == -EUSERS ? "Too many connections from your address" : "Out of memory",
+			  tls);
 		return;
 	}
 	/* Without it a second line waits for the first one's acknowledgement: 40 ms. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	host_of(address, host);
-	if (connection_new(c, fd, host, count) < 0)
+	if (connection_new(c, fd, host, count, tls) < 0)
 		address_release(c, count);
 }
 
@@ -160,7 +150,7 @@ void accept_resume(struct connections *c, uint64_t now)
  * No descriptors are left. A connection that cannot be accepted would keep the listener
  * readable and the loop busy: the spare one is given up to take it and tell it why.
  */
-static void accept_without_descriptors(struct connections *c, int listener, int err)
+static void accept_without_descriptors(struct connections *c, int listener, bool tls, int err)
 {
 	uint64_t now = now_monotonic();
 	int fd;
@@ -171,7 +161,7 @@ static void accept_without_descriptors(struct connections *c, int listener, int 
 	c->spare_fd = fd_close(c->spare_fd);
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0)
-		turn_away(fd, "The server is full");
+		turn_away(fd, "The server is full", tls);
 	c->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	pause_accepting(c);
 }
@@ -179,7 +169,12 @@ static void accept_without_descriptors(struct connections *c, int listener, int 
 static void on_listener(int listener, short what, void *arg)
 {
 	struct connections *c = arg;
+	size_t which = 0;
+	bool tls;
 
+	while (c->listeners[which].fd != listener)
+		which++;
+	tls = c->listeners[which].tls;
 	room_set_time(c->room, now_monotonic(), now_realtime());
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
@@ -188,11 +183,11 @@ static void on_listener(int listener, short what, void *arg)
 				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
-			welcome(c, fd, &address);
+			welcome(c, fd, &address, tls);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			accept_without_descriptors(c, listener, -errno);
+			accept_without_descriptors(c, listener, tls, -errno);
 			return;
 		}
 		if (errno != EINTR && errno != ECONNABORTED)
@@ -200,13 +195,14 @@ static void on_listener(int listener, short what, void *arg)
 	}
 }
 
-int connections_listen(struct connections *c, int fd)
+int connections_listen(struct connections *c, int fd, bool tls)
 {
 	size_t i = c->n_listeners;
 
-	if (i == SOCKETS_MAX)
+	if (i == ELEMENTSOF(c->listeners))
 		return -E2BIG;
 	c->listeners[i].fd = fd;
+	c->listeners[i].tls = tls;
 	if (event_assign(&c->listeners[i].event, c->base, fd, EV_READ | EV_PERSIST, on_listener,
 			 c) < 0 ||
 	    event_add(&c->listeners[i].event, NULL) < 0)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/strv.h"
@@ -18,10 +19,12 @@
 #include "base/units.h"
 #include "chat/chat-options.h"
 #include "chat/listen.h"
+#include "chat/names.h"
 #include "chat/utf8.h"
 
 #define MOTD_MAX       (64 * 1024)
 #define MOTD_LINES_MAX 200
+#define FIRST_PERSON   1000 /* the first uid of somebody with a home; below it are services */
 
 #define CONFIG(member) offsetof(struct chat_config, member)
 
@@ -209,6 +212,14 @@ static char *beside(const char *path, const char *name)
 	return whole;
 }
 
+static char *absolute(const char *path)
+{
+	_cleanup_free_ char *here = getcwd(NULL, 0);
+	char *whole = NULL;
+
+	return here && asprintf(&whole, "%s/%s", here, path) >= 0 ? whole : NULL;
+}
+
 static int read_motd(struct chat_config *config, const char *path, struct error *e)
 {
 	_cleanup_free_ char *file = NULL, *text = NULL;
@@ -236,15 +247,117 @@ static int read_motd(struct chat_config *config, const char *path, struct error 
 	return r < 0 ? error_set(e, r, "out of memory") : 0;
 }
 
+/* Starts where chat.conf is, too. */
+static int make_whole(char **file, const char *path)
+{
+	char *whole;
+
+	if (!*file)
+		return 0;
+	whole = beside(path, *file);
+	if (!whole)
+		return -ENOMEM;
+	free(*file);
+	*file = whole;
+	return 0;
+}
+
+/* The certificate is part of the config: with a bad one nothing of a new config holds. */
+static int read_certificate(struct chat_config *config, const char *path, struct error *e)
+{
+	if (!config->tls_certificate) {
+		const char *what = config->tls_key                       ? "tls-key"
+				   : strv_length(config->tls_listen) > 0 ? "tls-listen"
+				   : config->room.sts_duration           ? "sts-duration"
+									 : NULL;
+
+		return what ? error_set(e, -EINVAL,
+					"%s: %s is set; it needs tls-certificate = \"FILE\"", path,
+					what)
+			    : 0;
+	}
+	if (make_whole(&config->tls_certificate, path) < 0 ||
+	    make_whole(&config->tls_key, path) < 0)
+		return error_set(e, -ENOMEM, "out of memory");
+	if (tls_context_new(config->tls_certificate,
+			    config->tls_key ? config->tls_key : config->tls_certificate,
+			    &config->tls, e) < 0) {
+		error_prefix(e, "%s", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_plaintext(const struct chat_config *config, const char *path, struct error *e)
+{
+	struct error ignored;
+
+	if (config->plaintext == PLAINTEXT_ANYWHERE)
+		return 0;
+	STRV_FOREACH(address, config->irc_listen) {
+		struct sockaddr_storage storage;
+		socklen_t length;
+
+		if (listen_parse(*address, &storage, &length, &ignored) == 0 &&
+		    !address_is_loopback(&storage))
+			return error_set(e, -EINVAL, "%s: irc-listen %s: " PLAINTEXT_REFUSED, path,
+					 *address);
+	}
+	return 0;
+}
+
 static int check_whole(struct chat_config *config, const char *path, struct error *e)
 {
 	if (strv_length(config->motd) > MOTD_LINES_MAX)
 		return error_set(e, -EINVAL, "%s: the MOTD has more than %d lines", path,
 				 MOTD_LINES_MAX);
 	if (strv_length(config->irc_listen) > SOCKETS_MAX ||
+	    strv_length(config->tls_listen) > SOCKETS_MAX ||
 	    strv_length(config->course_listen) > SOCKETS_MAX)
 		return error_set(e, -EINVAL, "%s: more than %d addresses", path, SOCKETS_MAX);
-	return 0;
+	if (name_equal(config->operators.channel, config->course_channel))
+		return error_set(e, -EINVAL,
+				 "%s: operators-channel and course-channel are both %s: nobody is "
+				 "known by the course's door",
+				 path, config->course_channel);
+	return check_plaintext(config, path, e);
+}
+
+/* The system's own for root and those that stand for services, else the user's own. */
+static char *default_state_directory(void)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+
+	if (getuid() < FIRST_PERSON || ((!state || state[0] != '/') && (!home || home[0] != '/')))
+		return strdup(STATEDIR);
+	if (state && state[0] == '/')
+		return asprintf(&path, "%s/foster-chat", state) < 0 ? NULL : path;
+	return asprintf(&path, "%s/.local/state/foster-chat", home) < 0 ? NULL : path;
+}
+
+/* Absolute: fosterctl looks for it from another working directory. */
+static int find_state_directory(struct chat_config *config, const char *path, struct error *e)
+{
+	_cleanup_free_ char *given = TAKE_PTR(config->state_directory), *beside_it = NULL;
+
+	if (!given) {
+		config->state_directory = default_state_directory();
+	} else {
+		beside_it = beside(path, given);
+		if (beside_it && beside_it[0] == '/')
+			config->state_directory = TAKE_PTR(beside_it);
+		else if (beside_it)
+			config->state_directory = absolute(beside_it);
+	}
+	return config->state_directory ? 0 : error_set(e, -ENOMEM, "out of memory");
+}
+
+char *chat_config_state_file(const struct chat_config *config, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", config->state_directory, name) < 0 ? NULL : path;
 }
 
 static void point_into(struct chat_config *config)
@@ -252,8 +365,13 @@ static void point_into(struct chat_config *config)
 	config->room.server_name = config->server_name;
 	config->room.network = config->network;
 	config->room.course_channel = config->course_channel;
+	config->room.operators_channel =
+		*config->operators.channel ? config->operators.channel : NULL;
+	config->room.operators = config->operators.accounts;
 	config->room.password = config->password;
 	config->room.motd = config->motd;
+	config->room.history_channels = config->history_channels;
+	config->room.history_age = config->history.age;
 	config->room.version = "foster-" PACKAGE_VERSION;
 }
 
@@ -276,7 +394,11 @@ int chat_config_load(const char *path, struct chat_config **ret, struct error *e
 	if (r == 0)
 		r = read_motd(config, path, e);
 	if (r == 0)
+		r = find_state_directory(config, path, e);
+	if (r == 0)
 		r = check_whole(config, path, e);
+	if (r == 0)
+		r = read_certificate(config, path, e);
 	if (r < 0)
 		return r;
 	config->room.created = now_realtime();
@@ -296,7 +418,18 @@ void chat_config_free(struct chat_config *config)
 	free(config->course_channel);
 	free(config->password);
 	free(config->motd_file);
+	free(config->state_directory);
+	free(config->operators.channel);
+	strv_free(config->operators.accounts);
+	strv_free(config->operators.protected);
+	strv_free(config->operators.show_log);
+	strv_free(config->operators.redact);
+	strv_free(config->history_channels);
+	free(config->tls_certificate);
+	free(config->tls_key);
+	tls_context_free(config->tls);
 	strv_free(config->irc_listen);
+	strv_free(config->tls_listen);
 	strv_free(config->course_listen);
 	strv_free(config->motd);
 	free(config);
@@ -306,7 +439,7 @@ void chat_config_free(struct chat_config *config)
 static bool keep_text(char **next, char **now)
 {
 	char *text = *next;
-	bool differs = strcmp(*next, *now) != 0;
+	bool differs = *next && *now ? strcmp(*next, *now) != 0 : *next != *now;
 
 	*next = *now;
 	*now = text;
@@ -333,10 +466,25 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 		first = "network";
 	if (keep_text(&next->course_channel, &now->course_channel))
 		first = "course-channel";
+	if (next->room.history != now->room.history)
+		first = "history";
+	next->room.history = now->room.history;
+	if (keep_text(&next->operators.channel, &now->operators.channel))
+		first = "operators-channel";
 	if (keep_list(&next->irc_listen, &now->irc_listen))
 		first = "irc-listen";
 	if (keep_list(&next->course_listen, &now->course_listen))
 		first = "course-listen";
+	if (keep_list(&next->tls_listen, &now->tls_listen))
+		first = "tls-listen";
+	if (next->plaintext != now->plaintext)
+		first = "plaintext";
+	next->plaintext = now->plaintext;
+	if (keep_text(&next->state_directory, &now->state_directory))
+		first = "state-directory";
+	if (next->room.accounts != now->room.accounts)
+		first = "accounts";
+	next->room.accounts = now->room.accounts;
 	if (next->room.nick_length != now->room.nick_length)
 		first = "nick-length";
 	next->room.nick_length = now->room.nick_length;

@@ -3,6 +3,7 @@
 #include "chat/chat-options.h"
 
 #include <errno.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "chat/chat-config.h"
 #include "chat/listen.h"
 #include "chat/names.h"
+#include "chat/operators.h"
 #include "chat/utf8.h"
 
 #define ROOM(member)   offsetof(struct chat_config, room.member)
@@ -23,11 +25,33 @@ const struct option_row chat_options[] = {
 	{ "server-name",                 KIND_WORD,      CONFIG(server_name),            "chat.foster", 1, 63 },
 	{ "network",                     KIND_WORD,      CONFIG(network),                "foster", 1, 63 },
 	{ "irc-listen",                  KIND_ADDRESSES, CONFIG(irc_listen),             "127.0.0.1:6667 [::1]:6667", 0, 0 },
+	{ "tls-listen",                  KIND_ADDRESSES, CONFIG(tls_listen),             "", 0, 0 },
+	{ "tls-certificate",             KIND_TEXT,      CONFIG(tls_certificate),        NULL, 1, 4095 },
+	{ "tls-key",                     KIND_TEXT,      CONFIG(tls_key),                NULL, 1, 4095 },
+	{ "plaintext",                   KIND_CHOICE,    CONFIG(plaintext),              "loopback", 0, 0, "loopback anywhere" },
+	{ "sts-duration",                KIND_DURATION,  ROOM(sts_duration),             "0", 1, 315360000 },
+	{ "sts-port",                    KIND_COUNT,     ROOM(sts_port),                 "6697", 1, 65535 },
 	{ "course-listen",               KIND_ADDRESSES, CONFIG(course_listen),          "127.0.0.1:8888 [::1]:8888", 0, 0 },
 	{ "course-channel",              KIND_CHANNEL,   CONFIG(course_channel),         "#chat", 0, 0 },
 	{ "motd",                        KIND_LINES,     CONFIG(motd),                   "", 0, 400 },
 	{ "motd-file",                   KIND_TEXT,      CONFIG(motd_file),              NULL, 1, 4095 },
 	{ "password",                    KIND_WORD,      CONFIG(password),               NULL, 1, 200 },
+	{ "state-directory",             KIND_TEXT,      CONFIG(state_directory),        NULL, 1, 3000 },
+	{ "accounts",                    KIND_SWITCH,    ROOM(accounts),                 "off", 0, 0 },
+	{ "account-registration",        KIND_SWITCH,    ROOM(account_registration),     "off", 0, 0 },
+	{ "nick-protection",             KIND_SWITCH,    ROOM(nick_protection),          "on", 0, 0 },
+	{ "plain-passwords",             KIND_SWITCH,    ROOM(plain_passwords),          "off", 0, 0 },
+	{ "operators-channel",           KIND_CHANNEL,   CONFIG(operators.channel),      "#ops", 0, 1 },
+	{ "operators-open",              KIND_SWITCH,    ROOM(operators_open),           "off", 0, 0 },
+	{ "operators",                   KIND_OPERATORS, CONFIG(operators.accounts),     "", 0, 0 },
+	{ "operators-protected",         KIND_LINES,     CONFIG(operators.protected),    "", 1, 255 },
+	{ "operators-log",               KIND_LINES,     CONFIG(operators.show_log),     "", 1, 255 },
+	{ "operators-redact",            KIND_REGEXES,   CONFIG(operators.redact),       "", 1, 1000 },
+	{ "history",                     KIND_SWITCH,    ROOM(history),                  "off", 0, 0 },
+	{ "history-channels",            KIND_LINES,     CONFIG(history_channels),       "*", 1, 64 },
+	{ "history-age",                 KIND_DURATION,  CONFIG(history.age),            "30d", 1, 315360000 },
+	{ "history-messages",            KIND_COUNT,     CONFIG(history.messages),       "10000", 0, 100000000 },
+	{ "history-on-join",             KIND_COUNT,     ROOM(history_on_join),          "0", 0, HISTORY_LIMIT },
 	{ "max-connections",             KIND_COUNT,     LIMIT(max),                     "20000", 0, 1000000 },
 	{ "max-connections-per-address", KIND_COUNT,     LIMIT(max_per_address),         "100", 0, 1000000 },
 	{ "flood-rate",                  KIND_COUNT,     LIMIT(flood_rate),              "20", 0, 1000000 },
@@ -53,7 +77,8 @@ _Static_assert(ELEMENTSOF(chat_options) == CHAT_OPTIONS, "a row each");
 
 bool chat_option_is_list(const struct option_row *row)
 {
-	return row->kind == KIND_LINES || row->kind == KIND_ADDRESSES;
+	return row->kind == KIND_LINES || row->kind == KIND_ADDRESSES ||
+	       row->kind == KIND_OPERATORS || row->kind == KIND_REGEXES;
 }
 
 static int parse_text(const struct option_row *row, const char *text, struct error *e)
@@ -79,6 +104,23 @@ static int parse_text(const struct option_row *row, const char *text, struct err
 	return 0;
 }
 
+static int parse_regex(const struct option_row *row, const char *text, struct error *e)
+{
+	char why[128];
+	regex_t re;
+	int r = parse_text(row, text, e);
+
+	if (r < 0)
+		return r;
+	r = regcomp(&re, text, REG_EXTENDED | REG_NOSUB);
+	if (r != 0) {
+		regerror(r, &re, why, sizeof(why));
+		return error_set(e, -EINVAL, "\"%.60s\" is no regular expression: %s", text, why);
+	}
+	regfree(&re);
+	return 0;
+}
+
 static int parse_number(const struct option_row *row, const char *text, uint64_t *ret,
 			struct error *e)
 {
@@ -88,6 +130,33 @@ static int parse_number(const struct option_row *row, const char *text, uint64_t
 		return error_set(e, -EINVAL, "\"%.40s\" is no whole number from %llu to %llu", text,
 				 (unsigned long long)row->min, (unsigned long long)row->max);
 	*ret = (uint64_t)n;
+	return 0;
+}
+
+static int parse_bool(const char *text, bool *ret)
+{
+	static const char *const words[][2] = { { "off", "on" },
+						{ "no", "yes" },
+						{ "false", "true" } };
+
+	for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+		for (int k = 0; k < 2; k++) {
+			if (strcmp(text, words[i][k]) == 0) {
+				*ret = k;
+				return 0;
+			}
+		}
+	}
+	return -EINVAL;
+}
+
+static int parse_switch(const char *text, uint64_t *ret, struct error *e)
+{
+	bool on;
+
+	if (parse_bool(text, &on) < 0)
+		return error_set(e, -EINVAL, "\"%.40s\" is neither on nor off", text);
+	*ret = on;
 	return 0;
 }
 
@@ -117,6 +186,24 @@ static int parse_bytes(const struct option_row *row, const char *text, uint64_t 
 			 (unsigned long long)row->min >> 10, (unsigned long long)row->max >> 20);
 }
 
+static int parse_choice(const struct option_row *row, const char *text, uint64_t *ret,
+			struct error *e)
+{
+	const char *word = row->choices;
+	size_t size = strlen(text);
+
+	for (uint64_t i = 0; *word; i++) {
+		size_t n = strcspn(word, " ");
+
+		if (n == size && strncmp(word, text, n) == 0) {
+			*ret = i;
+			return 0;
+		}
+		word += n + strspn(word + n, " ");
+	}
+	return error_set(e, -EINVAL, "\"%.40s\" is none of: %s", text, row->choices);
+}
+
 int chat_option_parse(const struct option_row *row, const char *text, uint64_t *ret,
 		      struct error *e)
 {
@@ -130,9 +217,13 @@ int chat_option_parse(const struct option_row *row, const char *text, uint64_t *
 	case KIND_ADDRESSES: return listen_parse(text, &address, &length, e);
 	case KIND_COUNT: return parse_number(row, text, ret, e);
 	case KIND_SIZE: return parse_bytes(row, text, ret, e);
+	case KIND_SWITCH: return parse_switch(text, ret, e);
+	case KIND_OPERATORS: return operator_check(text, e);
+	case KIND_REGEXES: return parse_regex(row, text, e);
 	case KIND_DURATION: return parse_time(row, text, ret, e);
+	case KIND_CHOICE: return parse_choice(row, text, ret, e);
 	case KIND_CHANNEL:
-		if (name_is_channel(text, ROOM_CHANNEL_MAX))
+		if (name_is_channel(text, ROOM_CHANNEL_MAX) || (!*text && row->max))
 			return 0;
 		return error_set(e, -EINVAL,
 				 "\"%.80s\" is no channel: \"#\" and at most %d bytes more, "
@@ -155,9 +246,11 @@ int chat_option_store(struct chat_config *config, const struct option_row *row, 
 	if (chat_option_is_list(row))
 		return strv_push(at, text);
 	switch (row->kind) {
+	case KIND_CHOICE:
 	case KIND_COUNT: *(uint32_t *)at = (uint32_t)number; return 0;
 	case KIND_SIZE: *(size_t *)at = (size_t)number; return 0;
 	case KIND_DURATION: *(uint64_t *)at = number; return 0;
+	case KIND_SWITCH: *(bool *)at = number; return 0;
 	default: break;
 	}
 	copy = strdup(text);

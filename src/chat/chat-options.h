@@ -14,16 +14,20 @@
 
 struct chat_config;
 
-#define CHAT_OPTIONS 26
+#define CHAT_OPTIONS 48
 
 enum kind {
-	KIND_WORD, /* text without blanks, of min to max bytes */
-	KIND_TEXT, /* text, the same */
-	KIND_CHANNEL,
+	KIND_WORD,      /* text without blanks, of min to max bytes */
+	KIND_TEXT,      /* text, the same */
+	KIND_CHANNEL,   /* "" where max is 1: none */
 	KIND_LINES,     /* a list of texts */
+	KIND_OPERATORS, /* a list of those: operators.h */
+	KIND_REGEXES,   /* a list of regular expressions, extended */
 	KIND_ADDRESSES, /* a list of addresses */
 	KIND_COUNT,     /* uint32_t, min to max */
 	KIND_SIZE,      /* size_t, min to max bytes */
+	KIND_CHOICE,    /* uint32_t: which of the words in choices */
+	KIND_SWITCH,    /* bool: on, off */
 	KIND_DURATION,  /* uint64_t microseconds, min to max seconds; "0" and "infinity": never */
 };
 
@@ -33,6 +37,7 @@ struct option_row {
 	size_t offset;
 	const char *value; /* the default; of lists, the items with blanks between them */
 	uint64_t min, max;
+	const char *choices; /* words with blanks between them */
 };
 
 extern const struct option_row chat_options[CHAT_OPTIONS];

@@ -13,6 +13,7 @@
 #include "chat/connections.h"
 #include "chat/list.h"
 #include "chat/listen.h"
+#include "chat/tls.h"
 
 /* How many connections an address has; gone with the last of them. */
 struct address_count {
@@ -30,6 +31,7 @@ struct connection {
 	struct address_count *address;
 	char *in;  /* what was read and not handled: part of a line, or lines that must wait */
 	char *out; /* from out_start to out_end is to be written */
+	struct tls *tls; /* NULL: plain text */
 	struct bucket flood;
 	uint64_t deadline; /* of closing */
 	uint32_t in_size, out_start, out_end, out_room;
@@ -41,7 +43,9 @@ struct connection {
 	bool waiting;  /* not read from: flood, or so much was said that others come first */
 	bool skipping; /* the rest of a line that is too long */
 	bool closing;
-	bool shut; /* the sending side */
+	bool shut;          /* the sending side */
+	bool shaking_hands; /* TLS is not there yet: what the room says is thrown away */
+	bool greeted;       /* the first byte was looked at: it is TLS */
 };
 
 struct connections {
@@ -60,8 +64,11 @@ struct connections {
 	struct {
 		struct event event;
 		int fd;
-	} listeners[SOCKETS_MAX];
+		bool tls;
+	} listeners[2 * SOCKETS_MAX]; /* with TLS and without */
 	size_t n_listeners;
+	struct tls_context *tls; /* for those who come; may be NULL */
+	uint32_t handshakes;     /* steps of them in this turn */
 	uint64_t accept_again, warned_at;
 	int spare_fd;
 	bool resume_soon; /* somebody waits only until this turn's output is written */
@@ -75,12 +82,17 @@ void accept_resume(struct connections *c, uint64_t now);
 void address_release(struct connections *c, struct address_count *address);
 
 /* connections.c; takes fd over in any case. -ENOMEM */
-int connection_new(struct connections *c, int fd, const char *host, struct address_count *address);
+int connection_new(struct connections *c, int fd, const char *host, struct address_count *address,
+		   bool tls);
 
 /* The peer is gone, or not worth waiting for: tells the room unless it knows, and frees. */
 void connection_abandon(struct connection *x, const char *reason);
 /* Waits for what the connection's state asks for. 0 or -ENOMEM. */
 int connection_watch(struct connection *x);
+
+/* secure.c */
+int secure_begin(struct connection *x); /* -ENOMEM */
+void secure_step(struct connection *x); /* of the handshake; may free x */
 
 /* input.c */
 void input_read(struct connection *x);    /* may free x */

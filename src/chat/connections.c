@@ -86,7 +86,8 @@ int connection_watch(struct connection *x)
 	return event_add(&x->event, NULL) < 0 ? -ENOMEM : 0;
 }
 
-int connection_new(struct connections *c, int fd, const char *host, struct address_count *address)
+int connection_new(struct connections *c, int fd, const char *host, struct address_count *address,
+		   bool tls)
 {
 	struct connection *x = calloc(1, sizeof(*x));
 
@@ -98,6 +99,8 @@ int connection_new(struct connections *c, int fd, const char *host, struct addre
 	x->dirty_at = NOT_DIRTY;
 	list_start(&x->link);
 	event_assign(&x->event, c->base, fd, EV_READ | EV_PERSIST, on_event, x);
+	if (tls && secure_begin(x) < 0)
+		goto fail;
 	if (event_add(&x->event, NULL) < 0)
 		goto fail;
 	if (room_opened(c->room, x->id, host) < 0) {
@@ -110,6 +113,8 @@ int connection_new(struct connections *c, int fd, const char *host, struct addre
 	c->count++;
 	return 0;
 fail:
+	if (x)
+		tls_free(x->tls);
 	free(x);
 	fd_close(fd);
 	return -ENOMEM;
@@ -131,6 +136,7 @@ static void connection_free(struct connection *x)
 	list_leave(&x->link);
 	drop_output(x);
 	free(x->in);
+	tls_free(x->tls);
 	fd_close(x->fd);
 	address_release(c, x->address);
 	c->table[x->id] = NULL;
@@ -173,7 +179,7 @@ void connections_send(struct connections *c, uint32_t id, const char *data, size
 {
 	struct connection *x = c->table[id];
 
-	if (x->closing || x->overflow)
+	if (x->closing || x->overflow || x->shaking_hands)
 		return;
 	mark_dirty(x);
 	if (x->out_end - x->out_start + size > c->limits->send_queue ||
@@ -201,18 +207,26 @@ void connections_close(struct connections *c, uint32_t id)
 	mark_dirty(x);
 }
 
+static ssize_t write_some(struct connection *x, const char *data, size_t size)
+{
+	ssize_t n;
+
+	if (x->tls)
+		return tls_write(x->tls, data, size);
+	n = send(x->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
+}
+
 /* Writes what the kernel takes. 0: all is out; -EAGAIN; -errno: the connection has failed. */
 static int write_out(struct connection *x)
 {
 	while (x->out_start < x->out_end) {
-		ssize_t n = send(x->fd, x->out + x->out_start, x->out_end - x->out_start,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = write_some(x, x->out + x->out_start, x->out_end - x->out_start);
 
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		}
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return (int)n;
 		x->out_start += n;
 		x->owner->queued -= n;
 	}
@@ -238,6 +252,8 @@ static void flush_one(struct connection *x)
 	}
 	x->blocked = r == -EAGAIN;
 	if (r == 0 && x->closing && !x->shut) {
+		if (x->tls && !x->shaking_hands)
+			tls_end(x->tls);
 		shutdown(x->fd, SHUT_WR);
 		x->shut = true;
 	}
@@ -265,6 +281,10 @@ static void on_event(int fd, short what, void *arg)
 	struct connection *x = arg;
 
 	room_set_time(x->owner->room, now_monotonic(), now_realtime());
+	if (x->shaking_hands && !x->closing) {
+		secure_step(x);
+		return;
+	}
 	if (what & EV_WRITE) {
 		x->blocked = false;
 		mark_dirty(x);
@@ -339,6 +359,7 @@ static void set_timer(struct connections *c)
 
 void connections_flush(struct connections *c)
 {
+	c->handshakes = 0;
 	if (c->n_dirty > 0)
 		flush_dirty(c);
 	set_timer(c);
@@ -391,6 +412,11 @@ void connections_free(struct connections *c)
 void connections_set_limits(struct connections *c, const struct connections_limits *limits)
 {
 	c->limits = limits;
+}
+
+void connections_set_tls(struct connections *c, struct tls_context *context)
+{
+	c->tls = context;
 }
 
 size_t connections_count(const struct connections *c)

@@ -11,6 +11,10 @@
  *
  * Input is bounded by a line, output by send_queue: who reads too slowly is dropped. Who says
  * more than the flood limits allow is not read from for a while. Nothing blocks.
+ *
+ * TLS lies between the descriptor and the buffers that are there anyway, so that the bounds and
+ * the one write a turn hold for it, too. The room knows a connection from its first byte on, and
+ * so bounds the time of its handshake; it hears room_secured() before the first line.
  */
 #ifndef FOSTER_CHAT_CONNECTIONS_H
 #define FOSTER_CHAT_CONNECTIONS_H
@@ -30,6 +34,7 @@ struct connections_limits {
 };
 
 struct connections;
+struct tls_context;
 
 /* limits and room must outlive it. NULL when out of memory. */
 struct connections *connections_new(struct event_base *base, struct room *room,
@@ -39,8 +44,10 @@ struct connections *connections_new(struct event_base *base, struct room *room,
 void connections_free(struct connections *c);
 void connections_set_limits(struct connections *c, const struct connections_limits *limits);
 
-/* A listening socket, taken over. 0 or -errno. */
-int connections_listen(struct connections *c, int fd);
+/* A listening socket, taken over. tls: its clients speak TLS; needs a context. 0 or -errno. */
+int connections_listen(struct connections *c, int fd, bool tls);
+/* For those who come from now on; the caller's, until it is followed by another one. */
+void connections_set_tls(struct connections *c, struct tls_context *context);
 void connections_stop_listening(struct connections *c);
 
 /* The room's output; see struct room_output. */

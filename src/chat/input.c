@@ -11,8 +11,8 @@
 #include "chat/connections-internal.h"
 #include "chat/irc.h"
 
-#define READ_MAX 16384      /* bytes read from one connection in a turn */
-#define TURN_MAX (4U << 20) /* bytes said in a turn before all is written */
+#define READ_MAX TLS_RECORD_MAX /* bytes read from one connection in a turn */
+#define TURN_MAX (4U << 20)     /* bytes said in a turn before all is written */
 
 /* The size that a line with these first bytes may have, with its end and its tags. */
 static size_t line_limit(const char *line, size_t size)
@@ -110,19 +110,32 @@ static void handle_input(struct connection *x, const char *data, size_t size)
 		connection_abandon(x, "Out of memory");
 }
 
+/* What a closing one still sends is thrown away: then there is nothing to decrypt. */
+static ssize_t read_some(struct connection *x, char *data, size_t size)
+{
+	ssize_t n;
+
+	if (x->tls && !x->closing)
+		return tls_read(x->tls, data, size);
+	do
+		n = recv(x->fd, data, size, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
 void input_read(struct connection *x)
 {
 	static char data[READ_MAX + IRC_TAGS_MAX + IRC_LINE_MAX];
 	ssize_t n;
 
 	memcpy(data, x->in ? x->in : "", x->in_size);
-	do
-		n = recv(x->fd, data + x->in_size, READ_MAX, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	n = read_some(x, data + x->in_size, READ_MAX);
+	if (n == -EAGAIN)
 		return;
 	if (n <= 0)
-		connection_abandon(x, n == 0 ? "Connection closed" : strerror(errno));
+		connection_abandon(x, n == 0         ? "Connection closed"
+				      : n == -EPROTO ? "TLS error"
+						     : strerror((int)-n));
 	else if (!x->closing)
 		handle_input(x, data, x->in_size + n);
 }

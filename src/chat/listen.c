@@ -55,7 +55,21 @@ bad:
 			 text);
 }
 
-static int bind_one(const char *text, int type, struct error *e)
+bool address_is_loopback(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+	if (address->ss_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	if (address->ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
+	return true; /* a Unix socket: from this machine */
+}
+
+/* option: of chat.conf, that text stands in. */
+static int bind_one(const char *text, int type, const char *option, struct error *e)
 {
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_storage address;
@@ -82,9 +96,8 @@ static int bind_one(const char *text, int type, struct error *e)
 		if (r == -EADDRINUSE)
 			error_set(e, r,
 				  "%s: another program has this port; stop it (ss -%slnp shows "
-				  "it) or set another %s-listen in chat.conf",
-				  text, type == SOCK_STREAM ? "t" : "u",
-				  type == SOCK_STREAM ? "irc" : "course");
+				  "it) or set another %s in chat.conf",
+				  text, type == SOCK_STREAM ? "t" : "u", option);
 		else if (r == -EADDRNOTAVAIL)
 			error_set(e, r, "%s: this machine does not have that address (ip address)",
 				  text);
@@ -98,15 +111,17 @@ static int bind_one(const char *text, int type, struct error *e)
 	return TAKE_FD(fd);
 }
 
-static int bind_all(char *const *list, int type, bool optional, int fds[SOCKETS_MAX], size_t *n,
-		    struct error *e)
+static int bind_all(char *const *list, const char *option, bool optional, int fds[SOCKETS_MAX],
+		    size_t *n, struct error *e)
 {
+	int type = strcmp(option, "course-listen") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+
 	for (; list && *list; list++) {
 		int fd;
 
 		if (*n == SOCKETS_MAX)
 			return error_set(e, -E2BIG, "more than %d addresses", SOCKETS_MAX);
-		fd = bind_one(*list, type, e);
+		fd = bind_one(*list, type, option, e);
 		if (fd < 0 && optional && (*list)[0] == '[' &&
 		    (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL))
 			continue;
@@ -117,7 +132,15 @@ static int bind_all(char *const *list, int type, bool optional, int fds[SOCKETS_
 	return 0;
 }
 
-/* Which of the two lists fd belongs to is asked of the socket, not of its name. */
+static bool is_tls_name(const char *name)
+{
+	size_t n = strcspn(name, "-");
+
+	return (n == 4 && strncmp(name, "ircs", n) == 0) ||
+	       (n == 3 && strncmp(name, "tls", n) == 0);
+}
+
+/* Whether fd is IRC's or the course's is asked of the socket; its name tells TLS from none. */
 static int take_passed(struct sockets *s, int fd, const char *name)
 {
 	int type = 0, accepting = 0;
@@ -134,7 +157,9 @@ static int take_passed(struct sockets *s, int fd, const char *name)
 		log_warning_errno(-errno, "the passed socket %s (%d) does not listen", name, fd);
 		return fd_close(fd);
 	}
-	if (type == SOCK_STREAM && s->n_irc < SOCKETS_MAX)
+	if (type == SOCK_STREAM && is_tls_name(name) && s->n_tls < SOCKETS_MAX)
+		s->tls[s->n_tls++] = fd;
+	else if (type == SOCK_STREAM && !is_tls_name(name) && s->n_irc < SOCKETS_MAX)
 		s->irc[s->n_irc++] = fd;
 	else if (type == SOCK_DGRAM && s->n_course < SOCKETS_MAX)
 		s->course[s->n_course++] = fd;
@@ -143,8 +168,25 @@ static int take_passed(struct sockets *s, int fd, const char *name)
 	return 0;
 }
 
-int sockets_open(struct sockets *ret, char *const *irc, char *const *course, bool irc_optional,
-		 bool course_optional, struct error *e)
+/* What was bound here was checked with the config. */
+static int check_passed(const struct sockets *s, const struct listen_lists *lists, struct error *e)
+{
+	if (s->n_tls > 0 && !lists->tls_possible)
+		return error_set(e, -EINVAL,
+				 "a socket for TLS was passed; set tls-certificate in chat.conf");
+	for (size_t i = 0; i < s->n_irc && !lists->plaintext_anywhere; i++) {
+		struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+		socklen_t length = sizeof(address);
+
+		if (getsockname(s->irc[i], (struct sockaddr *)&address, &length) < 0)
+			return error_set_errno(e, -errno, "a passed socket");
+		if (!address_is_loopback(&address))
+			return error_set(e, -EINVAL, "a passed socket: " PLAINTEXT_REFUSED);
+	}
+	return 0;
+}
+
+int sockets_open(struct sockets *ret, const struct listen_lists *lists, struct error *e)
 {
 	int n = listen_fds(), r = 0;
 
@@ -153,14 +195,19 @@ int sockets_open(struct sockets *ret, char *const *irc, char *const *course, boo
 		return error_set_errno(e, n, "the passed sockets (LISTEN_FDS)");
 	for (int i = 0; i < n; i++)
 		take_passed(ret, PASSED_FIRST + i, listen_fd_name(i));
-	if (ret->n_irc == 0)
-		r = bind_all(irc, SOCK_STREAM, irc_optional, ret->irc, &ret->n_irc, e);
+	r = check_passed(ret, lists, e);
+	if (r == 0 && ret->n_irc == 0 && !(lists->irc_optional && ret->n_tls > 0))
+		r = bind_all(lists->irc, "irc-listen", lists->irc_optional, ret->irc, &ret->n_irc,
+			     e);
+	if (r == 0 && ret->n_tls == 0)
+		r = bind_all(lists->tls, "tls-listen", false, ret->tls, &ret->n_tls, e);
 	if (r == 0 && ret->n_course == 0)
-		r = bind_all(course, SOCK_DGRAM, course_optional, ret->course, &ret->n_course, e);
-	if (r == 0 && ret->n_irc + ret->n_course == 0)
+		r = bind_all(lists->course, "course-listen", lists->course_optional, ret->course,
+			     &ret->n_course, e);
+	if (r == 0 && ret->n_irc + ret->n_tls + ret->n_course == 0)
 		r = error_set(e, -EDESTADDRREQ,
-			      "no socket was passed, and both irc-listen and course-listen are "
-			      "empty: nobody could come in");
+			      "no socket was passed, and irc-listen, tls-listen and course-listen "
+			      "are all empty: nobody could come in");
 	return r;
 }
 
@@ -168,7 +215,9 @@ void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->n_irc; i++)
 		s->irc[i] = fd_close(s->irc[i]);
+	for (size_t i = 0; i < s->n_tls; i++)
+		s->tls[i] = fd_close(s->tls[i]);
 	for (size_t i = 0; i < s->n_course; i++)
 		s->course[i] = fd_close(s->course[i]);
-	s->n_irc = s->n_course = 0;
+	s->n_irc = s->n_tls = s->n_course = 0;
 }

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "chat/account-verbs.h"
 #include "chat/server.h"
 
 #define EXIT_USAGE  2
@@ -24,11 +25,14 @@
 struct arguments {
 	const char *config;
 	bool check;
+	char **account; /* NULL, or what follows "account" */
+	int n_account;
 };
 
 static void print_usage(FILE *to)
 {
 	fputs("usage: foster-chatd [--config FILE] [--check]\n"
+	      "       foster-chatd [--config FILE] account VERB...\n"
 	      "\n"
 	      "The chat room: IRC, and the course protocol over UDP.\n"
 	      "\n"
@@ -49,7 +53,7 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret)
 						 { 0 } };
 	int o;
 
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
 		switch (o) {
 		case 'c': ret->config = optarg; break;
 		case 'k': ret->check = true; break;
@@ -57,6 +61,11 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret)
 		case 'v': puts("foster-chatd " PACKAGE_VERSION); return 0;
 		default: print_usage(stderr); return EXIT_USAGE;
 		}
+	}
+	if (optind < argc && strcmp(argv[optind], "account") == 0) {
+		ret->account = argv + optind + 1;
+		ret->n_account = argc - optind - 1;
+		return -1;
 	}
 	if (optind < argc) {
 		fprintf(stderr, "foster-chatd: unexpected argument \"%s\"\n", argv[optind]);
@@ -91,14 +100,22 @@ static int serve(struct chat_config *config, const char *path)
 	struct server *server;
 	struct sockets sockets;
 	struct error e;
-	int r = sockets_open(&sockets, config->irc_listen, config->course_listen,
-			     !config->irc_listen_set, !config->course_listen_set, &e);
+	const struct listen_lists lists = {
+		.irc = config->irc_listen,
+		.tls = config->tls_listen,
+		.course = config->course_listen,
+		.irc_optional = !config->irc_listen_set,
+		.course_optional = !config->course_listen_set,
+		.tls_possible = config->tls != NULL,
+		.plaintext_anywhere = config->plaintext == PLAINTEXT_ANYWHERE,
+	};
+	int r = sockets_open(&sockets, &lists, &e);
 
 	if (r < 0) {
 		log_error("%s", e.text);
 		sockets_close(&sockets);
 		chat_config_free(config);
-		return EXIT_FAILURE;
+		return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	r = server_new(config, path, &sockets, &server, &e);
 	if (r < 0) {
@@ -126,12 +143,19 @@ int main(int argc, char *argv[])
 		log_error("%s", e.text);
 		return EXIT_CONFIG;
 	}
+	if (arguments.account) {
+		r = account_verb(config, arguments.config, arguments.account, arguments.n_account);
+		chat_config_free(config);
+		return r;
+	}
 	if (arguments.check) {
 		chat_config_free(config);
 		printf("%s: right\n", arguments.config ? arguments.config : "the defaults");
 		return EXIT_SUCCESS;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ,
+	       SIG_IGN); /* a limit of file sizes is an error of write(2), as a full disk */
 	raise_limits();
 	bound_heap();
 	return serve(config, arguments.config);

@@ -12,15 +12,21 @@ static const struct {
 	const char *name;
 	enum cap cap;
 } caps[] = {
+	{ "account-notify", CAP_ACCOUNT_NOTIFY },
+	{ "account-tag", CAP_ACCOUNT_TAG },
 	{ "away-notify", CAP_AWAY_NOTIFY },
 	{ "batch", CAP_BATCH },
 	{ "cap-notify", CAP_NOTIFY },
+	{ "draft/account-registration", CAP_ACCOUNT_REGISTRATION },
+	{ "draft/chathistory", CAP_CHATHISTORY },
+	{ "draft/event-playback", CAP_EVENT_PLAYBACK },
 	{ "echo-message", CAP_ECHO_MESSAGE },
 	{ "extended-join", CAP_EXTENDED_JOIN },
 	{ "invite-notify", CAP_INVITE_NOTIFY },
 	{ "labeled-response", CAP_LABELED_RESPONSE },
 	{ "message-tags", CAP_MESSAGE_TAGS },
 	{ "multi-prefix", CAP_MULTI_PREFIX },
+	{ "sasl", CAP_SASL },
 	{ "server-time", CAP_SERVER_TIME },
 	{ "setname", CAP_SETNAME },
 	{ "standard-replies", CAP_STANDARD_REPLIES },
@@ -34,15 +40,64 @@ static void user_set_caps(struct user *user, uint32_t which)
 		channel_member(user->seats[i].channel, user)->tags = tags_wanted(which);
 }
 
-static void cap_names(char *buf, size_t room, unsigned which)
+/* Those that user may have: it depends on the connection and on the config. */
+static uint32_t offered_caps(const struct room *room, const struct user *user)
 {
+	char mechanisms[MECHANISMS_TEXT_MAX];
+	uint32_t offered = ~(uint32_t)CAP_302;
+
+	if (!*sasl_mechanisms(room, user, mechanisms))
+		offered &= ~CAP_SASL;
+	if (!registration_value(room, user))
+		offered &= ~CAP_ACCOUNT_REGISTRATION;
+	if (!room->config->history)
+		offered &= ~(CAP_CHATHISTORY | CAP_EVENT_PLAYBACK);
+	return offered;
+}
+
+static const char *cap_value(const struct room *room, const struct user *user, enum cap cap,
+			     char mechanisms[MECHANISMS_TEXT_MAX])
+{
+	if (cap == CAP_SASL)
+		return sasl_mechanisms(room, user, mechanisms);
+	return cap == CAP_ACCOUNT_REGISTRATION ? registration_value(room, user) : NULL;
+}
+
+static void cap_names(const struct room *room, const struct user *user, char *buf, size_t size,
+		      uint32_t which, bool values)
+{
+	char mechanisms[MECHANISMS_TEXT_MAX];
 	size_t n = 0;
 
 	buf[0] = '\0';
 	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
-		if (caps[i].cap & which)
-			n += snprintf(buf + n, room - n, "%s%s", n ? " " : "", caps[i].name);
+		const char *value = NULL;
+
+		if (!(caps[i].cap & which))
+			continue;
+		if (values)
+			value = cap_value(room, user, caps[i].cap, mechanisms);
+		n += snprintf(buf + n, size - n, "%s%s%s%s", n ? " " : "", caps[i].name,
+			      value ? "=" : "", value ? value : "");
 	}
+}
+
+/*
+ * Strict transport security. It is told, and cannot be asked for. In plain text only the port
+ * counts, over TLS only for how long: so nobody in between can make a client remember it.
+ */
+static void add_sts(const struct room *room, const struct user *user, char *buf, size_t size)
+{
+	const struct room_config *c = room->config;
+	size_t n = strlen(buf);
+
+	if (c->sts_duration == 0 || !(user->caps & CAP_NOTIFY))
+		return;
+	if (user->secure)
+		snprintf(buf + n, size - n, " sts=duration=%llu",
+			 (unsigned long long)(c->sts_duration / USEC_PER_SEC));
+	else
+		snprintf(buf + n, size - n, " sts=port=%u", c->sts_port);
 }
 
 static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
@@ -53,8 +108,9 @@ static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 	if (!user->registered)
 		user->negotiating = true;
 	if (m->n_params > 1 && parse_int(m->params[1], 302, INT32_MAX, &version) == 0)
-		user_set_caps(user, user->caps | CAP_NOTIFY);
-	cap_names(names, sizeof(names), ~0U);
+		user_set_caps(user, user->caps | CAP_NOTIFY | CAP_302);
+	cap_names(room, user, names, sizeof(names), offered_caps(room, user), user->caps & CAP_302);
+	add_sts(room, user, names, sizeof(names));
 	send_text(room, user, ":%s CAP %s LS :%s", room->server, nick_or_star(user), names);
 }
 
@@ -62,7 +118,7 @@ static void cap_list(struct room *room, struct user *user, struct irc_message *m
 {
 	char names[IRC_LINE_MAX];
 
-	cap_names(names, sizeof(names), user->caps);
+	cap_names(room, user, names, sizeof(names), user->caps, false);
 	send_text(room, user, ":%s CAP %s LIST :%s", room->server, nick_or_star(user), names);
 }
 
@@ -91,7 +147,7 @@ static void cap_req(struct room *room, struct user *user, struct irc_message *m)
 
 		if (!*item)
 			continue;
-		if (cap == 0)
+		if (cap == 0 || (!off && !(cap & offered_caps(room, user))))
 			known = false;
 		now = off ? now & ~cap : now | cap;
 	}
@@ -103,6 +159,7 @@ static void cap_req(struct room *room, struct user *user, struct irc_message *m)
 
 static void cap_end(struct room *room, struct user *user, struct irc_message *m)
 {
+	sasl_abort(room, user, true);
 	user->negotiating = false;
 	finish_registration(room, user);
 }

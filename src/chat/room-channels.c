@@ -40,6 +40,8 @@ int channel_new(struct room *room, const char *name, struct channel **ret)
 	channel->serial = ++room->serial;
 	channel->created = room->realtime;
 	channel->modes = MODE_NO_EXTERNAL | MODE_TOPIC;
+	if (history_is_for(room, name))
+		channel->modes |= MODE_HISTORY;
 	channel->course = name_equal(name, room->config->course_channel);
 	hash_add(&room->channels, &channel->by_name, hash_name(&room->config->secret, name));
 	room->counts.channels++;
@@ -122,8 +124,9 @@ int channel_add(struct room *room, struct channel *channel, struct user *user, u
 			channel_free(room, channel);
 		return r;
 	}
-	user->seats[user->n_seats++] =
-		(struct seat){ .channel = channel, .index = channel->n_members };
+	user->seats[user->n_seats++] = (struct seat){ .channel = channel,
+						      .index = channel->n_members,
+						      .joined = room->messages };
 	channel->members[channel->n_members++] = (struct member){
 		.user = user,
 		.id = user->id,
@@ -167,13 +170,13 @@ void channel_remove(struct room *room, struct channel *channel, struct user *use
 		shrink(channel);
 }
 
-void channel_send(struct room *room, const struct channel *channel, const struct user *except,
+void channel_send(struct room *room, const struct channel *channel, const struct user *from,
 		  const struct irc_line *line)
 {
 	struct delivery d;
 
-	delivery_begin(&d, room, line);
-	channel_deliver(&d, channel, except);
+	delivery_begin_from(&d, room, line, from);
+	channel_deliver(&d, channel, NULL);
 }
 
 void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except)
@@ -188,7 +191,16 @@ void channel_deliver(struct delivery *d, const struct channel *channel, const st
 	}
 }
 
-#define MUTE "m:"
+#define MUTE    "m:"
+#define ACCOUNT "a:"
+
+/* "a:name" is about the account, everything else about nick!user@host. */
+static bool mask_fits(const char *mask, const struct user *user, const char *source)
+{
+	if (strncmp(mask, ACCOUNT, strlen(ACCOUNT)) != 0)
+		return name_matches(mask, source);
+	return user->account && name_matches(mask + strlen(ACCOUNT), user->account);
+}
 
 /* Of a mute what stands behind the "m:"; NULL: it is none. */
 static const char *muted_mask(const char *mask)
@@ -196,8 +208,8 @@ static const char *muted_mask(const char *mask)
 	return strncmp(mask, MUTE, strlen(MUTE)) == 0 ? mask + strlen(MUTE) : NULL;
 }
 
-static bool is_listed(const struct channel *channel, enum mask_list list, const char *source,
-		      bool mutes)
+static bool is_listed(const struct channel *channel, enum mask_list list, const struct user *user,
+		      const char *source, bool mutes)
 {
 	const struct masks *masks = &channel->masks[list];
 
@@ -206,7 +218,7 @@ static bool is_listed(const struct channel *channel, enum mask_list list, const 
 
 		if (muted && !mutes)
 			continue;
-		if (name_matches(muted ? muted : masks->items[i].text, source))
+		if (mask_fits(muted ? muted : masks->items[i].text, user, source))
 			return true;
 	}
 	return false;
@@ -219,8 +231,8 @@ static bool is_banned(const struct channel *channel, const struct user *user, bo
 	if (channel->masks[LIST_BAN].n == 0)
 		return false;
 	user_source(user, source);
-	return is_listed(channel, LIST_BAN, source, mutes) &&
-	       !is_listed(channel, LIST_EXCEPTION, source, false);
+	return is_listed(channel, LIST_BAN, user, source, mutes) &&
+	       !is_listed(channel, LIST_EXCEPTION, user, source, false);
 }
 
 bool channel_is_banned(const struct channel *channel, const struct user *user)
@@ -238,7 +250,7 @@ bool channel_is_invited(const struct channel *channel, const struct user *user)
 	char source[SOURCE_MAX];
 
 	return channel->masks[LIST_INVITE].n > 0 &&
-	       is_listed(channel, LIST_INVITE, user_source(user, source), false);
+	       is_listed(channel, LIST_INVITE, user, user_source(user, source), false);
 }
 
 bool channel_is_visible(const struct channel *channel, const struct user *user)

@@ -10,6 +10,8 @@ static const struct {
 	const char *command, *text;
 } topics[] = {
 	{ "AWAY", "AWAY [text]: you are away; without text you are back" },
+	{ "CHATHISTORY",
+	  "CHATHISTORY LATEST #channel * 50: what was said; also BEFORE, AFTER, AROUND, BETWEEN" },
 	{ "INVITE", "INVITE nick #channel: lets somebody in" },
 	{ "JOIN", "JOIN #channel[,#channel] [key]: comes in; the first one makes the channel" },
 	{ "KICK", "KICK #channel nick [reason]: puts somebody out; for operators" },
@@ -29,7 +31,8 @@ static const struct {
 	{ "WHO", "WHO #channel|mask: users, a line each" },
 	{ "WHOIS", "WHOIS nick: about one user" },
 	{ "WHOWAS", "WHOWAS nick: about one who has left" },
-	{ "CHANMODES", "b ban, e exception, I invited; C no CTCP, i invited only, k key, l limit, "
+	{ "CHANMODES", "b ban, e exception, I invited; C no CTCP, H history is kept, i invited "
+		       "only, k key, l limit, "
 		       "m moderated, n no messages from outside, o operator, p private, s secret, "
 		       "t topic by operators, v voice; a ban m:mask silences" },
 };

@@ -114,7 +114,7 @@ static void set_topic(struct room *room, struct user *user, struct channel *chan
 	channel->topic = *topic ? TAKE_PTR(topic) : NULL;
 	channel->topic_by = by;
 	channel->topic_at = room->realtime;
-	channel_send(room, channel, NULL, &line);
+	channel_event(room, channel, user, &line);
 }
 
 void command_topic(struct room *room, struct user *user, struct irc_message *m)

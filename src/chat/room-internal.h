@@ -18,7 +18,10 @@
 #define STRANGERS_SIZE 1024
 #define MONITOR_MAX    100 /* names a user */
 #define GONE_MAX       1024
+#define TAG_TEXT_MAX   48
+#define PLACES         1024
 
+struct conversation;
 struct delivery;
 struct gone;
 struct label;
@@ -38,6 +41,13 @@ enum cap {
 	CAP_INVITE_NOTIFY = 1 << 10,
 	CAP_SETNAME = 1 << 11,
 	CAP_STANDARD_REPLIES = 1 << 12,
+	CAP_SASL = 1 << 13,
+	CAP_ACCOUNT_NOTIFY = 1 << 14,
+	CAP_ACCOUNT_TAG = 1 << 15,
+	CAP_ACCOUNT_REGISTRATION = 1 << 16,
+	CAP_302 = 1 << 17, /* none to ask for: the client's CAP LS said that it knows values */
+	CAP_CHATHISTORY = 1 << 18,
+	CAP_EVENT_PLAYBACK = 1 << 19,
 };
 
 /* What a user waits for. Each queue has one timeout, so it is in order by itself. */
@@ -62,6 +72,7 @@ enum channel_mode {
 	MODE_SECRET = 1 << 4,
 	MODE_TOPIC = 1 << 5,
 	MODE_NO_CTCP = 1 << 6,
+	MODE_HISTORY = 1 << 7, /* what is said is kept */
 };
 
 /* Lists of masks of a channel. */
@@ -75,7 +86,8 @@ enum mask_list {
 /* A user's side of a membership. */
 struct seat {
 	struct channel *channel;
-	uint32_t index; /* in channel->members */
+	uint32_t index;  /* in channel->members */
+	uint64_t joined; /* after which message of this boot */
 };
 
 /* The course's part of a user. */
@@ -87,14 +99,30 @@ struct course_user {
 	bool told_too_fast;
 };
 
+/* SASL or REGISTER: what was said of it, and whether it is the host's turn. */
+#define SASL_TEXT_MAX 1600
+struct conversation {
+	enum room_question_kind kind;
+	enum room_mechanism mechanism;
+	uint64_t serial;
+	unsigned cost; /* tries, as taken from the guard */
+	bool asked;    /* the host has not answered yet */
+	size_t size;
+	char text[SASL_TEXT_MAX + 4]; /* base64, as it comes in pieces; REGISTER: the name */
+};
+
 struct user {
 	struct hash_node by_nick; /* in the table while nick is set */
 	struct list timer;        /* in one of the queues */
 	uint64_t since;           /* when it came into that queue */
 	uint64_t mark;            /* equal to room->mark: told already */
 	uint64_t signed_on;       /* realtime */
+	uint64_t serial;          /* no other user has it, though it may get the connection's id */
 	uint64_t spoke;           /* monotonic */
 	char *nick, *username, *host, *realname, *away;
+	char *account;                     /* NULL: not logged in */
+	char *fingerprint;                 /* of its certificate, or NULL */
+	struct conversation *conversation; /* SASL or REGISTER under way, or NULL */
 	struct seat *seats;
 	uint64_t *invites;          /* serials of channels, oldest first */
 	struct course_user *course; /* NULL: came by IRC */
@@ -104,7 +132,10 @@ struct user {
 	uint8_t n_invites;
 	uint8_t queue;
 	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
-		warned : 1, bot : 1;
+		warned : 1, bot : 1, secure : 1,
+		private : 1; /* nobody on the way can read along: secure, or from here */
+	uint16_t place;      /* in room->guards */
+	uint8_t n_fetching;  /* answers of the history that are to come */
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
 };
@@ -119,7 +150,8 @@ struct member {
 };
 
 struct mask {
-	char *text; /* "nick!user@host"; of a ban also "m:nick!user@host": silenced, not kept out */
+	/* "nick!user@host" or "a:account"; of a ban also "m:" and one of them: silenced, not kept out */
+	char *text;
 	char *by;
 	uint64_t at;
 };
@@ -142,24 +174,38 @@ struct channel {
 	bool course;   /* the one that both doors share */
 };
 
+/*
+ * How much somebody at that place has tried: an account's password, a new account. Each try
+ * moves until on; those that were right move it back.
+ */
+struct guard {
+	uint64_t until;
+};
+
+/* The id of who has no connection. */
+#define ROOM_NOBODY UINT32_MAX
+
 struct room {
 	const struct room_config *config;
 	struct room_output output;
 	const char *server; /* config->server_name */
-	struct hash_table nicks, channels, peers, monitored;
-	struct gone *gone; /* GONE_MAX of them, a ring: WHOWAS */
+	struct hash_table nicks, channels, peers, monitored, owned;
+	struct guard *guards; /* PLACES, by a hash of the address */
+	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
 	struct user **users; /* by connection id */
 	size_t users_room;
 	struct list queues[QUEUES];
 	struct bucket *strangers; /* STRANGERS_SIZE, by a hash of the address */
 	struct bucket all_strangers;
-	uint64_t now, realtime, mark, serial;
+	uint64_t now, realtime, mark, serial, users_made;
 	struct room_counts counts;
 	size_t max_users;
 	uint64_t messages; /* that were given an id so far */
 	struct label *label;
-	char time_tag[40]; /* "time=..." of the moment time_tag_of, realtime in ms */
+	struct user *voice; /* the operators' channel's own member: see room-operators.c */
+	struct channel *operators;
+	char time_tag[TAG_TEXT_MAX]; /* "time=..." of the moment time_tag_of, realtime in ms */
 	uint64_t time_tag_of;
 };
 
@@ -171,10 +217,12 @@ struct user *user_by_peer(const struct room *room, const struct course_peer *pee
 int user_new(struct room *room, const char *host, struct user **ret);
 int user_new_course(struct room *room, const struct course_peer *peer, struct user **ret);
 int user_set_nick(struct room *room, struct user *user, const char *nick); /* -ENOMEM */
+void user_clear_nick(struct room *room, struct user *user);                /* not registered yet */
 void user_set_queue(struct room *room, struct user *user, enum queue queue);
 void user_count_registered(struct room *room, struct user *user);
 /* Tells everybody who shares a channel, and the user itself when tell_self; frees the user. */
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self);
+void user_free_voice(struct room *room, struct user *voice); /* that is in no channel */
 /* line to everybody who shares a channel with user, once; not to user. */
 void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line);
 void user_deliver_to_neighbours(struct delivery *d, struct user *user);
@@ -182,6 +230,51 @@ bool users_share_channel(struct room *room, const struct user *a, const struct u
 /* "nick!user@host"; *  for a nick not set. Returns buf. */
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
 char *user_source(const struct user *user, char buf[SOURCE_MAX]);
+
+/* --- room-accounts.c ---------------------------------------------------------------------- */
+
+void owned_free(struct room *room);
+/* Whose the nick is; NULL: anybody's. */
+const char *account_of_nick(const struct room *room, const char *nick);
+/* May the user have this nick, as far as accounts go? */
+bool may_use_nick(const struct room *room, const struct user *user, const char *nick);
+void log_in(struct room *room, struct user *user, const char *account);
+void log_out(struct room *room, struct user *user);
+const char *account_or_star(const struct user *user);
+int add_owned(struct room *room, const char *nick, const char *account); /* 0 or -ENOMEM */
+/* Before registration: gives up nick if another, who may have it, asks for it. */
+bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+
+/* Which place that address is: an IPv6 network counts as one. */
+uint16_t place_of(const struct room *room, const char *host);
+/* False: too much was tried from there. cost is in tries. */
+bool guard_take(struct room *room, const struct user *user, unsigned cost);
+void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+
+/* --- room-sasl.c -------------------------------------------------------------------------- */
+
+/* What user may be offered: "PLAIN,SCRAM-SHA-256"; "" without any. Returns buf. */
+#define MECHANISMS_TEXT_MAX 48
+char *sasl_mechanisms(const struct room *room, const struct user *user,
+		      char buf[MECHANISMS_TEXT_MAX]);
+/* Ends what is under way, if anything is, and says so to user when tell. */
+void sasl_abort(struct room *room, struct user *user, bool tell);
+/* The user has none yet. NULL when out of memory. */
+struct conversation *conversation_begin(struct room *room, struct user *user,
+					enum room_question_kind kind);
+/* Asks the host, whose answer the user's conversation waits for. */
+void ask_host(struct room *room, struct user *user, struct room_question *question);
+/* The last answer has come. */
+void conversation_free(struct user *user);
+/* None need come any more. */
+void conversation_end(struct room *room, struct user *user);
+
+/* --- room-account-register.c -------------------------------------------------------------- */
+
+/* The answer to a REGISTER. */
+void registration_answered(struct room *room, struct user *user, const struct room_answer *answer);
+/* The value of the capability; NULL: not offered to user. */
+const char *registration_value(const struct room *room, const struct user *user);
 
 /* --- room-channels.c ---------------------------------------------------------------------- */
 
@@ -191,8 +284,8 @@ int channel_add(struct room *room, struct channel *channel, struct user *user, u
 /* The channel goes with its last member. */
 void channel_remove(struct room *room, struct channel *channel, struct user *user);
 struct member *channel_member(const struct channel *channel, const struct user *user);
-/* To the IRC members but except (may be NULL). */
-void channel_send(struct room *room, const struct channel *channel, const struct user *except,
+/* To the IRC members. */
+void channel_send(struct room *room, const struct channel *channel, const struct user *from,
 		  const struct irc_line *line);
 void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except);
 bool channel_is_banned(const struct channel *channel, const struct user *user);
@@ -210,12 +303,14 @@ int channel_remove_mask(struct channel *channel, enum mask_list list, const char
  * One line on its way to many, each of whom gets the tags in front that he asked for. begin, then
  * any number of channel_deliver(), deliver() and so on; wanted and unwanted may be set in between.
  */
-#define TAG_KINDS       4
-#define TAGGED_LINE_MAX (IRC_TAGS_MAX + 160 + IRC_LINE_MAX)
+#define TAG_KINDS       8
+#define SERVER_TAGS_MAX 320
+#define TAGGED_LINE_MAX (IRC_TAGS_MAX + SERVER_TAGS_MAX + IRC_LINE_MAX)
 struct delivery {
 	struct room *room;
 	const struct irc_line *line;
 	const char *client;        /* tags between clients; NULL: none */
+	const char *account;       /* its sender's; NULL: none */
 	bool bot;                  /* its sender is one */
 	uint64_t id;               /* 0: none */
 	uint32_t wanted, unwanted; /* capabilities: only who has all of these and none of those */
@@ -224,6 +319,9 @@ struct delivery {
 	char text[TAG_KINDS][TAGGED_LINE_MAX]; /* "@tags line", or the line alone */
 };
 void delivery_begin(struct delivery *d, struct room *room, const struct irc_line *line);
+/* The line tells what from does. */
+void delivery_begin_from(struct delivery *d, struct room *room, const struct irc_line *line,
+			 const struct user *from);
 /* The line is a message: it has an id, and the tags that its sender put there. */
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
 			    const struct user *from, const char *client);
@@ -232,14 +330,23 @@ void deliver(struct delivery *d, const struct user *user);
 void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
 bool delivery_is_for(const struct delivery *d, const struct user *user);
 
+/* What of the tags is kept: the account's first, if there is one. buf has TAGGED_LINE_MAX bytes. */
+const char *delivery_tags_to_keep(const struct delivery *d, char *buf);
+
 /* Which tags somebody with these capabilities gets: less than TAG_KINDS. */
 unsigned tags_wanted(uint32_t caps);
 
 void send_line(struct room *room, const struct user *user, const struct irc_line *line);
 
+/* "time=..." and "msgid=..." of something that was said. Both return buf. */
+char *tag_time(uint64_t ms, char buf[TAG_TEXT_MAX]);
+char *tag_id(const struct history_id *id, char buf[TAG_TEXT_MAX]);
+
 /* What user is told from now on is the answer to a command with that label, until label_end(). */
 void label_begin(struct room *room, struct user *user, const char *label);
 void label_end(struct room *room);
+/* The answer comes later, by other means: takes the label off the command; "" when it has none. */
+void label_take(struct room *room, const struct user *user, char ret[HISTORY_LABEL_MAX]);
 /* The user is about to be removed. */
 void label_abandon(struct room *room, const struct user *user);
 
@@ -260,9 +367,9 @@ void finish_registration(struct room *room, struct user *user);
 
 /* Adds, tells the IRC members and the course. 0 or -ENOMEM. */
 int enter_channel(struct room *room, struct user *user, struct channel *channel, uint8_t modes);
-/* Removes, after line (PART, KICK) was told to the IRC members; and tells the course. */
+/* Removes, after line (PART, KICK) of from was told to the IRC members; and tells the course. */
 void leave_channel(struct room *room, struct user *user, struct channel *channel,
-		   const struct irc_line *line);
+		   const struct user *from, const struct irc_line *line);
 void send_names(struct room *room, struct user *user, const struct channel *channel);
 void send_topic(struct room *room, struct user *user, const struct channel *channel);
 void take_invitation(struct user *user, const struct channel *channel);
@@ -283,13 +390,39 @@ void monitor_forget(struct room *room, struct user *user); /* its own list */
 void whowas_note(struct room *room, const struct user *user);
 void whowas_free(struct room *room);
 
+/* --- room-history.c ----------------------------------------------------------------------- */
+
+bool history_is_for(const struct room *room, const char *channel); /* by the config */
+void history_message(const struct delivery *d, const struct channel *channel);
+/* An event that is kept gets an id by it. */
+void history_event(struct delivery *d, const struct channel *channel);
+void history_event_of_user(struct delivery *d, const struct user *user); /* in all its channels */
+/* Keeps the event if that is to be, and tells it to the IRC members. */
+void channel_event(struct room *room, const struct channel *channel, const struct user *from,
+		   const struct irc_line *line);
+/* Somebody has come in: tells that there is history, and shows some of it. */
+void history_welcome(struct room *room, struct user *user, const struct channel *channel);
+
 /* --- room-say.c --------------------------------------------------------------------------- */
 
 /* What is said in a channel reaches both doors. verb is PRIVMSG or NOTICE; tags may be NULL. */
 void say_in_channel(struct room *room, struct user *from, const struct channel *channel,
 		    const char *verb, const char *text, const char *tags);
+void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
+		 const char *text, const char *tags);
 bool may_speak(const struct channel *channel, const struct user *user);
 void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", or back again */
+
+/* --- room-operators.c --------------------------------------------------------------------- */
+
+#define OPERATORS_LINE_MAX 2048 /* bytes of one line that its voice says; more is cut */
+
+int operators_open(struct room *room); /* 0 or -errno; nothing when there is to be none */
+void operators_close(struct room *room);
+bool operators_may_join(const struct room *room, const struct user *user);
+/* Said to the voice in private (channel NULL), or in its channel. */
+void operators_heard(struct room *room, const struct user *user, const struct channel *channel,
+		     const char *text);
 
 /* --- room-course.c ------------------------------------------------------------------------ */
 

@@ -18,23 +18,27 @@ int enter_channel(struct room *room, struct user *user, struct channel *channel,
 	char source[SOURCE_MAX];
 	struct delivery d;
 	struct irc_line line;
+	uint64_t id;
 	int r = channel_add(room, channel, user, modes);
 
 	if (r < 0)
 		return r;
 	user_source(user, source);
-	irc_format(&line, ":%s JOIN %s", source, channel->name);
-	delivery_begin(&d, room, &line);
-	d.unwanted = CAP_EXTENDED_JOIN;
-	channel_deliver(&d, channel, NULL);
-	/* '*': nobody has an account. */
-	irc_format(&line, ":%s JOIN %s * :%s", source, channel->name, user->realname);
-	delivery_begin(&d, room, &line);
+	irc_format(&line, ":%s JOIN %s %s :%s", source, channel->name, account_or_star(user),
+		   user->realname);
+	delivery_begin_from(&d, room, &line, user);
+	history_event(&d, channel);
+	id = d.id;
 	d.wanted = CAP_EXTENDED_JOIN;
+	channel_deliver(&d, channel, NULL);
+	irc_format(&line, ":%s JOIN %s", source, channel->name);
+	delivery_begin_from(&d, room, &line, user);
+	d.id = id;
+	d.unwanted = CAP_EXTENDED_JOIN;
 	channel_deliver(&d, channel, NULL);
 	if (user->away) {
 		away_line(&line, user);
-		delivery_begin(&d, room, &line);
+		delivery_begin_from(&d, room, &line, user);
 		d.wanted = CAP_AWAY_NOTIFY;
 		channel_deliver(&d, channel, user);
 	}
@@ -44,12 +48,12 @@ int enter_channel(struct room *room, struct user *user, struct channel *channel,
 }
 
 void leave_channel(struct room *room, struct user *user, struct channel *channel,
-		   const struct irc_line *line)
+		   const struct user *from, const struct irc_line *line)
 {
 	bool course = channel->course;
 
 	if (line)
-		channel_send(room, channel, NULL, line);
+		channel_event(room, channel, from, line);
 	channel_remove(room, channel, user);
 	if (course)
 		course_tell_left(room, user, user->nick);
@@ -134,6 +138,10 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 		reply(room, user, ERR_TOOMANYCHANNELS, name);
 		return;
 	}
+	if (channel && channel == room->operators && !operators_may_join(room, user)) {
+		reply(room, user, ERR_NOTOPERATOR, channel->name);
+		return;
+	}
 	if (channel ? check_doors(room, user, channel, key) < 0
 		    : channel_new(room, name, &channel) < 0)
 		return;
@@ -143,6 +151,7 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 	if (channel->topic)
 		send_topic(room, user, channel);
 	send_names(room, user, channel);
+	history_welcome(room, user, channel);
 }
 
 static void part_one(struct room *room, struct user *user, struct channel *channel,
@@ -156,7 +165,7 @@ static void part_one(struct room *room, struct user *user, struct channel *chann
 		irc_format(&line, ":%s PART %s :%s", source, channel->name, reason);
 	else
 		irc_format(&line, ":%s PART %s", source, channel->name);
-	leave_channel(room, user, channel, &line);
+	leave_channel(room, user, channel, user, &line);
 }
 
 void command_join(struct room *room, struct user *user, struct irc_message *m)
@@ -222,7 +231,7 @@ static void kick_one(struct room *room, struct user *user, struct channel *chann
 		   target->nick, (int)utf8_cut(reason, strlen(reason), ROOM_KICK_MAX), reason);
 	if (target->course)
 		course_dismiss(room, target);
-	leave_channel(room, target, channel, &line);
+	leave_channel(room, target, channel, user, &line);
 	if (target->course) /* has no other place to be */
 		user_quit(room, target, "Kicked", false);
 }
@@ -263,7 +272,7 @@ static void tell_operators_of_invitation(struct room *room, const struct user *u
 
 	irc_format(&line, ":%s INVITE %s %s", user_source(user, source), target->nick,
 		   channel->name);
-	delivery_begin(&d, room, &line);
+	delivery_begin_from(&d, room, &line, user);
 	d.wanted = CAP_INVITE_NOTIFY;
 	for (size_t i = 0; i < channel->n_members; i++) {
 		const struct member *m = &channel->members[i];

@@ -46,7 +46,7 @@ static void flush(struct change *c)
 		return;
 	irc_format(&line, ":%s MODE %s %.*s%.*s", user_source(c->user, source), c->channel->name,
 		   (int)c->n_letters, c->letters, (int)c->n_params, c->params);
-	channel_send(c->room, c->channel, NULL, &line);
+	channel_event(c->room, c->channel, c->user, &line);
 	c->n_letters = c->n_params = 0;
 	c->last_sign = '\0';
 }
@@ -77,6 +77,15 @@ static void apply_flag(struct change *c, char letter, const char *param)
 		return;
 	c->channel->modes ^= flag;
 	record(c, letter, NULL);
+}
+
+/* Only where the config has it kept. */
+static void apply_history(struct change *c, char letter, const char *param)
+{
+	if (c->sign == '+' && !history_is_for(c->room, c->channel->name))
+		reply(c->room, c->user, ERR_UNKNOWNMODE, letter);
+	else
+		apply_flag(c, letter, param);
 }
 
 static void apply_member(struct change *c, char letter, const char *param)
@@ -178,7 +187,7 @@ static void list_masks(struct change *c, enum mask_list list)
 	      numerics[list].end_text);
 }
 
-/* "nick" is nick!*@*, "user@host" is *!user@host; the same behind "m:". */
+/* "nick" is nick!*@*, "user@host" is *!user@host, "a:name" an account; the same behind "m:". */
 static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 {
 	const char *prefix = strncmp(mask, "m:", 2) == 0 ? "m:" : "", *bang, *at;
@@ -188,7 +197,9 @@ static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 	mask += strlen(prefix);
 	bang = strchr(mask, '!');
 	at = strchr(mask, '@');
-	if (bang)
+	if (strncmp(mask, "a:", 2) == 0)
+		snprintf(buf, MASK_MAX + 16, "%s%s", prefix, mask);
+	else if (bang)
 		snprintf(buf, MASK_MAX + 16, "%s%s%s", prefix, mask, at ? "" : "@*");
 	else
 		snprintf(buf, MASK_MAX + 16, "%s%s%s%s", prefix, at ? "*!" : "", mask,
@@ -197,7 +208,7 @@ static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			return false;
 	}
-	return *mask != '\0';
+	return *mask != '\0' && strcmp(mask, "a:") != 0;
 }
 
 static void apply_mask(struct change *c, char letter, const char *param)
@@ -223,6 +234,7 @@ static void apply_mask(struct change *c, char letter, const char *param)
 
 static const struct mode_row modes[] = {
 	{ 'C', MODE_NO_CTCP, false, false, apply_flag },
+	{ 'H', MODE_HISTORY, false, false, apply_history },
 	{ 'I', LIST_INVITE, true, true, apply_mask },
 	{ 'b', LIST_BAN, true, true, apply_mask },
 	{ 'e', LIST_EXCEPTION, true, true, apply_mask },
@@ -311,7 +323,8 @@ static void tell_channel(struct room *room, struct user *user, const struct chan
 
 	text[n++] = '+';
 	for (size_t i = 0; i < ELEMENTSOF(modes); i++) {
-		if (modes[i].apply == apply_flag && (channel->modes & modes[i].value))
+		if ((modes[i].apply == apply_flag || modes[i].apply == apply_history) &&
+		    (channel->modes & modes[i].value))
 			text[n++] = modes[i].letter;
 	}
 	if (channel->key)

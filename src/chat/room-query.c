@@ -55,10 +55,16 @@ static void whois(struct room *room, struct user *asker, const struct user *user
 	reply(room, asker, RPL_WHOISUSER, user->nick, user->username, user->host, user->realname);
 	whois_channels(room, asker, user);
 	reply(room, asker, RPL_WHOISSERVER, user->nick, room->server, room->config->network);
+	if (user->account)
+		reply(room, asker, RPL_WHOISACCOUNT, user->nick, user->account);
 	if (user->away)
 		reply(room, asker, RPL_AWAY, user->nick, user->away);
 	if (user->bot)
 		reply(room, asker, RPL_WHOISBOT, user->nick);
+	if (user->secure)
+		reply(room, asker, RPL_WHOISSECURE, user->nick);
+	if (user->fingerprint && user == asker)
+		reply(room, asker, RPL_WHOISCERTFP, user->nick, user->fingerprint);
 	reply(room, asker, RPL_WHOISIDLE, user->nick,
 	      (unsigned long long)((room->now - user->spoke) / USEC_PER_SEC),
 	      (unsigned long long)(user->signed_on / USEC_PER_SEC));

@@ -44,6 +44,11 @@ void finish_registration(struct room *room, struct user *user)
 		user_quit(room, user, "Bad password", true);
 		return;
 	}
+	if (!may_use_nick(room, user, user->nick)) {
+		reply(room, user, ERR_NICKNAMERESERVED, user->nick, user->nick);
+		user_clear_nick(room, user);
+		return;
+	}
 	user_count_registered(room, user);
 	user->signed_on = room->realtime;
 	user_set_queue(room, user, QUEUE_ACTIVE);
@@ -53,6 +58,7 @@ void finish_registration(struct room *room, struct user *user)
 static void change_nick(struct room *room, struct user *user, const char *nick)
 {
 	char source[SOURCE_MAX], old[ROOM_NICK_MAX + 1];
+	struct delivery d;
 	struct irc_line line;
 
 	user_source(user, source);
@@ -68,8 +74,10 @@ static void change_nick(struct room *room, struct user *user, const char *nick)
 		return;
 	}
 	irc_format(&line, ":%s NICK :%s", source, nick);
-	send_line(room, user, &line);
-	user_tell_neighbours(room, user, &line);
+	delivery_begin_from(&d, room, &line, user);
+	history_event_of_user(&d, user);
+	deliver(&d, user);
+	user_deliver_to_neighbours(&d, user);
 	if (!name_equal(old, nick)) {
 		monitor_offline(room, old);
 		monitor_online(room, user);
@@ -96,8 +104,12 @@ void command_nick(struct room *room, struct user *user, struct irc_message *m)
 		return;
 	}
 	owner = user_by_nick(room, nick);
+	if (owner && owner != user && yields_nick(room, owner, user))
+		owner = NULL;
 	if (owner && owner != user)
 		reply(room, user, ERR_NICKNAMEINUSE, nick);
+	else if (user->registered && !may_use_nick(room, user, nick))
+		reply(room, user, ERR_NICKNAMERESERVED, nick, nick);
 	else if (!owner || strcmp(user->nick, nick) != 0)
 		change_nick(room, user, nick);
 }
@@ -152,7 +164,7 @@ void command_setname(struct room *room, struct user *user, struct irc_message *m
 	free(user->realname);
 	user->realname = copy;
 	irc_format(&line, ":%s SETNAME :%s", user_source(user, source), name);
-	delivery_begin(&d, room, &line);
+	delivery_begin_from(&d, room, &line, user);
 	d.wanted = CAP_SETNAME;
 	deliver(&d, user);
 	user_deliver_to_neighbours(&d, user);

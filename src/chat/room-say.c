@@ -63,9 +63,13 @@ void say_in_channel(struct room *room, struct user *from, const struct channel *
 				 strlen(text) };
 	struct delivery d;
 	struct irc_line line;
+	size_t size;
 
 	while (next_line(&speech, &line)) {
 		delivery_begin_message(&d, room, &line, from, tags);
+		/* Requests between programs, seen later, would be answered again. */
+		if (!irc_is_ctcp(text) || irc_action(text, &size))
+			history_message(&d, channel);
 		channel_deliver(&d, channel, from);
 		if (from->caps & CAP_ECHO_MESSAGE)
 			deliver(&d, from);
@@ -74,8 +78,8 @@ void say_in_channel(struct room *room, struct user *from, const struct channel *
 		course_tell_said(room, from, text);
 }
 
-static void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
-			const char *text, const char *tags)
+void say_to_user(struct room *room, struct user *from, struct user *to, const char *verb,
+		 const char *text, const char *tags)
 {
 	struct delivery d;
 	char source[SOURCE_MAX];
@@ -145,12 +149,15 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 	}
 	if (target[0] == '#') {
 		channel = channel_find(room, target);
-		if (channel && may_speak(channel, from) && may_say(channel, text))
+		if (channel && may_speak(channel, from) && may_say(channel, text)) {
 			say_in_channel(room, from, channel, verb, text, tags);
-		else if (channel && !notice)
+			if (channel == room->operators && !notice)
+				operators_heard(room, from, channel, text);
+		} else if (channel && !notice) {
 			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
-		else if (!notice)
+		} else if (!notice) {
 			reply(room, from, ERR_NOSUCHNICK, target);
+		}
 		return;
 	}
 	to = user_by_nick(room, target);
@@ -160,6 +167,8 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 		return;
 	}
 	say_to_user(room, from, to, verb, text, tags);
+	if (to == room->voice && !notice)
+		operators_heard(room, from, NULL, text);
 	if (to->away && !notice)
 		reply(room, from, RPL_AWAY, to->nick, to->away);
 }
@@ -262,7 +271,7 @@ static void tell_away(struct room *room, struct user *user)
 	struct irc_line line;
 
 	away_line(&line, user);
-	delivery_begin(&d, room, &line);
+	delivery_begin_from(&d, room, &line, user);
 	d.wanted = CAP_AWAY_NOTIFY;
 	user_deliver_to_neighbours(&d, user);
 }

@@ -28,11 +28,13 @@ static void send_isupport(struct room *room, struct user *user)
 	const struct room_config *c = room->config;
 
 	reply(room, user, "005",
-	      "AWAYLEN=%d BOT=B CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=Ibe,k,l,Cimnpst "
+	      "%sAWAYLEN=%d BOT=B CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=Ibe,k,l,C%simnpst "
 	      "CHANNELLEN=%d "
-	      "CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,m INVEX=I KEYLEN=%d KICKLEN=%d "
+	      "CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,%sm INVEX=I KEYLEN=%d KICKLEN=%d "
 	      ":are supported by this server",
-	      ROOM_AWAY_MAX, c->channels_per_user, ROOM_CHANNEL_MAX, ROOM_KEY_MAX, ROOM_KICK_MAX);
+	      c->accounts ? "ACCOUNTEXTBAN=a " : "", ROOM_AWAY_MAX, c->channels_per_user,
+	      c->history ? "H" : "", ROOM_CHANNEL_MAX, c->accounts ? "a" : "", ROOM_KEY_MAX,
+	      ROOM_KICK_MAX);
 	reply(room, user, "005",
 	      "LINELEN=%d MAXLIST=Ibe:%u MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u PREFIX=(ov)@+ "
 	      "STATUSMSG=@+ "
@@ -41,6 +43,10 @@ static void send_isupport(struct room *room, struct user *user)
 	      "USERLEN=10 UTF8ONLY WHOX :are supported by this server",
 	      IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX, c->network, c->nick_length,
 	      ROOM_TOPIC_MAX);
+	if (c->history)
+		reply(room, user, "005",
+		      "CHATHISTORY=%d MSGREFTYPES=msgid,timestamp :are supported by this server",
+		      HISTORY_LIMIT);
 }
 
 void send_welcome(struct room *room, struct user *user)
@@ -50,7 +56,8 @@ void send_welcome(struct room *room, struct user *user)
 	reply(room, user, RPL_WELCOME, room->config->network, user_source(user, source));
 	reply(room, user, RPL_YOURHOST, room->server, room->config->version);
 	reply(room, user, RPL_CREATED, time_text(room->config->created, started, sizeof(started)));
-	reply(room, user, RPL_MYINFO, room->server, room->config->version);
+	reply(room, user, RPL_MYINFO, room->server, room->config->version,
+	      room->config->history ? "H" : "");
 	send_isupport(room, user);
 	command_lusers(room, user, NULL);
 	command_motd(room, user, NULL);

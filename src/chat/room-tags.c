@@ -11,34 +11,49 @@
 #include "base/units.h"
 #include "chat/room-internal.h"
 
-#define LABEL_MAX 65 /* bytes, with the NUL */
+#define LABEL_MAX HISTORY_LABEL_MAX
 
 enum tag_kind {
 	TAG_TIME = 1 << 0,
 	TAG_MESSAGE = 1 << 1, /* msgid, and those between clients */
+	TAG_ACCOUNT = 1 << 2,
 };
 
 unsigned tags_wanted(uint32_t caps)
 {
 	return (caps & CAP_SERVER_TIME ? TAG_TIME : 0) |
-	       (caps & CAP_MESSAGE_TAGS ? TAG_MESSAGE : 0);
+	       (caps & CAP_MESSAGE_TAGS ? TAG_MESSAGE : 0) |
+	       (caps & CAP_ACCOUNT_TAG ? TAG_ACCOUNT : 0);
 }
 
 /* --- tags ------------------------------------------------------------------------------- */
 
-static const char *time_tag(struct room *room)
+char *tag_time(uint64_t ms, char buf[TAG_TEXT_MAX])
 {
-	uint64_t ms = room->realtime / USEC_PER_MSEC;
 	time_t seconds = (time_t)(ms / 1000);
 	char text[24];
 	struct tm tm;
 
-	if (room->time_tag[0] && room->time_tag_of == ms)
-		return room->time_tag;
 	if (!gmtime_r(&seconds, &tm) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
 		text[0] = '\0';
-	snprintf(room->time_tag, sizeof(room->time_tag), "time=%s.%03uZ", text,
-		 (unsigned)(ms % 1000));
+	snprintf(buf, TAG_TEXT_MAX, "time=%s.%03uZ", text, (unsigned)(ms % 1000));
+	return buf;
+}
+
+/* Never twice, over restarts too: the server does not start twice in a microsecond. */
+char *tag_id(const struct history_id *id, char buf[TAG_TEXT_MAX])
+{
+	snprintf(buf, TAG_TEXT_MAX, "msgid=%llx-%llx", (unsigned long long)id->boot,
+		 (unsigned long long)id->number);
+	return buf;
+}
+
+static const char *time_tag(struct room *room)
+{
+	uint64_t ms = room->realtime / USEC_PER_MSEC;
+
+	if (!room->time_tag[0] || room->time_tag_of != ms)
+		tag_time(ms, room->time_tag);
 	room->time_tag_of = ms;
 	return room->time_tag;
 }
@@ -48,20 +63,33 @@ static size_t add_tag(char *buf, size_t size, size_t n, const char *tag)
 	return n + snprintf(buf + n, size - n, "%s%s", n > 0 ? ";" : "", tag);
 }
 
+/* "account=name"; of what a name may be made of only the backslash is written otherwise. */
+static const char *account_tag(const char *account, char *buf, size_t size)
+{
+	size_t n = snprintf(buf, size, "account=");
+
+	for (; *account && n + 3 < size; account++) {
+		if (*account == '\\')
+			buf[n++] = '\\';
+		buf[n++] = *account;
+	}
+	buf[n] = '\0';
+	return buf;
+}
+
 /* The line as those get it who want these tags, of which it may have none. */
 static void make_tagged(struct delivery *d, unsigned tags)
 {
-	char *buf = d->text[tags], id[48];
-	size_t n = 0, size = IRC_TAGS_MAX + 150;
+	const struct history_id id = { d->room->config->created, d->id };
+	char *buf = d->text[tags], tag[2 * ROOM_NICK_MAX + 16];
+	size_t n = 0, size = IRC_TAGS_MAX + SERVER_TAGS_MAX - 2;
 
 	if (tags & TAG_TIME)
 		n = add_tag(buf + 1, size, n, time_tag(d->room));
-	if ((tags & TAG_MESSAGE) && d->id) {
-		/* Never twice, over restarts too: the server does not start twice in a microsecond. */
-		snprintf(id, sizeof(id), "msgid=%llx-%llx",
-			 (unsigned long long)d->room->config->created, (unsigned long long)d->id);
-		n = add_tag(buf + 1, size, n, id);
-	}
+	if ((tags & TAG_MESSAGE) && d->id)
+		n = add_tag(buf + 1, size, n, tag_id(&id, tag));
+	if ((tags & TAG_ACCOUNT) && d->account)
+		n = add_tag(buf + 1, size, n, account_tag(d->account, tag, sizeof(tag)));
 	if ((tags & TAG_MESSAGE) && d->bot)
 		n = add_tag(buf + 1, size, n, "bot");
 	if ((tags & TAG_MESSAGE) && d->client && *d->client)
@@ -74,6 +102,21 @@ static void make_tagged(struct delivery *d, unsigned tags)
 	}
 	memcpy(buf + n, d->line->bytes, d->line->size);
 	d->size[tags] = n + d->line->size;
+}
+
+const char *delivery_tags_to_keep(const struct delivery *d, char *buf)
+{
+	char tag[2 * ROOM_NICK_MAX + 16];
+	size_t n = 0;
+
+	buf[0] = '\0';
+	if (d->account)
+		n = add_tag(buf, TAGGED_LINE_MAX, n, account_tag(d->account, tag, sizeof(tag)));
+	if (d->bot)
+		n = add_tag(buf, TAGGED_LINE_MAX, n, "bot");
+	if (d->client && *d->client)
+		add_tag(buf, TAGGED_LINE_MAX, n, d->client);
+	return buf;
 }
 
 /* --- labels ----------------------------------------------------------------------------- */
@@ -169,6 +212,15 @@ void label_abandon(struct room *room, const struct user *user)
 	forget(room);
 }
 
+void label_take(struct room *room, const struct user *user, char ret[HISTORY_LABEL_MAX])
+{
+	ret[0] = '\0';
+	if (!room->label || room->label->user != user)
+		return;
+	memcpy(ret, room->label->text, LABEL_MAX);
+	label_abandon(room, user);
+}
+
 /* Several lines: they are put into a batch, which has the label. */
 static void end_batch(struct room *room, const char *label)
 {
@@ -212,16 +264,24 @@ void delivery_begin(struct delivery *d, struct room *room, const struct irc_line
 	d->room = room;
 	d->line = line;
 	d->client = NULL;
+	d->account = NULL;
 	d->bot = false;
 	d->id = 0;
 	d->wanted = d->unwanted = 0;
 	memset(d->size, 0, sizeof(d->size));
 }
 
+void delivery_begin_from(struct delivery *d, struct room *room, const struct irc_line *line,
+			 const struct user *from)
+{
+	delivery_begin(d, room, line);
+	d->account = from->account;
+}
+
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
 			    const struct user *from, const char *client)
 {
-	delivery_begin(d, room, line);
+	delivery_begin_from(d, room, line, from);
 	d->client = client;
 	d->bot = from->bot;
 	d->id = ++room->messages;
@@ -237,6 +297,8 @@ void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, un
 	const struct room_output *output = &d->room->output;
 	struct label *l = d->room->label;
 
+	if (id == ROOM_NOBODY)
+		return;
 	if (tags && !d->size[tags])
 		make_tagged(d, tags);
 	if (l && l->user == user && keep(l, d->text[tags] + 1, tags ? d->tags[tags] : 0, d->line))

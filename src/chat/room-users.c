@@ -65,6 +65,8 @@ static void user_destroy(struct user *user)
 	free(user->away);
 	free(user->seats);
 	free(user->invites);
+	free(user->account);
+	free(user->fingerprint);
 	free(user->course);
 	free(user);
 }
@@ -72,6 +74,13 @@ static void user_destroy(struct user *user)
 static void user_destroyp(struct user **user)
 {
 	user_destroy(*user);
+}
+
+/* What stays within the machine cannot be read on its way. */
+static bool is_loopback(const char *host)
+{
+	return strncmp(host, "127.", 4) == 0 || strcmp(host, "0::1") == 0 ||
+	       strcmp(host, "localhost") == 0;
 }
 
 /* The host "::1" would start a trailing parameter: it is written "0::1". */
@@ -89,8 +98,11 @@ int user_new(struct room *room, const char *host, struct user **ret)
 		return -ENOMEM;
 	snprintf(user->host, MIN(strlen(host) + 2, ROOM_HOST_MAX + 1), "%s%s",
 		 host[0] == ':' ? "0" : "", host);
+	user->place = place_of(room, user->host);
+	user->private = is_loopback(user->host);
 	user->spoke = room->now;
 	user->signed_on = room->realtime;
+	user->serial = ++room->users_made;
 	*ret = TAKE_PTR(user);
 	return 0;
 }
@@ -131,6 +143,12 @@ int user_set_nick(struct room *room, struct user *user, const char *nick)
 	return 0;
 }
 
+void user_clear_nick(struct room *room, struct user *user)
+{
+	hash_remove(&room->nicks, &user->by_nick);
+	free(TAKE_PTR(user->nick));
+}
+
 void user_set_queue(struct room *room, struct user *user, enum queue queue)
 {
 	user->since = room->now;
@@ -159,7 +177,7 @@ void user_tell_neighbours(struct room *room, struct user *user, const struct irc
 {
 	struct delivery d;
 
-	delivery_begin(&d, room, line);
+	delivery_begin_from(&d, room, line, user);
 	user_deliver_to_neighbours(&d, user);
 }
 
@@ -191,13 +209,23 @@ bool users_share_channel(struct room *room, const struct user *a, const struct u
 	return false;
 }
 
+void user_free_voice(struct room *room, struct user *voice)
+{
+	if (voice->nick)
+		hash_remove(&room->nicks, &voice->by_nick);
+	user_destroy(voice);
+}
+
 static void tell_quit(struct room *room, struct user *user, const char *reason)
 {
 	char source[SOURCE_MAX];
+	struct delivery d;
 	struct irc_line line;
 
 	irc_format(&line, ":%s QUIT :%s", user_source(user, source), reason);
-	user_tell_neighbours(room, user, &line);
+	delivery_begin_from(&d, room, &line, user);
+	history_event_of_user(&d, user);
+	user_deliver_to_neighbours(&d, user);
 }
 
 static void forget(struct room *room, struct user *user)
@@ -226,10 +254,11 @@ static void forget(struct room *room, struct user *user)
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self)
 {
 	label_abandon(room, user);
+	conversation_end(room, user);
 	if (user->n_seats > 0)
 		tell_quit(room, user, reason);
 	while (user->n_seats > 0)
-		leave_channel(room, user, user->seats[user->n_seats - 1].channel, NULL);
+		leave_channel(room, user, user->seats[user->n_seats - 1].channel, user, NULL);
 	if (tell_self && !user->course) {
 		send_text(room, user, "ERROR :Closing Link: %s (%s)", user->host, reason);
 		room->output.close(room->output.arg, user->id);

@@ -46,7 +46,7 @@ static const char *field(const struct who *w, char letter, const struct channel 
 		snprintf(buf, size, "%llu",
 			 (unsigned long long)((w->room->now - user->spoke) / USEC_PER_SEC));
 		return buf;
-	case 'a': return "0"; /* no account */
+	case 'a': return user->account ? user->account : "0";
 	case 'o': return modes & MEMBER_OP ? "1" : "n/a";
 	default: return NULL;
 	}

@@ -25,8 +25,10 @@ struct room *room_new(const struct room_config *config, const struct room_output
 	for (int i = 0; i < QUEUES; i++)
 		list_start(&room->queues[i]);
 	room->strangers = calloc(STRANGERS_SIZE, sizeof(*room->strangers));
+	room->guards = calloc(PLACES, sizeof(*room->guards));
 	if (!room->strangers || hash_init(&room->nicks) < 0 || hash_init(&room->channels) < 0 ||
-	    hash_init(&room->peers) < 0 || hash_init(&room->monitored) < 0) {
+	    hash_init(&room->peers) < 0 || hash_init(&room->monitored) < 0 ||
+	    hash_init(&room->owned) < 0 || !room->guards || operators_open(room) < 0) {
 		room_free(room);
 		return NULL;
 	}
@@ -42,6 +44,10 @@ static void mute_close(void *arg, uint32_t id)
 }
 
 static void mute_datagram(void *arg, const struct course_peer *peer, const char *data, size_t size)
+{
+}
+
+static void mute_ask(void *arg, const struct room_question *question)
 {
 }
 
@@ -61,14 +67,19 @@ void room_free(struct room *room)
 
 	if (!room)
 		return;
-	room->output = (struct room_output){ mute_send, mute_close, mute_datagram, NULL };
+	room->output = (struct room_output){
+		.send = mute_send, .close = mute_close, .datagram = mute_datagram, .ask = mute_ask
+	};
 	while ((user = any_user(room)) != NULL)
 		user_quit(room, user, "", false);
+	operators_close(room);
 	hash_clear(&room->nicks);
 	hash_clear(&room->channels);
 	hash_clear(&room->peers);
 	hash_clear(&room->monitored);
+	owned_free(room);
 	whowas_free(room);
+	free(room->guards);
 	free(room->strangers);
 	free(room->users);
 	free(room);
@@ -120,6 +131,17 @@ int room_opened(struct room *room, uint32_t id, const char *host)
 	room->counts.connections++;
 	user_set_queue(room, user, QUEUE_REGISTERING);
 	return 0;
+}
+
+void room_secured(struct room *room, uint32_t id, const char *fingerprint)
+{
+	struct user *user = user_by_id(room, id);
+
+	if (!user)
+		return;
+	user->secure = user->private = true;
+	if (fingerprint && !user->fingerprint)
+		user->fingerprint = strdup(fingerprint);
 }
 
 void room_closed(struct room *room, uint32_t id, const char *reason)

@@ -10,6 +10,8 @@
  *
  * Times are microseconds. Nothing blocks. What the room has to say goes out through the
  * functions of struct room_output while an event is handled; they must not call the room.
+ *
+ * Passwords are not the room's: it asks its host, who answers with an event, room_answer().
  */
 #ifndef FOSTER_CHAT_ROOM_H
 #define FOSTER_CHAT_ROOM_H
@@ -19,6 +21,7 @@
 #include <stdint.h>
 
 #include "chat/hash.h"
+#include "chat/history-types.h"
 
 #define ROOM_NICK_MAX     64  /* the largest nick-length */
 #define ROOM_CHANNEL_MAX  64  /* bytes of a channel's name */
@@ -28,24 +31,39 @@
 #define ROOM_KEY_MAX      32
 #define ROOM_REALNAME_MAX 64
 #define ROOM_HOST_MAX     64
-#define ROOM_LINE_MAX     512 /* bytes of a line handed in, without its tags */
+#define ROOM_LINE_MAX     512      /* bytes of a line handed in, without its tags */
+#define ROOM_VOICE        "foster" /* the nick of the operators' channel's own member */
 
 /* Set by the caller, borrowed by the room; 0 as a time or a rate means: no limit. */
 struct room_config {
 	/* Fixed while a room lives: the room takes these from its first config. */
 	const char *server_name, *network, *version;
-	const char *course_channel; /* the one that both doors share */
-	uint64_t created;           /* when the server started, CLOCK_REALTIME */
+	const char *course_channel;    /* the one that both doors share */
+	const char *operators_channel; /* NULL: there is none */
+	bool accounts;                 /* the host answers questions */
+	uint64_t created;              /* when the server started, CLOCK_REALTIME */
 	uint32_t nick_length;
 	struct hash_key secret;
 
 	/* May differ in a later config. */
-	char **motd;          /* lines; NULL: none */
-	const char *password; /* NULL: none asked for */
+	char **motd;               /* lines; NULL: none */
+	const char *password;      /* NULL: none asked for */
+	bool account_registration; /* by anybody who comes in: REGISTER */
+	bool plain_passwords;      /* also where they can be read on their way */
+	bool nick_protection;      /* an account's nicks are its own */
 	uint64_t registration_timeout, ping_interval, ping_timeout, course_timeout;
 	uint32_t channels_per_user, channels_max, bans_per_channel;
 	uint32_t course_users_max, course_users_per_address;
 	uint32_t course_rate, course_burst;
+	/* Told to clients in plain text: come back by TLS, to this port. 0: not. */
+	uint32_t sts_port;
+	uint64_t sts_duration;    /* how long they are to remember it */
+	bool history;             /* something keeps it; fixed */
+	char **history_channels;  /* masks: of which channels */
+	uint64_t history_age;     /* for how long; only to be told */
+	uint32_t history_on_join; /* messages, for clients that cannot ask for them */
+	char **operators;         /* who may command what: operators.h */
+	bool operators_open;      /* whoever is in the room may read along there */
 };
 
 /* Where a course client is, and how it is answered. All zero but for what is used. */
@@ -60,13 +78,85 @@ struct course_peer {
 	uint32_t interface;
 };
 
+/* --- accounts --- */
+
+enum room_mechanism {
+	ROOM_PLAIN,
+	ROOM_SCRAM_SHA_256,
+	ROOM_EXTERNAL,
+	ROOM_MECHANISMS
+};
+
+enum room_question_kind {
+	ROOM_ASKS_SASL,     /* data is the client's next message; the first begins the exchange */
+	ROOM_ASKS_REGISTER, /* a new account with that password */
+	ROOM_ASKS_NO_MORE,  /* what serial stands for is over: no answer is wanted */
+};
+
+/* Pointers lead to what is gone after the call. */
+struct room_question {
+	enum room_question_kind kind;
+	enum room_mechanism mechanism;
+	uint32_t id;     /* the connection */
+	uint32_t place;  /* the same for all who come from one place: to be fair to the others */
+	uint64_t serial; /* of the exchange, never used twice */
+	const char *data;
+	size_t size;
+	const char *account, *password; /* REGISTER */
+	const char *fingerprint;        /* of the client's certificate; NULL: none */
+};
+
+enum room_verdict {
+	ROOM_CONTINUE, /* data goes to the client, and what it answers comes back */
+	ROOM_GRANTED,  /* account is who it is */
+	ROOM_REFUSED,  /* wrong password, no such account, no sense; REGISTER: the name is taken */
+	ROOM_UNABLE,   /* it could not be checked now */
+};
+
+/* One for each question but NO_MORE, later, in any order. */
+struct room_answer {
+	uint64_t serial;
+	uint32_t id;
+	enum room_verdict verdict;
+	const char *data;
+	size_t size;
+	const char *account;
+};
+
+/* A nick and the account whose it is; of an account's own name both are the same. */
+struct room_owned {
+	const char *nick, *account;
+};
+
+/*
+ * Somebody in the operators' channel asked for something: there, or in private its own voice.
+ * Pointers lead to what is gone after the call.
+ */
+struct room_command {
+	uint32_t id;    /* the connection */
+	uint64_t since; /* with which it is not taken for a later one of that id */
+	bool in_channel;
+	const char *nick, *source; /* "nick!user@host" */
+	const char *account;       /* NULL: not logged in */
+	const char *text;
+};
+
 struct room_output {
 	/* Bytes for an IRC connection, to be copied. */
 	void (*send)(void *arg, uint32_t id, const char *data, size_t size);
 	/* The room knows the connection no more: close it once what was sent is out. */
 	void (*close)(void *arg, uint32_t id);
 	void (*datagram)(void *arg, const struct course_peer *peer, const char *data, size_t size);
+	void (*ask)(void *arg, const struct room_question *question); /* NULL without accounts */
+	/* False: not now. NULL: never. */
+	bool (*command)(void *arg, const struct room_command *command);
 	void *arg;
+	/*
+	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
+	 * the query over, to be answered by room_history(), not at once. 0 or -errno: not taken.
+	 */
+	void (*keep)(void *arg, const struct history_record *record);
+	int (*fetch)(void *arg, struct history_query *query);
 };
 
 struct room_counts {
@@ -91,12 +181,28 @@ void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime);
  * host is the peer's address as text. 0, -ENOMEM, -EEXIST.
  */
 int room_opened(struct room *room, uint32_t id, const char *host);
+/*
+ * Before its first line: what it says and is told cannot be read on the way. fingerprint: of the
+ * certificate that the client has the key of, SHA-256 in hexadecimal; NULL: it showed none.
+ */
+void room_secured(struct room *room, uint32_t id, const char *fingerprint);
 /* The peer has gone, or the caller gave it up. Unknown ids are ignored. */
 void room_closed(struct room *room, uint32_t id, const char *reason);
 /* One line without CR LF; bytes of any value. The room may close the connection over it. */
 void room_line(struct room *room, uint32_t id, const char *line, size_t size);
 /* The line was longer than allowed and was thrown away. */
 void room_line_too_long(struct room *room, uint32_t id);
+
+/* What was asked for by fetch(). Both stay the caller's. Who has gone meanwhile gets nothing. */
+void room_history(struct room *room, const struct history_query *query,
+		  const struct history_answer *answer);
+/* Ignored when nobody waits for it any more. */
+void room_answer(struct room *room, const struct room_answer *answer);
+/*
+ * All accounts and their nicks, instead of those known before; who is logged in to one that is no
+ * more is logged out. 0 or -ENOMEM: those known before hold.
+ */
+int room_set_accounts(struct room *room, const struct room_owned *owned, size_t n);
 
 void room_datagram(struct room *room, const struct course_peer *peer, const char *data,
 		   size_t size);
@@ -107,6 +213,14 @@ uint64_t room_deadline(const struct room *room);
 
 /* To everybody, from the operators. Lines end at LF. */
 void room_announce(struct room *room, const char *text);
+
+/*
+ * In the operators' channel: by its voice, a message for each line of text. tags: "name=value" with
+ * semicolons between, escaped, for those who asked for tags; NULL: none.
+ */
+void room_operators_say(struct room *room, const char *text, const char *tags);
+/* To whom it came from: in the channel, or to that user if that is still there. */
+void room_operators_answer(struct room *room, const struct room_command *to, const char *text);
 
 /* Everybody is told and removed. */
 void room_shutdown(struct room *room, const char *reason);

@@ -14,11 +14,14 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/units.h"
+#include "chat/accounts.h"
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
+#include "chat/history.h"
 #include "chat/status.h"
 
 #define GOODBYE_SECONDS 1
+#define EXPIRES_SOON    (7 * 86400LL) /* seconds */
 
 struct server {
 	struct event_base *base;
@@ -27,12 +30,15 @@ struct server {
 	struct room *room;
 	struct connections *connections;
 	struct datagrams *datagrams;
+	struct accounts *accounts; /* NULL: none configured */
 	struct admin *admin;
 	struct status *status;
+	struct history *history; /* NULL: none is kept */
 	struct event *signals, *timer;
 	uint64_t timer_at; /* what the timer is set to; 0: not set */
 	int signal_fd;
 	bool stopping, goodbye_over;
+	bool tls_open; /* there are sockets for TLS */
 };
 
 static void on_room_send(void *arg, uint32_t id, const char *data, size_t size)
@@ -48,12 +54,58 @@ static void on_room_close(void *arg, uint32_t id)
 static void on_room_datagram(void *arg, const struct course_peer *peer, const char *data,
 			     size_t size)
 {
-	datagrams_send(((struct server *)arg)->datagrams, peer, data, size);
+	struct server *s = arg;
+
+	/* Not at the turn's end as the rest: what is sent must have been kept. */
+	history_write(s->history);
+	datagrams_send(s->datagrams, peer, data, size);
+}
+
+static void on_room_keep(void *arg, const struct history_record *record)
+{
+	history_keep(((struct server *)arg)->history, record);
+}
+
+static int on_room_fetch(void *arg, struct history_query *query)
+{
+	return history_fetch(((struct server *)arg)->history, query);
+}
+
+static void on_room_ask(void *arg, const struct room_question *question)
+{
+	accounts_ask(((struct server *)arg)->accounts, question);
+}
+
+/* To the admin child, which alone may speak with the supervisor. */
+static bool on_room_command(void *arg, const struct room_command *command)
+{
+	return admin_ask(((struct server *)arg)->admin, command);
 }
 
 static void tell_room_the_time(struct server *s)
 {
 	room_set_time(s->room, now_monotonic(), now_realtime());
+}
+
+static void on_history(void *arg, const struct history_query *query,
+		       const struct history_answer *answer)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_history(s->room, query, answer);
+}
+
+/* Clients tell only those who use them; and an admin is better told before they do. */
+static void warn_of_certificate(const struct server *s)
+{
+	long long seconds = s->config->tls ? tls_context_expires_in(s->config->tls) : 0;
+
+	if (seconds < 0)
+		log_warning("tls-certificate %s has expired", s->config->tls_certificate);
+	else if (seconds > 0 && seconds < EXPIRES_SOON)
+		log_warning("tls-certificate %s expires in %lld day%s", s->config->tls_certificate,
+			    seconds / 86400, seconds / 86400 == 1 ? "" : "s");
 }
 
 /* Tells whether what is running could be told of the change, and goes on with it. */
@@ -71,13 +123,23 @@ static void reload(struct server *s)
 		log_error("the config stays as it was: %s", e.text);
 		return;
 	}
+	if (s->tls_open && !next->tls) {
+		log_error("the config stays as it was: TLS sockets are open, and it has no "
+			  "tls-certificate any more");
+		chat_config_free(next);
+		return;
+	}
 	fixed = chat_config_keep_fixed(next, s->config);
 	if (fixed)
 		log_warning("%s has changed; that takes a restart", fixed);
 	room_configure(s->room, &next->room);
 	connections_set_limits(s->connections, &next->limits);
+	connections_set_tls(s->connections, next->tls);
+	history_set_limits(s->history, &next->history);
 	chat_config_free(s->config);
 	s->config = next;
+	warn_of_certificate(s);
+	admin_reload(s->admin);
 	log_info("config read again from %s", s->path);
 }
 
@@ -114,12 +176,37 @@ static void on_announcement(void *arg, const char *text)
 	room_announce(s->room, text);
 }
 
+static void on_operators_event(void *arg, const char *text, const char *tags)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_operators_say(s->room, text, tags);
+}
+
+static void on_operators_answer(void *arg, const struct room_command *to, const char *text)
+{
+	struct server *s = arg;
+
+	tell_room_the_time(s);
+	room_operators_answer(s->room, to, text);
+}
+
+static const struct chat_config *config_of_now(void *arg, const char **ret_path)
+{
+	const struct server *s = arg;
+
+	*ret_path = s->path;
+	return s->config;
+}
+
 static void close_copies(void *arg)
 {
 	struct server *s = arg;
 
 	connections_close_copies(s->connections);
 	datagrams_close_copies(s->datagrams);
+	history_close_copies(s->history);
 	fd_close(s->signal_fd);
 }
 
@@ -164,15 +251,26 @@ static int watch_signals(struct server *s)
 	return s->signals && event_add(s->signals, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-static int open_doors(struct server *s, struct sockets *sockets)
+static int listen_on(struct server *s, int *fds, size_t n, bool tls)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < sockets->n_irc && r == 0; i++) {
-		r = connections_listen(s->connections, sockets->irc[i]);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = connections_listen(s->connections, fds[i], tls);
 		if (r == 0)
-			sockets->irc[i] = -1;
+			fds[i] = -1;
 	}
+	return r;
+}
+
+static int open_doors(struct server *s, struct sockets *sockets)
+{
+	int r = listen_on(s, sockets->irc, sockets->n_irc, false);
+
+	connections_set_tls(s->connections, s->config->tls);
+	s->tls_open = sockets->n_tls > 0;
+	if (r == 0)
+		r = listen_on(s, sockets->tls, sockets->n_tls, true);
 	for (size_t i = 0; i < sockets->n_course && r == 0; i++) {
 		r = datagrams_add(s->datagrams, sockets->course[i]);
 		if (r == 0)
@@ -181,14 +279,57 @@ static int open_doors(struct server *s, struct sockets *sockets)
 	return r;
 }
 
-static int set_up(struct server *s, struct sockets *sockets)
+/* Before the doors are open: who is configured to have accounts has them, or does not start. */
+static int open_accounts(struct server *s, struct error *e)
 {
-	const struct room_output output = { on_room_send, on_room_close, on_room_datagram, s };
-	const struct admin_events events = { on_announcement, close_copies, s };
+	_cleanup_free_ char *path = NULL;
+
+	if (!s->config->room.accounts)
+		return 0;
+	path = chat_config_state_file(s->config, "accounts.db");
+	if (!path)
+		return -ENOMEM;
+	return accounts_new(s->base, s->room, path, &s->accounts, e);
+}
+
+static int open_history(struct server *s)
+{
+	const struct history_events events = { on_history, s };
+	_cleanup_free_ char *path = NULL;
+
+	if (!s->config->room.history)
+		return 0;
+	path = chat_config_state_file(s->config, "history.db");
+	if (path)
+		s->history = history_new(s->base, path, &s->config->history, &events);
+	return s->history ? 0 : -ENOMEM;
+}
+
+static int set_up(struct server *s, struct sockets *sockets, struct error *e)
+{
+	const struct room_output output = {
+		.send = on_room_send,
+		.close = on_room_close,
+		.datagram = on_room_datagram,
+		.command = on_room_command,
+		.ask = on_room_ask,
+		.arg = s,
+		.keep = on_room_keep,
+		.fetch = on_room_fetch,
+	};
+	const struct admin_events events = { .announce = on_announcement,
+					     .event = on_operators_event,
+					     .answer = on_operators_answer,
+					     .config = config_of_now,
+					     .close_copies = close_copies,
+					     .arg = s };
+	const char *control = getenv("FOSTER_CONTROL");
 	int r;
 
 	s->base = event_base_new();
 	s->timer = s->base ? evtimer_new(s->base, on_timer, s) : NULL;
+	if (!control || !*control)
+		s->config->room.operators_channel = NULL; /* nobody would be heard there */
 	s->room = room_new(&s->config->room, &output);
 	if (!s->timer || !s->room)
 		return -ENOMEM;
@@ -201,9 +342,13 @@ static int set_up(struct server *s, struct sockets *sockets)
 	tell_room_the_time(s);
 	r = watch_signals(s);
 	if (r == 0)
+		r = open_accounts(s, e);
+	if (r == 0)
+		r = open_history(s);
+	if (r == 0)
 		r = open_doors(s, sockets);
 	if (r == 0)
-		r = admin_new(s->base, getenv("FOSTER_CONTROL"), &events, &s->admin);
+		r = admin_new(s->base, control, &events, &s->admin);
 	return r;
 }
 
@@ -213,18 +358,19 @@ int server_new(struct chat_config *config, const char *path, struct sockets *soc
 	struct server *s = calloc(1, sizeof(*s));
 	int r = -ENOMEM;
 
+	e->text[0] = '\0';
 	if (!s) {
 		chat_config_free(config);
 	} else {
 		s->config = config;
 		s->path = path;
 		s->signal_fd = -1;
-		r = set_up(s, sockets);
+		r = set_up(s, sockets, e);
 	}
 	sockets_close(sockets);
 	if (r < 0) {
 		server_free(s);
-		return error_set_errno(e, r, "cannot start");
+		return e->text[0] ? r : error_set_errno(e, r, "cannot start");
 	}
 	*ret = s;
 	return 0;
@@ -233,8 +379,10 @@ int server_new(struct chat_config *config, const char *path, struct sockets *soc
 /* What a turn of the loop leaves to do, once for all its events. */
 static void end_turn(struct server *s)
 {
+	history_end_turn(s->history);
 	connections_flush(s->connections);
 	set_timer(s);
+	status_set_trouble(s->status, "history", history_trouble(s->history));
 	status_update(s->status);
 }
 
@@ -253,18 +401,21 @@ static void say_goodbye(struct server *s)
 	datagrams_stop(s->datagrams);
 	tell_room_the_time(s);
 	room_shutdown(s->room, "Server shutting down");
+	history_end_turn(s->history);
 	connections_flush(s->connections);
 	if (event_base_once(s->base, -1, EV_TIMEOUT, on_goodbye_over, s, &limit) < 0)
 		return;
 	while (connections_count(s->connections) > 0 && !s->goodbye_over) {
 		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
 			break;
+		history_end_turn(s->history);
 		connections_flush(s->connections);
 	}
 }
 
 int server_run(struct server *s)
 {
+	warn_of_certificate(s);
 	status_ready(s->status);
 	end_turn(s);
 	while (!s->stopping) {
@@ -281,6 +432,8 @@ void server_free(struct server *s)
 	if (!s)
 		return;
 	admin_free(s->admin);
+	history_free(s->history);
+	accounts_free(s->accounts);
 	status_free(s->status);
 	connections_free(s->connections);
 	datagrams_free(s->datagrams);

@@ -14,7 +14,8 @@ struct status {
 	struct event *later, *watchdog;
 	uint64_t told_at;
 	size_t users, channels; /* as told */
-	bool ready, pending;
+	bool ready, pending, changed;
+	char trouble[300]; /* "; history: ..." or "" */
 };
 
 static void tell_numbers(struct status *s)
@@ -24,10 +25,11 @@ static void tell_numbers(struct status *s)
 	room_count(s->room, &counts);
 	s->told_at = now_monotonic();
 	/* Not told: it stays different from what was told, so the next change tells it. */
-	if (notify_try_send("STATUS=%zu user%s in %zu channel%s", counts.users,
+	if (notify_try_send("STATUS=%zu user%s in %zu channel%s%s", counts.users,
 			    counts.users == 1 ? "" : "s", counts.channels,
-			    counts.channels == 1 ? "" : "s") < 0)
+			    counts.channels == 1 ? "" : "s", s->trouble) < 0)
 		return;
+	s->changed = false;
 	s->users = counts.users;
 	s->channels = counts.channels;
 }
@@ -40,6 +42,20 @@ static void on_later(int fd, short what, void *arg)
 	tell_numbers(s);
 }
 
+void status_set_trouble(struct status *s, const char *what, const char *text)
+{
+	char trouble[sizeof(s->trouble)] = "";
+
+	if (!text && !*s->trouble)
+		return;
+	if (text)
+		snprintf(trouble, sizeof(trouble), "; %s: %.250s", what, text);
+	if (strcmp(trouble, s->trouble) == 0)
+		return;
+	memcpy(s->trouble, trouble, sizeof(trouble));
+	s->changed = true;
+}
+
 void status_update(struct status *s)
 {
 	struct room_counts counts;
@@ -49,7 +65,7 @@ void status_update(struct status *s)
 	if (!s->ready || s->pending)
 		return;
 	room_count(s->room, &counts);
-	if (counts.users == s->users && counts.channels == s->channels)
+	if (counts.users == s->users && counts.channels == s->channels && !s->changed)
 		return;
 	now = now_monotonic();
 	due = s->told_at + USEC_PER_SEC;
@@ -110,8 +126,10 @@ void status_ready(struct status *s)
 	struct room_counts counts;
 
 	room_count(s->room, &counts);
-	notify_send("READY=1\nSTATUS=%zu user%s in %zu channel%s", counts.users,
-		    counts.users == 1 ? "" : "s", counts.channels, counts.channels == 1 ? "" : "s");
+	notify_send("READY=1\nSTATUS=%zu user%s in %zu channel%s%s", counts.users,
+		    counts.users == 1 ? "" : "s", counts.channels, counts.channels == 1 ? "" : "s",
+		    s->trouble);
+	s->changed = false;
 	s->users = counts.users;
 	s->channels = counts.channels;
 	s->told_at = now_monotonic();

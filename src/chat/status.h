@@ -21,6 +21,9 @@ void status_ready(struct status *status);
 void status_reloading(struct status *status);
 void status_stopping(struct status *status);
 
+/* Something is wrong, and goes on: part of the status until text is NULL again. */
+void status_set_trouble(struct status *status, const char *what, const char *text);
+
 /* To be called after each turn: tells the numbers when they changed, once a second at most. */
 void status_update(struct status *status);
 

@@ -26,7 +26,7 @@ struct ctl {
 	bool json, quiet, no_color, help, version;
 	bool no_wait, whole, follow, dry_run, all, join, blocking;
 	uint64_t timeout, interval; /* us; USEC_INFINITY: none was given */
-	const char *since, *count, *stream, *grep;
+	const char *since, *count, *stream, *grep, *config;
 
 	char *socket_path; /* DIR/control */
 	bool colours;
@@ -43,6 +43,7 @@ struct verb {
 	bool offline;          /* needs no socket */
 	const char *help;
 	verb_run *run;
+	const char *offline_word; /* with this one first, it needs no socket either */
 };
 
 extern const struct verb verbs[];

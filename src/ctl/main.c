@@ -70,6 +70,14 @@ static void look_at_terminal(struct ctl *ctl)
 		ctl->width = 80;
 }
 
+static bool needs_socket(const struct command_line *line)
+{
+	const char *word = line->verb->offline_word;
+
+	return !line->verb->offline &&
+	       !(word && line->n_args > 0 && strcmp(line->args[0], word) == 0);
+}
+
 static int run(struct ctl *ctl, const struct command_line *line)
 {
 	if (ctl->version) {
@@ -85,7 +93,7 @@ static int run(struct ctl *ctl, const struct command_line *line)
 		return EXIT_USAGE;
 	}
 	look_at_terminal(ctl);
-	if (!line->verb->offline) {
+	if (needs_socket(line)) {
 		ctl->socket_path = find_socket(ctl);
 		if (!ctl->socket_path)
 			return EXIT_FAILED;

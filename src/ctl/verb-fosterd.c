@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fosterctl shutdown, chat and version: what is about fosterd as a whole. */
+/* fosterctl shutdown and version: what is about fosterd as a whole. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -142,55 +142,6 @@ int verb_shutdown(const struct ctl *ctl, char **args, size_t n)
 		await_end(directory, owner);
 	json_lines_clear(&s.lines);
 	return s.code;
-}
-
-/* --- chat --- */
-
-static char *join_words(char **words, size_t n)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	for (size_t i = 0; i < n; i++)
-		fprintf(f, "%s%s", i ? " " : "", words[i]);
-	return fclose(f) == 0 ? text : NULL;
-}
-
-int verb_chat(const struct ctl *ctl, char **args, size_t n)
-{
-	_cleanup_answer_ struct answer answer = { 0 };
-	_cleanup_free_ char *text = NULL, *body = NULL;
-	_cleanup_json_ json_t *document = NULL;
-	json_int_t listeners;
-	int code;
-
-	if (strcmp(args[0], "say") != 0) {
-		complain("usage: fosterctl chat say TEXT...");
-		return EXIT_USAGE;
-	}
-	text = join_words(args + 1, n - 1);
-	document = text ? json_pack("{s:s}", "text", text) : NULL;
-	body = document ? json_dumps(document, JSON_COMPACT) : NULL;
-	if (text && !document) {
-		complain("the text is not UTF-8");
-		return EXIT_USAGE;
-	}
-	if (!body)
-		return out_of_memory();
-	client_call_once(ctl, "/v1/announce", body, &answer);
-	code = client_check(ctl, NULL, answer.error, answer.status, answer.json);
-	if (code != EXIT_OK)
-		return code;
-	listeners = member_number(answer.json, "listeners");
-	if (ctl->json)
-		puts(answer.body);
-	else if (!ctl->quiet && listeners >= 0)
-		printf("said to %" JSON_INTEGER_FORMAT " chat room%s\n", listeners,
-		       listeners == 1 ? "" : "s");
-	return EXIT_OK;
 }
 
 /* --- version --- */

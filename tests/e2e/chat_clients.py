@@ -40,11 +40,17 @@ def free_ports():
 class IrcClient:
     """An IRC client. What comes is kept in lines, without CR LF, until it is asked for."""
 
-    def __init__(self, address, nick=None, channel=None):
+    def __init__(self, address, nick=None, channel=None, tls=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+            if tls:
+                self.socket = tls.wrap_socket(self.socket)
+        except OSError:
+            self.socket.close()
+            raise
         self.nick = nick
         self.lines = []
         self.rest = b""

@@ -81,6 +81,18 @@ def start_time(pid):
         return int(f.read().rsplit(")", 1)[1].split()[19])
 
 
+def end_of(pid):
+    """A function that tells whether who has this pid now has ended; it may be another's then."""
+    born = start_time(pid)
+
+    def has_ended():
+        try:
+            return not alive(pid) or start_time(pid) != born
+        except OSError:
+            return True
+    return has_ended
+
+
 def cgroup_of_ours():
     """The cgroup v2 that the tests run in, as a directory; None: there is none."""
     own = [line[3:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()

@@ -200,7 +200,8 @@ def test_max_connections_of_an_address(chatd):
     address = other_address()
     if not address:
         pytest.skip("this machine has no address but loopback")
-    room = chatd('irc-listen = {"*:@irc@"}\nmax-connections-per-address = 2\n')
+    room = chatd('plaintext = anywhere\nirc-listen = {"*:@irc@"}\n'
+                 'max-connections-per-address = 2\n')
     at = (address, room.irc_port)
     with IrcClient(at, "a") as a, IrcClient(at, "b"):
         with IrcClient(at) as c:

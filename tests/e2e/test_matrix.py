@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
 
 import sandbox  # noqa: E402
 from children import Children  # noqa: E402
-from foster import alive, cgroup_of_ours, start_time, until  # noqa: E402
+from foster import alive, cgroup_of_ours, end_of, start_time, until  # noqa: E402
 from test_death import loggers_of, processes_of  # noqa: E402
 
 PROMISED = 0.1  # seconds until what must go is gone
@@ -184,13 +184,13 @@ def start_again(f, trees):
 
 
 def check_fosterd(f, trees, signo):
-    manager = f.manager_pid()
+    manager_ended = end_of(f.manager_pid())
     f.process.send_signal(signo)
     moment = time.monotonic()
     for tree in daemons(trees):
         tree.check_gone_since(moment)
     assert f.wait_end() == (0 if signo == signal.SIGTERM else -signo)
-    until(lambda: not alive(manager), "the manager leaves", 2)
+    until(manager_ended, "the manager leaves", 2)
     trees["keeper"].check_untouched()
     start_again(f, trees)
 
@@ -206,9 +206,10 @@ def test_fosterd(foster, cgroup, identity, variant, signo):
 @pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
 def test_manager(foster, cgroup, identity, variant, signo):
     f, trees = make(foster, cgroup, identity, variant)
-    manager = f.kill_manager(signo)
-    until(lambda: not alive(manager), "the manager is gone", 2)
-    assert f.manager_pid() != manager
+    manager_ended = end_of(f.manager_pid())
+    f.kill_manager(signo)
+    until(manager_ended, "the manager is gone", 2)
+    assert f.manager_pid()  # the next one
     check_all_untouched(trees)
     moment = time.monotonic()
     assert f.post("/v1/services/servant/restart").json["result"] == "ok"
@@ -220,6 +221,7 @@ def test_manager(foster, cgroup, identity, variant, signo):
 def kill_both(f, signo):
     """The manager must see nothing of the other's death."""
     manager = f.manager_pid()
+    manager_ended = end_of(manager)
     if signo == signal.SIGTERM:
         # One that stands still would not act on it; it is the orderly end, without its manager.
         os.kill(manager, signal.SIGKILL)
@@ -229,7 +231,7 @@ def kill_both(f, signo):
     f.process.send_signal(signo)
     f.process.wait(10)
     os.kill(manager, signal.SIGKILL)
-    until(lambda: not alive(manager), "the manager is gone", 2)
+    until(manager_ended, "the manager is gone", 2)
     return -signo
 
 
@@ -314,10 +316,11 @@ def test_with_pids_that_recycle(variant):
 def test_logger(foster, cgroup, identity, variant, signo):
     f, trees = make(foster, cgroup, identity, variant)
     logger, = loggers_of(f)
+    logger_ended = end_of(logger)
     os.kill(logger, signo)
     if signo == signal.SIGTERM:  # it ignores that: the logs go on until all is over
         assert loggers_of(f) == [logger] and alive(logger)
     else:
-        until(lambda: not alive(logger), "the logger is gone", 2)
-        until(lambda: len(loggers_of(f)) == 1 and loggers_of(f) != [logger], "the next one", 5)
+        until(logger_ended, "the logger is gone", 2)
+        until(lambda: len(loggers_of(f)) == 1, "the next one", 5)
     check_all_untouched(trees)

@@ -59,6 +59,19 @@ static const char *const words[] = {
 	"WHOWAS ",
 	"KNOCK ",
 	"SETNAME ",
+	"sasl account-notify account-tag",
+	"AUTHENTICATE PLAIN",
+	"AUTHENTICATE SCRAM-SHA-256",
+	"AUTHENTICATE EXTERNAL",
+	"AUTHENTICATE AGxpbHkAcGFzc3dvcmQ=",
+	"AUTHENTICATE ",
+	"AUTHENTICATE *",
+	"AUTHENTICATE +",
+	"REGISTER * * password",
+	"REGISTER ",
+	"VERIFY ",
+	" +b a:lily",
+	" +e m:a:*",
 	"labeled-response batch message-tags server-time",
 	"away-notify extended-join setname invite-notify",
 	"@#chat",
@@ -70,6 +83,9 @@ static const char *const words[] = {
 	"lily",
 	"tom",
 	"#chat",
+	"#o",
+	"foster",
+	"!status",
 	"#x",
 	"#y",
 	" ",
@@ -145,6 +161,16 @@ static void on_close(void *arg, uint32_t id)
 	connected[id] = false;
 }
 
+static struct room_command commander; /* who asked last in the operators' channel */
+
+static bool on_command(void *arg, const struct room_command *command)
+{
+	if (!command->text || !command->nick || !connected[command->id])
+		fail("nobody asks");
+	commander = *command;
+	return commander.text[1] != 's';
+}
+
 static void on_datagram(void *arg, const struct course_peer *peer, const char *data, size_t size)
 {
 	if (size == 0 || size > 1024)
@@ -153,6 +179,26 @@ static void on_datagram(void *arg, const struct course_peer *peer, const char *d
 		fail("a datagram that is not UTF-8");
 	if (size > 1 && memchr(data + 1, '\n', size - 1))
 		fail("a datagram of two lines");
+}
+
+/* The host: what was asked last of each connection, and is not answered. */
+static struct {
+	uint64_t serial;
+	bool waits;
+} asked[CONNECTIONS];
+
+static void on_ask(void *arg, const struct room_question *question)
+{
+	if (question->id >= CONNECTIONS)
+		fail("a question of nobody");
+	if (question->kind != ROOM_ASKS_NO_MORE && !connected[question->id])
+		fail("a question of somebody who has gone");
+	if (question->kind == ROOM_ASKS_REGISTER && (!question->account || !question->password))
+		fail("half a question");
+	if (question->kind != ROOM_ASKS_NO_MORE && asked[question->id].waits)
+		fail("two questions at once");
+	asked[question->id].serial = question->serial;
+	asked[question->id].waits = question->kind != ROOM_ASKS_NO_MORE;
 }
 
 static uint8_t take(struct input *in)
@@ -198,6 +244,9 @@ static void open_or_say(struct room *room, struct input *in)
 	connected[id] = true;
 	if (room_opened(room, id, id % 2 ? "10.0.0.1" : "::1") < 0)
 		fail("not opened");
+	asked[id].waits = false;
+	if (take(in) % 2)
+		room_secured(room, id, take(in) % 2 ? "c0ffee" : NULL);
 }
 
 static void send_datagram(struct room *room, struct input *in)
@@ -207,6 +256,30 @@ static void send_datagram(struct room *room, struct input *in)
 
 	peer.port = take(in) % PEERS;
 	room_datagram(room, &peer, text, make_text(in, text, sizeof(text)));
+}
+
+static void answer(struct room *room, struct input *in)
+{
+	uint32_t id = take(in) % CONNECTIONS;
+	struct room_answer result = { .id = id, .serial = asked[id].serial };
+
+	result.verdict = take(in) % (ROOM_UNABLE + 1);
+	result.account = take(in) % 2 ? "lily" : "a";
+	result.data = "n,,n=user,r=x";
+	result.size = take(in) % 14;
+	/* An answer that nobody waits for any more is passed over. */
+	asked[id].waits = false;
+	room_answer(room, &result);
+}
+
+static void set_accounts(struct room *room, struct input *in)
+{
+	static const struct room_owned owned[] = { { "lily", "lily" },
+						   { "a", "a" },
+						   { "张三", "lily" } };
+
+	if (room_set_accounts(room, owned, take(in) % (ELEMENTSOF(owned) + 1)) < 0)
+		fail("no accounts");
 }
 
 static void close_one(struct room *room, struct input *in)
@@ -229,12 +302,22 @@ static void step(struct room *room, struct input *in, uint64_t *now)
 		send_datagram(room, in);
 	} else if (what < 240) {
 		close_one(room, in);
+	} else if (what < 246) {
+		answer(room, in);
+	} else if (what < 247) {
+		set_accounts(room, in);
 	} else if (what < 252) {
 		*now += take(in) * USEC_PER_SEC;
 		room_set_time(room, *now, *now);
 		room_tick(room);
-	} else {
+	} else if (what < 254) {
 		room_announce(room, what == 252 ? "" : "all\nof\xff you");
+	} else if (what == 254) {
+		room_operators_say(room, "web: \x02up\xff\n\nagain", "foster/service=web");
+	} else {
+		room_operators_answer(room, &commander,
+				      "so\nit\x03"
+				      "4is");
 	}
 }
 
@@ -244,7 +327,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						   .network = "n",
 						   .version = "v",
 						   .course_channel = "#chat",
+						   .operators_channel = "#o",
+						   .operators_open = true,
 						   .nick_length = 32,
+						   .accounts = true,
+						   .account_registration = true,
+						   .nick_protection = true,
 						   .registration_timeout = 30 * USEC_PER_SEC,
 						   .ping_interval = 120 * USEC_PER_SEC,
 						   .ping_timeout = 60 * USEC_PER_SEC,
@@ -255,7 +343,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						   .course_users_max = 4,
 						   .course_rate = 10,
 						   .course_burst = 20 };
-	static const struct room_output output = { on_send, on_close, on_datagram, NULL };
+	static const struct room_output output = { .send = on_send,
+						   .close = on_close,
+						   .datagram = on_datagram,
+						   .ask = on_ask,
+						   .command = on_command };
 	struct room *room = room_new(&config, &output);
 	struct input in = { data, size };
 	uint64_t now = USEC_PER_SEC;
@@ -263,6 +355,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!room)
 		return 0;
 	memset(connected, 0, sizeof(connected));
+	memset(asked, 0, sizeof(asked));
+	memset(&commander, 0, sizeof(commander));
 	room_set_time(room, now, now);
 	while (in.size > 0) {
 		const char *what;

@@ -16,11 +16,18 @@
 struct room *room;
 struct room_config room_config;
 struct course_peer last_peer;
+struct asked asked;
+int n_asked;
 
 static char out[HARNESS_IDS][OUT_MAX], course_out[HARNESS_PEERS][OUT_MAX];
 static size_t out_size[HARNESS_IDS], course_size[HARNESS_PEERS];
 static bool closed[HARNESS_IDS];
+static uint64_t last_serial[HARNESS_IDS];
+static bool made_with_accounts;
+static char commands[OUT_MAX];
+static size_t commands_size;
 static uint64_t now;
+struct room_command last_command;
 
 static void append(char *buf, size_t *size, const char *data, size_t n)
 {
@@ -60,6 +67,51 @@ static void on_datagram(void *arg, const struct course_peer *peer, const char *d
 	append(course_out[n], &course_size[n], "|", 1);
 }
 
+static void on_ask(void *arg, const struct room_question *question)
+{
+	n_asked++;
+	asked = (struct asked){ .kind = question->kind,
+				.mechanism = question->mechanism,
+				.id = question->id,
+				.place = question->place,
+				.serial = question->serial,
+				.size = question->size };
+	assert_true(question->size < sizeof(asked.data));
+	if (question->size > 0)
+		memcpy(asked.data, question->data, question->size);
+	snprintf(asked.account, sizeof(asked.account), "%s",
+		 question->account ? question->account : "");
+	snprintf(asked.password, sizeof(asked.password), "%s",
+		 question->password ? question->password : "");
+	snprintf(asked.fingerprint, sizeof(asked.fingerprint), "%s",
+		 question->fingerprint ? question->fingerprint : "");
+	if (question->kind != ROOM_ASKS_NO_MORE)
+		last_serial[question->id] = question->serial;
+}
+
+/* "#nick text" of one in the channel, "nick text" of one in private; a line each. */
+static bool on_command(void *arg, const struct room_command *command)
+{
+	char text[OUT_MAX];
+	int n = snprintf(text, sizeof(text), "%s%s %s\n", command->in_channel ? "#" : "",
+			 command->nick, command->text);
+
+	last_command = *command;
+	assert_in_range(n, 1, (int)sizeof(text) - 1);
+	append(commands, &commands_size, text, n);
+	return strstr(command->text, "not-now") == NULL;
+}
+
+const char *take_commands(void)
+{
+	static char taken[OUT_MAX];
+
+	memcpy(taken, commands, commands_size + 1);
+	commands_size = 0;
+	commands[0] = '\0';
+	return taken;
+}
+
 static void check(void)
 {
 	const char *what;
@@ -68,14 +120,26 @@ static void check(void)
 		fail_msg("the room's tables: %s", what);
 }
 
-int harness_start(void **state)
-{
-	static const struct room_output output = { on_send, on_close, on_datagram, NULL };
+static const struct room_output output = { .send = on_send,
+					   .close = on_close,
+					   .datagram = on_datagram,
+					   .ask = on_ask,
+					   .command = on_command };
 
+static void make_room(void)
+{
+	room = room_new(&room_config, &output);
+	assert_non_null(room);
+	room_set_time(room, now, UINT64_C(1600000000) * USEC_PER_SEC);
+}
+
+static void start(const char *operators_channel)
+{
 	room_config = (struct room_config){ .server_name = "srv",
 					    .network = "net",
 					    .version = "foster-test",
 					    .course_channel = "#chat",
+					    .operators_channel = operators_channel,
 					    .nick_length = 32,
 					    .secret = { 1, 2 },
 					    .registration_timeout = 30 * USEC_PER_SEC,
@@ -91,11 +155,56 @@ int harness_start(void **state)
 					    .course_burst = 20 };
 	memset(closed, 0, sizeof(closed));
 	forget_all();
+	take_commands();
 	now = 1000 * USEC_PER_SEC;
-	room = room_new(&room_config, &output);
-	assert_non_null(room);
-	room_set_time(room, now, UINT64_C(1600000000) * USEC_PER_SEC);
+	n_asked = 0;
+	made_with_accounts = false;
+	make_room();
+}
+
+int harness_start(void **state)
+{
+	start(NULL);
 	return 0;
+}
+
+int harness_start_operators(void **state)
+{
+	start("#ops");
+	return 0;
+}
+
+void with_accounts(const char *first_nick, ...)
+{
+	struct room_owned owned[8];
+	const char *nick = first_nick;
+	size_t n = 0;
+	va_list ap;
+
+	va_start(ap, first_nick);
+	for (; nick; nick = va_arg(ap, const char *))
+		owned[n++] = (struct room_owned){ nick, va_arg(ap, const char *) };
+	va_end(ap);
+	room_config.accounts = room_config.nick_protection = room_config.plain_passwords = true;
+	if (!made_with_accounts) {
+		room_free(room);
+		make_room();
+		made_with_accounts = true;
+	}
+	assert_int_equal(room_set_accounts(room, owned, n), 0);
+}
+
+void answer(uint32_t id, enum room_verdict verdict, const char *text)
+{
+	struct room_answer result = { .id = id,
+				      .serial = last_serial[id],
+				      .verdict = verdict,
+				      .account = text,
+				      .data = text,
+				      .size = text ? strlen(text) : 0 };
+
+	room_answer(room, &result);
+	check();
 }
 
 int harness_stop(void **state)

@@ -21,6 +21,10 @@ extern struct room_config room_config; /* may be changed by a test; set anew by 
 /* For cmocka's setup and teardown. Server "srv", network "net", course channel "#chat". */
 int harness_start(void **state);
 int harness_stop(void **state);
+int harness_start_operators(void **state); /* with the operators' channel "#ops" */
+/* What the voice of the operators' channel was asked since the last look: see on_command(). */
+const char *take_commands(void);
+extern struct room_command last_command; /* its pointers lead nowhere */
 
 /* Connection id from 10.0.0.<id>. */
 void open_irc(uint32_t id);
@@ -52,5 +56,25 @@ bool is_closed(uint32_t id);
 void expect_course_at(int n, const char *text, const char *file, int at);
 const char *told_course(int n);
 extern struct course_peer last_peer; /* to whom the last datagram went */
+
+/* --- accounts: a test that sets room_config.accounts is the host itself ------------------- */
+
+struct asked {
+	enum room_question_kind kind;
+	enum room_mechanism mechanism;
+	uint32_t id, place;
+	uint64_t serial;
+	char data[2048], account[80], password[320], fingerprint[80];
+	size_t size;
+};
+
+/* The last question, and how many there were. */
+extern struct asked asked;
+extern int n_asked;
+
+/* To the question that id asked last; text: the account, or with ROOM_CONTINUE the data. */
+void answer(uint32_t id, enum room_verdict verdict, const char *text);
+/* The room anew, with accounts; nick and account alternate, up to a NULL. */
+void with_accounts(const char *first_nick, ...);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +15,21 @@
 static char heard[1024];
 static uint64_t last;
 
-static void on_announcement(void *arg, uint64_t seq, const char *text)
+static void on_event(void *arg, const json_t *event)
 {
+	const char *text = json_string_value(json_object_get(event, "text"));
 	size_t n = strlen(heard);
 
-	last = seq;
+	if (!text || strcmp(json_string_value(json_object_get(event, "type")), "announce") != 0)
+		return;
+	last = json_integer_value(json_object_get(event, "seq"));
 	snprintf(heard + n, sizeof(heard) - n, "%s|", text);
 }
 
 /* Feeds data in pieces of piece bytes; the first error, or 0. */
 static int feed(const char *data, size_t size, size_t piece)
 {
-	_cleanup_(stream_freep) struct stream *s = stream_new(on_announcement, NULL);
+	_cleanup_(stream_freep) struct stream *s = stream_new(on_event, NULL);
 	int r = 0;
 
 	heard[0] = '\0';

@@ -111,7 +111,8 @@ static void test_capabilities(void **state)
 {
 	open_irc(1);
 	line(1, "CAP LS 302");
-	expect(1, ":srv CAP * LS :away-notify batch cap-notify echo-message extended-join "
+	expect(1, ":srv CAP * LS :account-notify account-tag away-notify batch cap-notify "
+		  "echo-message extended-join "
 		  "invite-notify labeled-response message-tags multi-prefix server-time setname "
 		  "standard-replies userhost-in-names\n");
 	line(1, "NICK bob");

@@ -3,6 +3,7 @@
 #include "chat/admin/admin.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,8 +15,10 @@
 #include "base/macro.h"
 #include "base/units.h"
 #include "chat/admin/child.h"
+#include "chat/admin/packet.h"
+#include "chat/room.h"
 
-#define TURN           16 /* announcements read before others come to their turn */
+#define TURN           16 /* packets read before others come to their turn */
 #define DELAY_FIRST    (100 * USEC_PER_MSEC)
 #define DELAY_MAX      (30 * USEC_PER_SEC)
 #define GOOD_RUN       (60 * USEC_PER_SEC) /* after which the delay starts anew */
@@ -27,9 +30,10 @@ struct admin {
 	struct admin_events events;
 	foster_process *process;
 	struct child_arguments child;
-	struct event *announcements, *sentinel, *restart;
+	struct event *packets, *sentinel, *restart;
 	uint64_t started_at, delay;
-	int fd; /* our end of the pair */
+	uint64_t last; /* the number of the last event that was told */
+	int fd;        /* our end of the pair */
 };
 
 static int start(struct admin *a);
@@ -44,7 +48,7 @@ static void free_event(struct event **event)
 /* After the child's end, or a start that failed. */
 static void clean_up(struct admin *a)
 {
-	free_event(&a->announcements);
+	free_event(&a->packets);
 	free_event(&a->sentinel);
 	a->fd = fd_close(a->fd);
 	if (a->process && foster_process_free(a->process) < 0)
@@ -52,35 +56,84 @@ static void clean_up(struct admin *a)
 	a->process = NULL;
 }
 
-/* False: the child has closed its end. */
-static bool take_announcement(struct admin *a)
+static void handle_packet(struct admin *a, const struct packet *p)
 {
-	char text[ANNOUNCEMENT_MAX + 1];
+	const struct room_command to = {
+		.id = p->id, .since = p->since, .in_channel = p->in_channel, .nick = p->nick
+	};
+
+	a->last = MAX(a->last, p->seq);
+	if (p->kind == PACKET_ANNOUNCEMENT)
+		a->events.announce(a->events.arg, p->text);
+	else if (p->kind == PACKET_EVENT)
+		a->events.event(a->events.arg, p->text, p->tags);
+	else if (p->kind == PACKET_ANSWER)
+		a->events.answer(a->events.arg, &to, p->text);
+}
+
+/* False: the child has closed its end. */
+static bool take_packet(struct admin *a)
+{
+	static struct packet p;
 	ssize_t n;
 
 	do
-		n = recv(a->fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+		n = recv(a->fd, &p, sizeof(p), MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return true;
 	if (n <= 0)
 		return false;
-	text[n] = '\0';
-	a->events.announce(a->events.arg, text);
+	if (packet_is_whole(&p, n))
+		handle_packet(a, &p);
 	return true;
 }
 
-static void on_announcements(int fd, short what, void *arg)
+static void on_packets(int fd, short what, void *arg)
 {
 	struct admin *a = arg;
 
 	for (int i = 0; i < TURN; i++) {
-		if (!take_announcement(a)) {
+		if (!take_packet(a)) {
 			/* The sentinel says the rest; until then this would stay readable. */
-			event_del(a->announcements);
+			event_del(a->packets);
 			return;
 		}
 	}
+}
+
+static bool send_packet(struct admin *a, const struct packet *p)
+{
+	ssize_t n = -1;
+
+	if (a->fd >= 0)
+		n = send(a->fd, p, packet_size(p), MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n > 0;
+}
+
+bool admin_ask(struct admin *a, const struct room_command *command)
+{
+	static struct packet p;
+
+	memset(&p, 0, offsetof(struct packet, text));
+	p.kind = PACKET_QUESTION;
+	p.id = command->id;
+	p.since = command->since;
+	p.in_channel = command->in_channel;
+	snprintf(p.nick, sizeof(p.nick), "%s", command->nick);
+	snprintf(p.account, sizeof(p.account), "%s", command->account ? command->account : "");
+	snprintf(p.source, sizeof(p.source), "%s", command->source);
+	snprintf(p.text, sizeof(p.text), "%s", command->text);
+	return a->control && send_packet(a, &p);
+}
+
+void admin_reload(struct admin *a)
+{
+	static const struct packet p = { .kind = PACKET_RELOAD };
+
+	/* One that is so busy reads it late: it is started anew. */
+	if (a->process && !send_packet(a, &p))
+		foster_process_kill(a->process);
 }
 
 static void restart_later(struct admin *a)
@@ -105,7 +158,7 @@ static void on_end(int fd, short what, void *arg)
 	log_warning("admin[%d]: ended after %s (%s %d)", foster_process_pid(a->process), lived,
 		    code < 0 ? "signal" : "exit", code < 0 ? -code : code);
 	/* What it had sent is announced before its end is. */
-	while (a->fd >= 0 && take_announcement(a) && event_pending(a->announcements, EV_READ, NULL))
+	while (a->fd >= 0 && take_packet(a) && event_pending(a->packets, EV_READ, NULL))
 		;
 	clean_up(a);
 	if (now - a->started_at >= GOOD_RUN)
@@ -136,7 +189,9 @@ static int run_child(void *arg)
 
 static int fork_child(struct admin *a, int child_fd)
 {
-	a->child = (struct child_arguments){ .control = a->control, .fd = child_fd };
+	a->child =
+		(struct child_arguments){ .control = a->control, .fd = child_fd, .last = a->last };
+	a->child.config = a->events.config(a->events.arg, &a->child.path);
 	a->process = foster_process_new("admin", run_child, a);
 	if (!a->process)
 		return -ENOMEM;
@@ -159,9 +214,9 @@ static int start(struct admin *a)
 		clean_up(a);
 		return r;
 	}
-	a->announcements = event_new(a->base, a->fd, EV_READ | EV_PERSIST, on_announcements, a);
+	a->packets = event_new(a->base, a->fd, EV_READ | EV_PERSIST, on_packets, a);
 	a->sentinel = event_new(a->base, foster_process_sentinel(a->process), EV_READ, on_end, a);
-	if (!a->announcements || event_add(a->announcements, NULL) < 0 || !a->sentinel ||
+	if (!a->packets || event_add(a->packets, NULL) < 0 || !a->sentinel ||
 	    event_add(a->sentinel, NULL) < 0)
 		return -ENOMEM;
 	return 0;

@@ -3,19 +3,27 @@
  * The admin child, as its parent sees it: a libfoster process with daemon = true, forked at
  * start. It alone opens the supervisor's control socket; it never reads its copy of the user
  * table, which is that of the fork. What it has to say comes over a socket pair that both hold,
- * and the parent says it to the users of now.
+ * and the parent says it to the users of now; what operators ask goes to it, and it alone decides.
  *
  * If it dies it is started again, at once the first time, then less and less often.
  */
 #ifndef FOSTER_CHAT_ADMIN_ADMIN_H
 #define FOSTER_CHAT_ADMIN_ADMIN_H
 
+#include <stdbool.h>
+
 #include <event2/event.h>
 
-#define ANNOUNCEMENT_MAX 8192 /* bytes of one announcement */
+struct chat_config;
+struct room_command;
 
 struct admin_events {
 	void (*announce)(void *arg, const char *text);
+	/* Of a service, for the operators' channel. */
+	void (*event)(void *arg, const char *text, const char *tags);
+	void (*answer)(void *arg, const struct room_command *to, const char *text);
+	/* The configuration of now, and the path of its file or NULL. */
+	const struct chat_config *(*config)(void *arg, const char **ret_path);
 	/* In the child: give up the copies of what is the parent's. */
 	void (*close_copies)(void *arg);
 	void *arg;
@@ -29,6 +37,10 @@ struct admin;
  */
 int admin_new(struct event_base *base, const char *control, const struct admin_events *events,
 	      struct admin **ret);
+/* Takes a question of an operator; false: not now. */
+bool admin_ask(struct admin *admin, const struct room_command *command);
+/* The configuration's file is to be read again. */
+void admin_reload(struct admin *admin);
 /* Ends the child and waits for its end. */
 void admin_free(struct admin *admin);
 

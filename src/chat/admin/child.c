@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,7 +18,11 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "chat/admin/admin.h"
+#include "chat/admin/feed.h"
+#include "chat/admin/operate.h"
+#include "chat/admin/packet.h"
 #include "chat/admin/stream.h"
+#include "chat/chat-config.h"
 #include "chat/utf8.h"
 
 #define DELAY_FIRST 100 /* ms between attempts; the manager may be away for a moment */
@@ -25,56 +30,144 @@
 #define SILENCE_MAX 10000 /* ms to connect and be answered */
 
 /* since asks for what came while we were away; nothing that is older than we are. */
-#define REQUEST                                                \
-	"GET /v1/events?follow=1&type=announce%s HTTP/1.1\r\n" \
-	"Host: foster\r\n"                                     \
-	"Accept: application/x-ndjson\r\n"                     \
+#define REQUEST                                  \
+	"GET /v1/events?follow=1%s HTTP/1.1\r\n" \
+	"Host: foster\r\n"                       \
+	"Accept: application/x-ndjson\r\n"       \
 	"\r\n"
 
 struct child {
-	const char *control;
+	const char *control, *path;
 	int parent;
 	int delay;     /* ms */
-	uint64_t last; /* the number of the last announcement */
+	uint64_t last; /* the number of the last event */
 	bool told;     /* that the control socket cannot be reached */
+	struct feed *feed;
+	struct operate *operate;
+	struct packet packet; /* the one that is being sent, or was received */
 };
 
 /* Blocks until the parent has taken it: so what was read is never dropped. */
-static void on_announcement(void *arg, uint64_t seq, const char *text)
+static void send_packet(struct child *c, enum packet_kind kind, const char *text)
 {
-	struct child *c = arg;
-	size_t size = strlen(text);
+	size_t size = utf8_cut(text, strlen(text), PACKET_TEXT_MAX);
 
-	if (size == 0 || (seq > 0 && seq <= c->last))
-		return;
-	c->last = MAX(c->last, seq);
-	size = utf8_cut(text, size, ANNOUNCEMENT_MAX);
-	while (send(c->parent, text, size, MSG_NOSIGNAL) < 0 && errno == EINTR)
+	c->packet.kind = kind;
+	c->packet.seq = c->last;
+	memcpy(c->packet.text, text, size);
+	c->packet.text[size] = '\0';
+	while (send(c->parent, &c->packet, packet_size(&c->packet), MSG_NOSIGNAL) < 0 &&
+	       errno == EINTR)
 		;
 }
 
+static void on_line(void *arg, const char *line, const char *tags)
+{
+	struct child *c = arg;
+
+	snprintf(c->packet.tags, sizeof(c->packet.tags), "%s", tags);
+	send_packet(c, PACKET_EVENT, line);
+}
+
+static void on_event(void *arg, const json_t *event)
+{
+	struct child *c = arg;
+	const char *type = json_string_value(json_object_get(event, "type"));
+	const char *text = json_string_value(json_object_get(event, "text"));
+	uint64_t seq = json_integer_value(json_object_get(event, "seq"));
+
+	if (!type || seq <= c->last)
+		return;
+	c->last = seq;
+	if (strcmp(type, "announce") != 0)
+		feed_event(c->feed, now_monotonic(), now_realtime(), event);
+	else if (text && *text)
+		send_packet(c, PACKET_ANNOUNCEMENT, text);
+}
+
+/* --- what the parent says ------------------------------------------------------------------- */
+
+static void on_question(struct child *c)
+{
+	struct packet *p = &c->packet;
+	struct packet question = *p;
+	char answer[PACKET_TEXT_MAX + 1];
+
+	operate_answer(c->operate, &question, c->feed, answer, sizeof(answer));
+	if (!*answer)
+		return;
+	p->id = question.id;
+	p->since = question.since;
+	p->in_channel = question.in_channel;
+	memcpy(p->nick, question.nick, sizeof(p->nick));
+	send_packet(c, PACKET_ANSWER, answer);
+}
+
+/* The parent has read it before, and found it right. */
+static void reload(struct child *c)
+{
+	struct chat_config *config;
+	struct error e;
+
+	if (!c->path)
+		return;
+	if (chat_config_load(c->path, &config, &e) < 0) {
+		log_error("admin: the rights of operators stay as they were: %s", e.text);
+		return;
+	}
+	operate_configure(c->operate, &config->operators);
+	chat_config_free(config);
+}
+
+/* 0, or -EPIPE: the parent has gone. */
+static int hear_parent(struct child *c)
+{
+	struct packet *p = &c->packet;
+	ssize_t n = recv(c->parent, p, sizeof(*p), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? 0 : -EPIPE;
+	if (n == 0)
+		return -EPIPE;
+	if (packet_is_whole(p, n) && p->kind == PACKET_QUESTION)
+		on_question(c);
+	else if (packet_is_whole(p, n) && p->kind == PACKET_RELOAD)
+		reload(c);
+	return 0;
+}
+
+/* --- following ------------------------------------------------------------------------------ */
+
+static int ms_until(uint64_t until)
+{
+	uint64_t now = now_monotonic();
+
+	if (until == USEC_INFINITY)
+		return -1;
+	return until > now ? (int)MIN((until - now) / USEC_PER_MSEC + 1, 1000000U) : 0;
+}
+
 /*
- * Waits until fd (-1: none) is ready, ms at most, -1: for ever. 0; -ETIMEDOUT; -EPIPE: the parent has
- * gone.
+ * Waits until fd (-1: none) is ready, ms at most, -1: for ever, and does meanwhile what the parent
+ * asks and what is due. 0; -ETIMEDOUT; -EPIPE: the parent has gone.
  */
-static int wait_for(const struct child *c, int fd, short what, int ms)
+static int wait_for(struct child *c, int fd, short what, int ms)
 {
 	struct pollfd fds[] = { { .fd = c->parent, .events = POLLIN },
 				{ .fd = fd, .events = what } };
 	uint64_t until = ms < 0 ? USEC_INFINITY : now_monotonic() + ms * USEC_PER_MSEC;
 
 	for (;;) {
-		uint64_t now = now_monotonic();
-		int left = ms < 0 ? -1 : now < until ? (int)((until - now) / USEC_PER_MSEC) + 1 : 0;
-		int n = poll(fds, 2, left);
+		int n = poll(fds, 2, ms_until(MIN(until, feed_deadline(c->feed))));
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (n > 0 && fds[0].revents) /* the parent says nothing: it has closed */
+		feed_tick(c->feed, now_monotonic());
+		if (n > 0 && fds[0].revents && hear_parent(c) < 0)
 			return -EPIPE;
-		if (n > 0)
+		if (n > 0 && fds[1].revents)
 			return 0;
-		if (n == 0)
+		if (until != USEC_INFINITY && now_monotonic() >= until)
 			return -ETIMEDOUT;
 	}
 }
@@ -104,7 +197,7 @@ static int connect_control(const struct child *c)
 /* Follows one connection to its end. -EPIPE: the parent has gone; else why it has ended. */
 static int follow(struct child *c, int fd)
 {
-	_cleanup_(stream_freep) struct stream *stream = stream_new(on_announcement, c);
+	_cleanup_(stream_freep) struct stream *stream = stream_new(on_event, c);
 	char data[4096];
 
 	if (!stream)
@@ -156,21 +249,47 @@ static void become_self(void)
 	prctl(PR_SET_NAME, "chatd: admin");
 }
 
+static bool may_show(void *arg, const char *service)
+{
+	return operate_may_show(((struct child *)arg)->operate, service);
+}
+
+static void redact(void *arg, char *line)
+{
+	operate_redact(((struct child *)arg)->operate, line);
+}
+
+static int set_up(struct child *c, const struct child_arguments *arguments)
+{
+	struct feed_output output = { on_line, may_show, redact, c };
+
+	c->operate = operate_new(c->control, &arguments->config->operators);
+	c->feed = c->operate ? feed_new(&output) : NULL;
+	return c->feed ? 0 : -ENOMEM;
+}
+
 int child_run(const struct child_arguments *arguments)
 {
-	struct child c = { .control = arguments->control,
-			   .parent = arguments->fd,
-			   .delay = DELAY_FIRST };
+	static struct child c;
 
+	c.control = arguments->control;
+	c.path = arguments->path;
+	c.parent = arguments->fd;
+	c.last = arguments->last;
+	c.delay = DELAY_FIRST;
 	become_self();
-	if (!c.control) {
-		wait_for(&c, -1, 0, -1);
-		return 0;
+	if (set_up(&c, arguments) < 0) {
+		log_error("admin: out of memory");
+		return EXIT_FAILURE;
 	}
-	while (attempt(&c) == 0) {
+	if (!c.control)
+		wait_for(&c, -1, 0, -1);
+	while (c.control && attempt(&c) == 0) {
 		if (wait_for(&c, -1, 0, c.delay) == -EPIPE)
 			break;
 		c.delay = MIN(c.delay * 2, DELAY_MAX);
 	}
-	return 0;
+	feed_free(c.feed);
+	operate_free(c.operate);
+	return EXIT_SUCCESS;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The stream of announcements: see stream.h. */
+/* The stream of events: see stream.h. */
 #include "config.h"
 
 #include "chat/admin/stream.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,7 @@ enum state {
 };
 
 struct stream {
-	stream_announcement *on_announcement;
+	stream_event *on_event;
 	void *arg;
 	enum state state;
 	bool answered, chunked, skipping;
@@ -37,7 +36,7 @@ struct stream {
 	size_t used;
 };
 
-struct stream *stream_new(stream_announcement *on_announcement, void *arg)
+struct stream *stream_new(stream_event *on_event, void *arg)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 
@@ -47,7 +46,7 @@ struct stream *stream_new(stream_announcement *on_announcement, void *arg)
 		free(s);
 		return NULL;
 	}
-	s->on_announcement = on_announcement;
+	s->on_event = on_event;
 	s->arg = arg;
 	return s;
 }
@@ -65,16 +64,13 @@ bool stream_answered(const struct stream *s)
 	return s->answered;
 }
 
-/* Other events than announcements, and what is no JSON, are none of ours. */
+/* What is no JSON object is no event. */
 static void handle_event(struct stream *s)
 {
 	json_t *event = json_loadb(s->line, s->used, 0, NULL);
-	const char *type = json_string_value(json_object_get(event, "type"));
-	const char *text = json_string_value(json_object_get(event, "text"));
-	json_int_t seq = json_integer_value(json_object_get(event, "seq"));
 
-	if (type && text && strcmp(type, "announce") == 0)
-		s->on_announcement(s->arg, seq > 0 ? (uint64_t)seq : 0, text);
+	if (json_is_object(event))
+		s->on_event(s->arg, event);
 	json_decref(event);
 }
 

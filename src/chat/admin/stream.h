@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The answer to a request for announcements: HTTP/1.1, its body chunked or not, a JSON object a
+ * The answer to a request for events: HTTP/1.1, its body chunked or not, a JSON object a
  * line. A pure parser that is fed bytes as they come. Bounded: a head of 8 KiB, lines of
  * 64 KiB; a longer line is passed over.
  */
@@ -9,14 +9,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+
+#include <jansson.h>
 
 struct stream;
 
-/* seq is the event's number, 0 when it has none; text is valid during the call. */
-typedef void stream_announcement(void *arg, uint64_t seq, const char *text);
+/* event is borrowed. */
+typedef void stream_event(void *arg, const json_t *event);
 
-struct stream *stream_new(stream_announcement *on_announcement, void *arg); /* NULL: no memory */
+struct stream *stream_new(stream_event *on_event, void *arg); /* NULL: no memory */
 void stream_free(struct stream *stream);
 
 /*

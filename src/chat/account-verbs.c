@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Accounts from the command line: see account-verbs.h. */
+#include "config.h"
+
+#include "chat/account-verbs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "chat/account-db.h"
+#include "chat/names.h"
+
+#define EXIT_USAGE 2
+
+struct call {
+	const struct chat_config *config;
+	struct account_db *db;
+	char **args;
+	int n;
+	struct error e;
+};
+
+/* --- passwords ---------------------------------------------------------------------------- */
+
+/* Reads one line without its end; -ENODATA at the end. */
+static int read_line(FILE *from, char *buf, size_t room)
+{
+	size_t n;
+
+	if (!fgets(buf, (int)room, from))
+		return -ENODATA;
+	n = strcspn(buf, "\r\n");
+	if (buf[n] == '\0' && n + 1 == room)
+		return -E2BIG;
+	buf[n] = '\0';
+	return 0;
+}
+
+static int ask_terminal(const char *prompt, char *buf, size_t room)
+{
+	struct termios before, silent;
+	int r;
+
+	if (tcgetattr(STDIN_FILENO, &before) < 0)
+		return -errno;
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	silent.c_lflag |= ECHONL;
+	fputs(prompt, stderr);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
+		return -errno;
+	r = read_line(stdin, buf, room);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	return r;
+}
+
+static int ask_twice(char *buf, size_t room, struct error *e)
+{
+	char again[PASSWORD_MAX + 3];
+	int r = ask_terminal("Password: ", buf, room);
+
+	if (r == 0)
+		r = ask_terminal("The same again: ", again, sizeof(again));
+	if (r == 0 && strcmp(buf, again) != 0)
+		r = error_set(e, -EINVAL, "these were two passwords");
+	else if (r < 0)
+		error_set_errno(e, r, "no password");
+	explicit_bzero(again, sizeof(again));
+	return r;
+}
+
+static int read_password(struct credential *credential, struct error *e)
+{
+	char text[PASSWORD_MAX + 3];
+	const char *refusal;
+	int r;
+
+	if (isatty(STDIN_FILENO)) {
+		r = ask_twice(text, sizeof(text), e);
+	} else {
+		r = read_line(stdin, text, sizeof(text));
+		if (r == -ENODATA)
+			error_set(e, r, "no password came from the standard input");
+		else if (r < 0)
+			error_set_errno(e, r, "the password");
+	}
+	if (r < 0)
+		return r;
+	refusal = password_refusal(text, strlen(text));
+	if (refusal)
+		r = error_set(e, -EINVAL, "%s", refusal);
+	else if ((r = credential_make(credential, text, strlen(text))) < 0)
+		error_set_errno(e, r, "the password could not be hashed");
+	explicit_bzero(text, sizeof(text));
+	return r;
+}
+
+/* --- who does it -------------------------------------------------------------------------- */
+
+static void describe_caller(char *buf, size_t room)
+{
+	const struct passwd *user = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER"), *tty = ttyname(STDIN_FILENO);
+	size_t n;
+
+	if (user)
+		n = snprintf(buf, room, "%s", user->pw_name);
+	else
+		n = snprintf(buf, room, "uid %u", (unsigned)getuid());
+	if (sudo && *sudo && n < room)
+		n += snprintf(buf + n, room - n, " (%s by sudo)", sudo);
+	if (tty && n < room)
+		snprintf(buf + n, room - n, " on %s", tty);
+	for (char *p = buf; *p; p++) {
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	}
+}
+
+static int note(struct call *c, const char *text)
+{
+	char by[256];
+
+	describe_caller(by, sizeof(by));
+	return account_db_note(c->db, by, text, time(NULL), &c->e);
+}
+
+/* --- the verbs ---------------------------------------------------------------------------- */
+
+static int add(struct call *c)
+{
+	const char *name = c->args[0];
+	struct credential credential;
+	char text[128];
+	int r;
+
+	if (!name_is_nick(name, c->config->room.nick_length) || name_is_reserved(name))
+		return error_set(&c->e, -EINVAL,
+				 "\"%s\" is no name: it is made as a nick, of at most %u bytes",
+				 name, c->config->room.nick_length);
+	r = read_password(&credential, &c->e);
+	if (r == 0)
+		r = account_db_add(c->db, name, &credential, time(NULL), &c->e);
+	explicit_bzero(&credential, sizeof(credential));
+	snprintf(text, sizeof(text), "added \"%s\"", name);
+	return r < 0 ? r : note(c, text);
+}
+
+static int passwd(struct call *c)
+{
+	struct credential credential;
+	struct account account;
+	char text[128];
+	int r = account_db_find(c->db, c->args[0], &account, &c->e);
+
+	if (r == 0)
+		r = read_password(&credential, &c->e);
+	if (r == 0)
+		r = account_db_set_password(c->db, account.name, &credential, &c->e);
+	explicit_bzero(&credential, sizeof(credential));
+	snprintf(text, sizeof(text), "changed the password of \"%s\"", account.name);
+	return r < 0 ? r : note(c, text);
+}
+
+static int remove_account(struct call *c)
+{
+	struct account account;
+	char text[128];
+	int r = account_db_find(c->db, c->args[0], &account, &c->e);
+
+	if (r == 0)
+		r = account_db_remove(c->db, account.name, &c->e);
+	snprintf(text, sizeof(text), "removed \"%s\"", account.name);
+	return r < 0 ? r : note(c, text);
+}
+
+static int print_account(void *arg, const char *name, int64_t created)
+{
+	char when[32] = "?";
+	time_t seconds = (time_t)created;
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d", &tm);
+	printf("%s\t%s\n", name, when);
+	return 0;
+}
+
+static int list(struct call *c)
+{
+	return account_db_list(c->db, print_account, NULL, &c->e);
+}
+
+static int print_thing(void *arg, const char *name, const char *value)
+{
+	printf("%s\t%s\n", name, value);
+	return 0;
+}
+
+/* "AA:BB:..." and "aabb..." are the same. */
+static int read_fingerprint(const char *text, char fingerprint[FINGERPRINT_SIZE + 1],
+			    struct error *e)
+{
+	size_t n = 0;
+
+	for (; *text; text++) {
+		if (*text == ':')
+			continue;
+		if (!isxdigit((unsigned char)*text) || n == FINGERPRINT_SIZE)
+			break;
+		fingerprint[n++] = (char)tolower((unsigned char)*text);
+	}
+	fingerprint[n] = '\0';
+	if (*text || n != FINGERPRINT_SIZE)
+		return error_set(
+			e, -EINVAL,
+			"a certificate's fingerprint is its SHA-256: 64 hexadecimal digits");
+	return 0;
+}
+
+static int read_thing(struct call *c, enum account_thing thing,
+		      char value[FINGERPRINT_SIZE + ROOM_NICK_MAX + 1])
+{
+	if (thing == ACCOUNT_CERTIFICATE)
+		return read_fingerprint(c->args[1], value, &c->e);
+	if (!name_is_nick(c->args[1], c->config->room.nick_length) || name_is_reserved(c->args[1]))
+		return error_set(&c->e, -EINVAL, "\"%s\" is no nick", c->args[1]);
+	strcpy(value, c->args[1]);
+	return 0;
+}
+
+static int give_or_take(struct call *c, enum account_thing thing, bool give)
+{
+	char value[FINGERPRINT_SIZE + ROOM_NICK_MAX + 1], text[512];
+	int r = read_thing(c, thing, value);
+
+	if (r == 0)
+		r = give ? account_db_give(c->db, thing, c->args[0], value, &c->e)
+			 : account_db_take(c->db, thing, c->args[0], value, &c->e);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof(text), "%s the %s %s %s \"%.80s\"", give ? "gave" : "took",
+		 thing == ACCOUNT_NICK ? "nick" : "certificate", value, give ? "to" : "from",
+		 c->args[0]);
+	return note(c, text);
+}
+
+static int cert_add(struct call *c)
+{
+	return give_or_take(c, ACCOUNT_CERTIFICATE, true);
+}
+
+static int cert_remove(struct call *c)
+{
+	return give_or_take(c, ACCOUNT_CERTIFICATE, false);
+}
+
+static int cert_list(struct call *c)
+{
+	return account_db_list_things(c->db, ACCOUNT_CERTIFICATE, c->n > 0 ? c->args[0] : NULL,
+				      print_thing, NULL, &c->e);
+}
+
+static int nick_add(struct call *c)
+{
+	return give_or_take(c, ACCOUNT_NICK, true);
+}
+
+static int nick_remove(struct call *c)
+{
+	return give_or_take(c, ACCOUNT_NICK, false);
+}
+
+static int nick_list(struct call *c)
+{
+	return account_db_list_things(c->db, ACCOUNT_NICK, c->n > 0 ? c->args[0] : NULL,
+				      print_thing, NULL, &c->e);
+}
+
+static const struct {
+	const char *first, *second, *arguments; /* second NULL: there is none */
+	int min, max;
+	int (*run)(struct call *c);
+} verbs[] = {
+	{ "add", NULL, "NAME", 1, 1, add },
+	{ "passwd", NULL, "NAME", 1, 1, passwd },
+	{ "remove", NULL, "NAME", 1, 1, remove_account },
+	{ "list", NULL, "", 0, 0, list },
+	{ "cert", "add", "NAME FINGERPRINT", 2, 2, cert_add },
+	{ "cert", "remove", "NAME FINGERPRINT", 2, 2, cert_remove },
+	{ "cert", "list", "[NAME]", 0, 1, cert_list },
+	{ "nick", "add", "NAME NICK", 2, 2, nick_add },
+	{ "nick", "remove", "NAME NICK", 2, 2, nick_remove },
+	{ "nick", "list", "[NAME]", 0, 1, nick_list },
+};
+
+static int print_usage(void)
+{
+	fputs("usage: fosterctl chat account VERB\n\n", stderr);
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+		fprintf(stderr, "  %s%s%s %s\n", verbs[i].first, verbs[i].second ? " " : "",
+			verbs[i].second ? verbs[i].second : "", verbs[i].arguments);
+	fputs("\nPasswords come from the terminal, or are the first line of the standard input.\n",
+	      stderr);
+	return EXIT_USAGE;
+}
+
+static int run(struct call *c, int (*verb)(struct call *c), const char *config)
+{
+	char *path = chat_config_state_file(c->config, "accounts.db");
+	int r;
+
+	c->e.text[0] = '\0';
+	r = path ? account_db_open(path, &c->db, &c->e)
+		 : error_set(&c->e, -ENOMEM, "out of memory");
+	free(path);
+	if (r == 0)
+		r = verb(c);
+	account_db_close(c->db);
+	if (r == 0 && fflush(stdout) != 0)
+		r = error_set_errno(&c->e, -errno, "the output");
+	if (r < 0) {
+		log_error("%s", c->e.text);
+		return EXIT_FAILURE;
+	}
+	if (!c->config->room.accounts)
+		log_notice("accounts are off in %s: nobody can log in before \"accounts = on\"",
+			   config ? config : "the defaults, without a config file");
+	return EXIT_SUCCESS;
+}
+
+int account_verb(const struct chat_config *config, const char *path, char **args, int n)
+{
+	struct call c = { .config = config };
+
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		int words = verbs[i].second ? 2 : 1;
+
+		if (n < words || strcmp(args[0], verbs[i].first) != 0 ||
+		    (words == 2 && strcmp(args[1], verbs[i].second) != 0))
+			continue;
+		c.args = args + words;
+		c.n = n - words;
+		if (c.n < verbs[i].min || c.n > verbs[i].max)
+			break;
+		return run(&c, verbs[i].run, path);
+	}
+	return print_usage();
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor's JSON in words for a channel: a few lines, each short enough for one message.
+ * Pure. What does not fit into size is cut.
+ */
+#ifndef FOSTER_CHAT_ADMIN_ANSWER_H
+#define FOSTER_CHAT_ADMIN_ANSWER_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+/* GET /v1/services: how many are how, and those that are not as wanted; pattern "": all. */
+void answer_services(const json_t *reply, const char *pattern, char *buf, size_t size);
+
+/* GET /v1/services/NAME/why. */
+void answer_why(const json_t *reply, char *buf, size_t size);
+
+/* The log of GET /v1/services/NAME: its last n lines, each as redact leaves it. */
+void answer_log(const json_t *reply, unsigned n, void (*redact)(void *arg, char *line), void *arg,
+		char *buf, size_t size);
+
+/* What came of a request that changes something, or why it failed. */
+void answer_result(const json_t *reply, int status, const char *verb, char *buf, size_t size);
+
+#endif

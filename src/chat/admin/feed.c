@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/* Events for people: see feed.h. */
+#include "chat/admin/feed.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/macro.h"
+#include "base/units.h"
+
+#define RECORDS_MAX  512                   /* services of which something is remembered */
+#define FORGET_AFTER (600 * USEC_PER_SEC)  /* without an event */
+#define FLAP_ENDS    4                     /* so many ends */
+#define FLAP_TIME    (60 * USEC_PER_SEC)   /* within that time are flapping */
+#define STABLE_AFTER (30 * USEC_PER_SEC)   /* up for that long, it is none any more */
+#define HOLD         (500 * USEC_PER_MSEC) /* an end waits for its last lines */
+#define WINDOW       (60 * USEC_PER_SEC)
+#define WINDOW_LINES 10 /* more in a window are only counted */
+#define NAMES_SHOWN  5  /* of those that are counted */
+#define LATE         (10 * USEC_PER_SEC)
+#define LINES_SHOWN  3 /* the last of a log */
+#define LINE_SIZE    1024
+#define TAGS_SIZE    512
+
+/* What is counted when there is too much to be told. */
+enum count {
+	COUNT_ENDED,
+	COUNT_FAILED,
+	COUNT_RUNNING,
+	COUNT_STOPPED,
+	COUNT_OTHER,
+	COUNTS
+};
+static const char *const count_words[COUNTS] = { "ended", "failed", "running", "stopped",
+						 "other events" };
+
+struct record {
+	struct record *next;
+	uint64_t touched;
+	uint64_t ends[FLAP_ENDS]; /* the last ones; [0] is the oldest */
+	uint64_t running_since;   /* 0: it does not run */
+	uint64_t told_at;         /* of one that flaps */
+	unsigned folded;          /* ends since then */
+	bool flaps, down, acknowledged;
+	uint64_t held_until;  /* 0: nothing is held */
+	char held[LINE_SIZE]; /* the line of its last end */
+	char held_tags[TAGS_SIZE];
+	enum count held_count;
+	char name[];
+};
+
+struct feed {
+	struct feed_output output;
+	struct record *records;
+	size_t n_records;
+	uint64_t window; /* when it began; 0: none has */
+	unsigned lines;  /* said in it */
+	unsigned counts[COUNTS];
+	char names[COUNTS][256]; /* the first of each, with commas */
+};
+
+struct feed *feed_new(const struct feed_output *output)
+{
+	struct feed *f = calloc(1, sizeof(*f));
+
+	if (f)
+		f->output = *output;
+	return f;
+}
+
+void feed_free(struct feed *f)
+{
+	struct record *next;
+
+	if (!f)
+		return;
+	for (struct record *r = f->records; r; r = next) {
+		next = r->next;
+		free(r);
+	}
+	free(f);
+}
+
+/* --- text ----------------------------------------------------------------------------------- */
+
+static void PRINTF(3, 4) add(char *buf, size_t size, const char *fmt, ...)
+{
+	size_t used = strlen(buf);
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (used < size)
+		vsnprintf(buf + used, size - used, fmt, ap);
+	va_end(ap);
+}
+
+/* Escaped as IRCv3's message tags ask for it. */
+static void add_tag(char *buf, size_t size, const char *name, const char *value)
+{
+	add(buf, size, "%s%s=", *buf ? ";" : "", name);
+	for (; *value; value++) {
+		switch (*value) {
+		case ';': add(buf, size, "\\:"); break;
+		case ' ': add(buf, size, "\\s"); break;
+		case '\\': add(buf, size, "\\\\"); break;
+		case '\r':
+		case '\n': break;
+		default: add(buf, size, "%c", *value);
+		}
+	}
+}
+
+static const char *text_of(const json_t *event, const char *key)
+{
+	const char *text = json_string_value(json_object_get(event, key));
+
+	return text ? text : "";
+}
+
+static void make_tags(char *tags, const json_t *event, const char *what)
+{
+	char seq[32];
+
+	tags[0] = '\0';
+	if (*text_of(event, "service"))
+		add_tag(tags, TAGS_SIZE, "foster/service", text_of(event, "service"));
+	add_tag(tags, TAGS_SIZE, "foster/event", what);
+	snprintf(seq, sizeof(seq), "%" JSON_INTEGER_FORMAT,
+		 json_integer_value(json_object_get(event, "seq")));
+	add_tag(tags, TAGS_SIZE, "foster/seq", seq);
+}
+
+/* "at 10:02:03Z: " of what came late; else "". */
+static const char *when(const json_t *event, uint64_t realtime, char buf[32])
+{
+	const char *text = text_of(event, "time");
+	struct tm tm = { 0 };
+	time_t at;
+
+	buf[0] = '\0';
+	if (strlen(text) < 19 || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
+		return buf;
+	at = timegm(&tm);
+	if (at >= 0 && (uint64_t)at * USEC_PER_SEC + LATE < realtime)
+		snprintf(buf, 32, "at %.8sZ: ", text + 11);
+	return buf;
+}
+
+/* --- saying it, or counting ----------------------------------------------------------------- */
+
+static void end_window(struct feed *f)
+{
+	char line[LINE_SIZE] = "";
+
+	for (int i = 0; i < COUNTS; i++) {
+		if (f->counts[i] == 0)
+			continue;
+		add(line, sizeof(line), "%s%u %s",
+		    *line ? ", " : "in the last minute also: ", f->counts[i], count_words[i]);
+		if (f->names[i][0])
+			add(line, sizeof(line), " (%s%s)", f->names[i],
+			    f->counts[i] > NAMES_SHOWN ? ", ..." : "");
+	}
+	f->window = 0;
+	f->lines = 0;
+	memset(f->counts, 0, sizeof(f->counts));
+	memset(f->names, 0, sizeof(f->names));
+	if (*line)
+		f->output.say(f->output.arg, line, "foster/event=digest");
+}
+
+static void say(struct feed *f, uint64_t now, enum count count, const char *name, const char *line,
+		const char *tags)
+{
+	/* A clock that says 0 would be no window. */
+	if (f->window && now - f->window >= WINDOW)
+		end_window(f);
+	if (!f->window)
+		f->window = MAX(now, 1U);
+	if (f->lines < WINDOW_LINES) {
+		f->lines++;
+		f->output.say(f->output.arg, line, tags);
+		return;
+	}
+	if (f->counts[count]++ < NAMES_SHOWN && *name)
+		add(f->names[count], sizeof(f->names[count]), "%s%s",
+		    f->names[count][0] ? ", " : "", name);
+}
+
+/* --- services ------------------------------------------------------------------------------- */
+
+static bool is_forgettable(const struct record *r, uint64_t now)
+{
+	return now - r->touched >= FORGET_AFTER && !r->flaps && !r->held_until && !r->acknowledged;
+}
+
+/* NULL: it is a new one, and there are too many. */
+static struct record *find(struct feed *f, uint64_t now, const char *name, bool make)
+{
+	struct record *r;
+
+	for (struct record **p = &f->records; *p;) {
+		r = *p;
+		if (strcmp(r->name, name) == 0) {
+			r->touched = now;
+			return r;
+		}
+		if (!is_forgettable(r, now)) {
+			p = &r->next;
+			continue;
+		}
+		*p = r->next;
+		f->n_records--;
+		free(r);
+	}
+	if (!make || f->n_records >= RECORDS_MAX)
+		return NULL;
+	r = calloc(1, sizeof(*r) + strlen(name) + 1);
+	if (!r)
+		return NULL;
+	strcpy(r->name, name);
+	r->touched = now;
+	r->next = f->records;
+	f->records = r;
+	f->n_records++;
+	return r;
+}
+
+static void let_go(struct feed *f, uint64_t now, struct record *r)
+{
+	if (!r || !r->held_until)
+		return;
+	r->held_until = 0;
+	say(f, now, r->held_count, r->name, r->held, r->held_tags);
+}
+
+static bool begins_to_flap(struct record *r, uint64_t now)
+{
+	memmove(r->ends, r->ends + 1, sizeof(r->ends) - sizeof(r->ends[0]));
+	r->ends[FLAP_ENDS - 1] = MAX(now, 1U);
+	return r->ends[0] > 0 && now - r->ends[0] <= FLAP_TIME;
+}
+
+/* It ended, and that was not asked for. */
+static void ended(struct feed *f, uint64_t now, struct record *r, enum count count,
+		  const char *line, const char *tags)
+{
+	char text[DURATION_TEXT_MAX];
+
+	r->down = true;
+	r->running_since = 0;
+	if (r->acknowledged)
+		return;
+	if (!r->flaps && begins_to_flap(r, now)) {
+		r->flaps = true;
+		r->told_at = now;
+		let_go(f, now, r);
+		r->held[0] = '\0';
+		add(r->held, sizeof(r->held),
+		    "%s: flaps: %d ends in %s, told once a minute until it stays up; last: %s",
+		    r->name, FLAP_ENDS, format_duration(text, sizeof(text), now - r->ends[0]),
+		    line);
+		say(f, now, count, r->name, r->held, "foster/event=flaps");
+	} else if (r->flaps) {
+		r->folded++;
+		snprintf(r->held, sizeof(r->held), "%s", line);
+	} else {
+		let_go(f, now, r);
+		snprintf(r->held, sizeof(r->held), "%s", line);
+		snprintf(r->held_tags, sizeof(r->held_tags), "%s", tags);
+		r->held_count = count;
+		r->held_until = now + HOLD;
+	}
+}
+
+static void runs(struct feed *f, uint64_t now, struct record *r, const char *line, const char *tags)
+{
+	r->running_since = MAX(now, 1U);
+	if (r->flaps || r->acknowledged)
+		return; /* when it stays up */
+	let_go(f, now, r);
+	say(f, now, COUNT_RUNNING, r->name, line, tags);
+	r->down = false;
+}
+
+static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
+{
+	const char *name = text_of(event, "service"), *state = text_of(event, "state");
+	const char *reason = text_of(event, "reason");
+	bool failed = strcmp(state, "failed") == 0, up = strcmp(state, "running") == 0;
+	bool end = failed || strcmp(state, "backoff") == 0;
+	bool stopped = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0;
+	struct record *r;
+	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
+
+	if (!up && !end && !stopped)
+		return; /* what is on its way is not there yet */
+	snprintf(line, sizeof(line), "%s%s: %s%s%s", when(event, realtime, late), name, state,
+		 *reason && strcmp(reason, state) != 0 ? ": " : "",
+		 strcmp(reason, state) != 0 ? reason : "");
+	make_tags(tags, event, state);
+	r = find(f, now, name, true);
+	if (end && r) {
+		ended(f, now, r, failed ? COUNT_FAILED : COUNT_ENDED, line, tags);
+	} else if (up && r) {
+		runs(f, now, r, line, tags);
+	} else {
+		if (r) {
+			let_go(f, now, r);
+			r->running_since = 0;
+			r->flaps = r->acknowledged = false;
+		}
+		say(f, now,
+		    end  ? COUNT_ENDED
+		    : up ? COUNT_RUNNING
+			 : COUNT_STOPPED,
+		    name, line, tags);
+	}
+}
+
+/* The last lines of a log that may be shown. False: there is nothing to show. */
+static bool last_lines(struct feed *f, const json_t *event, char *buf, size_t size)
+{
+	const json_t *lines = json_object_get(event, "lines");
+	size_t n = json_array_size(lines);
+
+	buf[0] = '\0';
+	if (n == 0 || !f->output.may_show(f->output.arg, text_of(event, "service")))
+		return false;
+	for (size_t i = n > LINES_SHOWN ? n - LINES_SHOWN : 0; i < n; i++) {
+		char text[LINE_SIZE];
+		const char *line = json_string_value(json_array_get(lines, i));
+
+		snprintf(text, sizeof(text), "%s", line ? line : "");
+		f->output.redact(f->output.arg, text);
+		if (*text)
+			add(buf, size, "%s%s", *buf ? " | " : "", text);
+	}
+	return *buf != '\0';
+}
+
+static void on_crash(struct feed *f, uint64_t now, const json_t *event)
+{
+	const char *name = text_of(event, "service");
+	struct record *r = find(f, now, name, false);
+	char text[LINE_SIZE / 2], line[LINE_SIZE], tags[TAGS_SIZE];
+
+	if (!last_lines(f, event, text, sizeof(text)) || (r && r->acknowledged))
+		return;
+	if (r && (r->held_until || r->flaps)) {
+		add(r->held, sizeof(r->held), "; last lines: %s", text);
+		if (!r->flaps)
+			let_go(f, now, r);
+		return;
+	}
+	snprintf(line, sizeof(line), "%s: last lines: %s", name, text);
+	make_tags(tags, event, "crash");
+	say(f, now, COUNT_OTHER, name, line, tags);
+}
+
+/* "web: restart asked for by fosterctl (uid 0, pid 12), for alice" */
+static void on_request(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
+{
+	const char *name = text_of(event, "service"), *whom = text_of(event, "for");
+	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
+
+	snprintf(line, sizeof(line),
+		 "%s%s%s%s asked for by %s (uid %" JSON_INTEGER_FORMAT ", pid %" JSON_INTEGER_FORMAT
+		 ")%s%s",
+		 when(event, realtime, late), name, *name ? ": " : "", text_of(event, "verb"),
+		 text_of(event, "command"), json_integer_value(json_object_get(event, "uid")),
+		 json_integer_value(json_object_get(event, "pid")), *whom ? ", for " : "", whom);
+	make_tags(tags, event, "request");
+	say(f, now, COUNT_OTHER, name, line, tags);
+}
+
+static void on_note(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
+{
+	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
+
+	snprintf(line, sizeof(line), "%s%s", when(event, realtime, late), text_of(event, "text"));
+	make_tags(tags, event, text_of(event, "type"));
+	say(f, now, COUNT_OTHER, "", line, tags);
+}
+
+void feed_event(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
+{
+	const char *type = text_of(event, "type");
+
+	feed_tick(f, now);
+	if (strcmp(type, "service") == 0)
+		on_service(f, now, realtime, event);
+	else if (strcmp(type, "crash") == 0)
+		on_crash(f, now, event);
+	else if (strcmp(type, "request") == 0)
+		on_request(f, now, realtime, event);
+	else if (*text_of(event, "text"))
+		on_note(f, now, realtime, event);
+}
+
+bool feed_acknowledge(struct feed *f, const char *service)
+{
+	for (struct record *r = f->records; r; r = r->next) {
+		if (strcmp(r->name, service) != 0)
+			continue;
+		if (!r->down)
+			return false;
+		r->acknowledged = true;
+		r->held_until = 0;
+		return true;
+	}
+	return false;
+}
+
+/* --- what is due ---------------------------------------------------------------------------- */
+
+static bool is_stable(const struct record *r, uint64_t now)
+{
+	return (r->flaps || r->acknowledged) && r->running_since &&
+	       now - r->running_since >= STABLE_AFTER;
+}
+
+static void calms_down(struct feed *f, uint64_t now, struct record *r)
+{
+	char line[LINE_SIZE];
+
+	snprintf(line, sizeof(line), "%s: runs again, for %llu s now%s", r->name,
+		 (unsigned long long)((now - r->running_since) / USEC_PER_SEC),
+		 r->folded ? ", after more ends that were not told" : "");
+	r->flaps = r->acknowledged = r->down = false;
+	r->folded = 0;
+	memset(r->ends, 0, sizeof(r->ends));
+	say(f, now, COUNT_RUNNING, r->name, line, "foster/event=calm");
+}
+
+static void tell_folded(struct feed *f, uint64_t now, struct record *r)
+{
+	char line[LINE_SIZE] = "";
+
+	add(line, sizeof(line), "%s: %u more ends in the last minute; last: %s", r->name, r->folded,
+	    r->held);
+	r->told_at = now;
+	r->folded = 0;
+	say(f, now, COUNT_ENDED, r->name, line, "foster/event=flaps");
+}
+
+void feed_tick(struct feed *f, uint64_t now)
+{
+	for (struct record *r = f->records; r; r = r->next) {
+		if (r->held_until && now >= r->held_until)
+			let_go(f, now, r);
+		if (is_stable(r, now))
+			calms_down(f, now, r);
+		else if (r->flaps && r->folded && now - r->told_at >= FLAP_TIME)
+			tell_folded(f, now, r);
+	}
+	if (f->window && now - f->window >= WINDOW)
+		end_window(f);
+}
+
+uint64_t feed_deadline(const struct feed *f)
+{
+	uint64_t first = f->window ? f->window + WINDOW : USEC_INFINITY;
+
+	for (const struct record *r = f->records; r; r = r->next) {
+		if (r->held_until)
+			first = MIN(first, r->held_until);
+		if ((r->flaps || r->acknowledged) && r->running_since)
+			first = MIN(first, r->running_since + STABLE_AFTER);
+		if (r->flaps && r->folded)
+			first = MIN(first, r->told_at + FLAP_TIME);
+	}
+	return first;
+}

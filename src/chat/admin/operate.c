@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* What operators ask for: see operate.h. */
+#include "chat/admin/operate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/exchange.h"
+#include "base/log.h"
+#include "base/strv.h"
+#include "base/units.h"
+#include "chat/admin/answer.h"
+#include "chat/admin/feed.h"
+#include "chat/admin/packet.h"
+#include "chat/admin/question.h"
+#include "chat/chat-config.h"
+#include "chat/operators.h"
+
+#define ANSWER_TIME  (5 * USEC_PER_SEC) /* for a request */
+#define CONFIRM_TIME (30 * USEC_PER_SEC)
+#define PENDING_MAX  16
+#define LOG_LINES    10 /* as many as the manager gives */
+#define REDACTED     "[...]"
+#define TARGET_SIZE  1024
+#define REDACTIONS   64 /* in one line */
+
+/* What waits for its confirmation. */
+struct pending {
+	uint64_t until; /* 0: this place is free */
+	char token[9];
+	char account[ROOM_NICK_MAX + 1];
+	enum verb verb;
+	char service[QUESTION_NAME_MAX + 1];
+};
+
+struct operate {
+	const char *control;
+	char **accounts, **protected, **show_log;
+	regex_t *redact;
+	size_t n_redact;
+	struct pending pending[PENDING_MAX];
+};
+
+/* --- the configuration ---------------------------------------------------------------------- */
+
+static void clear(struct operate *o)
+{
+	o->accounts = strv_free(o->accounts);
+	o->protected = strv_free(o->protected);
+	o->show_log = strv_free(o->show_log);
+	while (o->n_redact > 0)
+		regfree(&o->redact[--o->n_redact]);
+	free(o->redact);
+	o->redact = NULL;
+}
+
+/* Without memory nobody has rights, and no log is shown. */
+void operate_configure(struct operate *o, const struct operators_config *config)
+{
+	size_t n = strv_length(config->redact);
+	bool all = true;
+
+	clear(o);
+	o->redact = calloc(n + 1, sizeof(*o->redact));
+	for (size_t i = 0; i < n && o->redact && all; i++) {
+		all = regcomp(&o->redact[i], config->redact[i], REG_EXTENDED | REG_ICASE) == 0;
+		o->n_redact += all;
+	}
+	if (o->redact && all)
+		o->show_log = strv_copy(config->show_log);
+	o->protected = strv_copy(config->protected);
+	if (o->protected)
+		o->accounts = strv_copy(config->accounts);
+}
+
+struct operate *operate_new(const char *control, const struct operators_config *config)
+{
+	struct operate *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->control = control;
+	operate_configure(o, config);
+	return o;
+}
+
+void operate_free(struct operate *o)
+{
+	if (!o)
+		return;
+	clear(o);
+	free(o);
+}
+
+bool operate_may_show(const struct operate *o, const char *service)
+{
+	return matches_any(o->show_log, service);
+}
+
+/* One place that matches becomes "[...]", which may be longer than it: the end is cut then. */
+static bool redact_one(const regex_t *re, char *line, size_t size, size_t *at)
+{
+	char rest[1024];
+	regmatch_t m;
+
+	if (line[*at] == '\0' || regexec(re, line + *at, 1, &m, *at ? REG_NOTBOL : 0) != 0 ||
+	    m.rm_eo == m.rm_so)
+		return false;
+	snprintf(rest, sizeof(rest), "%s", line + *at + m.rm_eo);
+	snprintf(line + *at + m.rm_so, size - *at - m.rm_so, REDACTED "%s", rest);
+	*at += m.rm_so + strlen(REDACTED);
+	return *at < strlen(line);
+}
+
+void operate_redact(const struct operate *o, char *line)
+{
+	size_t size = strlen(line) + 1;
+
+	for (size_t i = 0; i < o->n_redact; i++) {
+		size_t at = 0;
+
+		for (int k = 0; k < REDACTIONS && redact_one(&o->redact[i], line, size, &at); k++)
+			;
+	}
+}
+
+static void redact(void *arg, char *line)
+{
+	operate_redact(arg, line);
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+struct request {
+	const char *method, *target;
+	json_t *reply;
+	int status, error;
+};
+
+static int prepare(struct exchange *e, bool again)
+{
+	const struct request *r = e->user;
+
+	/* Whether it was done nobody knows: a second restart is not what was asked for. */
+	if (again && strcmp(r->method, "GET") != 0)
+		return -EPIPE;
+	e->request = http_request(r->method, r->target, NULL, &e->request_size);
+	return e->request ? 0 : -ENOMEM;
+}
+
+static enum exchange_next done(struct exchange *e)
+{
+	struct request *r = e->user;
+
+	r->error = e->error;
+	r->status = e->status;
+	r->reply = e->error == 0 ? json_loads(e->body, 0, NULL) : NULL;
+	return EXCHANGE_OVER;
+}
+
+static void call(const struct operate *o, struct request *r)
+{
+	static const struct exchange_ops ops = { .prepare = prepare, .done = done };
+	struct exchange e = { .ops = &ops, .user = r };
+
+	exchange_run(o->control, &e, 1, now_monotonic() + ANSWER_TIME);
+	exchange_clear(&e);
+}
+
+/* False: there is no reply, and answer says why. */
+static bool has_reply(const struct request *r, char *answer, size_t size)
+{
+	if (json_is_object(r->reply))
+		return true;
+	snprintf(answer, size, "the supervisor does not answer: %s",
+		 strerror(r->error < 0 ? -r->error : EPROTO));
+	return false;
+}
+
+static void get_service(const struct operate *o, const struct question *q, const char *what,
+			struct request *r, char *target, size_t size)
+{
+	char *name = http_escape(q->service);
+
+	snprintf(target, size, "/v1/services/%s%s", name ? name : "", what);
+	free(name);
+	*r = (struct request){ .method = "GET", .target = target };
+	call(o, r);
+}
+
+/* --- what everybody in the channel may ask -------------------------------------------------- */
+
+static void help(char *answer, size_t size)
+{
+	snprintf(answer, size,
+		 "!status [SERVICE], !why SERVICE, !log SERVICE [LINES]\n"
+		 "operators: !start, !stop, !restart SERVICE; !reload; !ack SERVICE; "
+		 "!confirm CODE\n");
+}
+
+static void status(const struct operate *o, const struct question *q, char *answer, size_t size)
+{
+	struct request r = { .method = "GET", .target = "/v1/services" };
+
+	call(o, &r);
+	if (has_reply(&r, answer, size))
+		answer_services(r.reply, q->service, answer, size);
+	json_decref(r.reply);
+}
+
+static void why(const struct operate *o, const struct question *q, char *answer, size_t size)
+{
+	char target[TARGET_SIZE];
+	struct request r;
+
+	get_service(o, q, "/why", &r, target, sizeof(target));
+	if (has_reply(&r, answer, size) && r.status == 200)
+		answer_why(r.reply, answer, size);
+	else if (r.reply)
+		answer_result(r.reply, r.status, "why", answer, size);
+	json_decref(r.reply);
+}
+
+static void show_log(const struct operate *o, const struct question *q, char *answer, size_t size)
+{
+	char target[TARGET_SIZE];
+	struct request r;
+	int64_t n = LOG_LINES;
+
+	if (*q->rest && parse_int(q->rest, 1, LOG_LINES, &n) < 0) {
+		snprintf(answer, size, "!log SERVICE [LINES], at most %d", LOG_LINES);
+		return;
+	}
+	if (!operate_may_show(o, q->service)) {
+		snprintf(answer, size,
+			 "%s: its log is not for this channel (operators-log in chat.conf)",
+			 q->service);
+		return;
+	}
+	get_service(o, q, "", &r, target, sizeof(target));
+	if (has_reply(&r, answer, size) && r.status == 200)
+		answer_log(r.reply, n, redact, (void *)o, answer, size);
+	else if (r.reply)
+		answer_result(r.reply, r.status, "log", answer, size);
+	json_decref(r.reply);
+}
+
+/* --- what takes a right --------------------------------------------------------------------- */
+
+static void act(const struct operate *o, const struct packet *p, enum verb verb,
+		const char *service, char *answer, size_t size)
+{
+	char *name = http_escape(service), *whom = http_escape(p->account), target[TARGET_SIZE];
+	struct request r = { .method = "POST", .target = target };
+
+	if (verb == VERB_RELOAD)
+		snprintf(target, sizeof(target), "/v1/reload?for=%s", whom ? whom : "");
+	else
+		snprintf(target, sizeof(target), "/v1/services/%s/%s?wait=0&for=%s",
+			 name ? name : "", verb_to_string(verb), whom ? whom : "");
+	free(name);
+	free(whom);
+	call(o, &r);
+	if (has_reply(&r, answer, size))
+		answer_result(r.reply, r.status, verb_to_string(verb), answer, size);
+	json_decref(r.reply);
+}
+
+static void ask_back(struct operate *o, const struct packet *p, const struct question *q,
+		     char *answer, size_t size)
+{
+	struct pending *free_one = &o->pending[0];
+	uint32_t number = 0;
+
+	for (size_t i = 1; i < PENDING_MAX; i++) {
+		if (o->pending[i].until < free_one->until)
+			free_one = &o->pending[i]; /* the oldest gives way */
+	}
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number)) {
+		snprintf(answer, size, "not now: there are no random numbers");
+		return;
+	}
+	free_one->until = now_monotonic() + CONFIRM_TIME;
+	free_one->verb = q->verb;
+	snprintf(free_one->token, sizeof(free_one->token), "%08" PRIx32, number);
+	snprintf(free_one->account, sizeof(free_one->account), "%s", p->account);
+	snprintf(free_one->service, sizeof(free_one->service), "%s", q->service);
+	snprintf(answer, size, "%s is protected: !confirm %s within %d s to %s it", q->service,
+		 free_one->token, (int)(CONFIRM_TIME / USEC_PER_SEC), verb_to_string(q->verb));
+}
+
+/* By whom it was asked for, in time, and once. */
+static void confirm(struct operate *o, const struct packet *p, const struct question *q,
+		    char *answer, size_t size)
+{
+	for (size_t i = 0; i < PENDING_MAX; i++) {
+		struct pending *at = &o->pending[i];
+
+		if (at->until < now_monotonic() || strcmp(at->token, q->service) != 0 ||
+		    strcmp(at->account, p->account) != 0)
+			continue;
+		at->until = 0;
+		/* The rights may be others by now. */
+		if (operator_may(o->accounts, p->account, verb_to_string(at->verb), at->service))
+			act(o, p, at->verb, at->service, answer, size);
+		else
+			snprintf(answer, size, "refused: no right to that any more");
+		return;
+	}
+	snprintf(answer, size, "nothing waits for that code of yours");
+}
+
+static void acknowledge(struct feed *feed, const struct packet *p, const struct question *q,
+			char *answer, size_t size)
+{
+	if (feed_acknowledge(feed, q->service))
+		snprintf(answer, size, "%s: %s takes care of it%s%s", q->service, p->account,
+			 *q->rest ? ": " : "", q->rest);
+	else
+		snprintf(answer, size, "%s: nothing is known to be wrong with it", q->service);
+}
+
+static bool needs_service(enum verb verb)
+{
+	return verb == VERB_WHY || verb == VERB_LOG || verb == VERB_START || verb == VERB_STOP ||
+	       verb == VERB_RESTART || verb == VERB_ACK || verb == VERB_CONFIRM;
+}
+
+/* Who may not is told so, and so is the log. */
+static bool refuse(const struct operate *o, const struct packet *p, const struct question *q,
+		   char *answer, size_t size)
+{
+	const char *account = *p->account ? p->account : NULL;
+	bool may = q->verb == VERB_CONFIRM
+			   ? is_operator(o->accounts, account)
+			   : operator_may(o->accounts, account, verb_to_string(q->verb),
+					  q->verb == VERB_RELOAD ? "" : q->service);
+
+	if (may)
+		return false;
+	if (account)
+		snprintf(answer, size, "refused: the account %s has no right to that", account);
+	else
+		snprintf(answer, size, "refused: log in to an operator's account first");
+	log_notice("admin: %s (%s%s%s): refused: %s %s", p->source,
+		   account ? "account " : "no account", account ? account : "",
+		   p->in_channel ? ", in the channel" : "", verb_to_string(q->verb), q->service);
+	return true;
+}
+
+static void command(struct operate *o, const struct packet *p, const struct question *q,
+		    struct feed *feed, char *answer, size_t size)
+{
+	bool ends = q->verb == VERB_STOP || q->verb == VERB_RESTART;
+
+	if (refuse(o, p, q, answer, size))
+		return;
+	if (ends && matches_any(o->protected, q->service))
+		ask_back(o, p, q, answer, size);
+	else if (q->verb == VERB_CONFIRM)
+		confirm(o, p, q, answer, size);
+	else if (q->verb == VERB_ACK)
+		acknowledge(feed, p, q, answer, size);
+	else
+		act(o, p, q->verb, q->service, answer, size);
+	log_notice("admin: %s (account %s): %s %s: %.200s", p->source, p->account,
+		   verb_to_string(q->verb), q->service, answer);
+}
+
+void operate_answer(struct operate *o, const struct packet *p, struct feed *feed, char *answer,
+		    size_t size)
+{
+	struct question q;
+
+	answer[0] = '\0';
+	question_parse(p->text, &q);
+	if (!o->control) {
+		snprintf(answer, size, "there is no supervisor to ask");
+		return;
+	}
+	if (needs_service(q.verb) && !*q.service) {
+		snprintf(answer, size, "!%s %s", verb_to_string(q.verb),
+			 q.verb == VERB_CONFIRM ? "CODE" : "SERVICE");
+		return;
+	}
+	switch (q.verb) {
+	case VERB_HELP: help(answer, size); break;
+	case VERB_STATUS: status(o, &q, answer, size); break;
+	case VERB_WHY: why(o, &q, answer, size); break;
+	case VERB_LOG: show_log(o, &q, answer, size); break;
+	case VERB_START:
+	case VERB_STOP:
+	case VERB_RESTART:
+	case VERB_RELOAD:
+	case VERB_ACK:
+	case VERB_CONFIRM: command(o, p, &q, feed, answer, size); break;
+	case VERB_NONE:
+	case VERBS: snprintf(answer, size, "!%s? !help tells what there is", q.word); break;
+	}
+}

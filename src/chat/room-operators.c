@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operators' channel: where the supervisor tells of its services, and is asked about them. Its
+ * own voice is a member without a connection, the only one with rights in the channel; who may
+ * come in follows from the configuration, and no invitation opens it. What is asked goes to the
+ * host, which decides and answers.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/course.h"
+#include "chat/names.h"
+#include "chat/numerics.h"
+#include "chat/operators.h"
+#include "chat/room-internal.h"
+
+#define REALNAME "tells of the services, and obeys those who may command"
+
+static int set_names(struct room *room, struct user *voice)
+{
+	voice->username = strdup(ROOM_VOICE);
+	voice->realname = strdup(REALNAME);
+	if (!voice->username || !voice->realname)
+		return -ENOMEM;
+	return user_set_nick(room, voice, ROOM_VOICE);
+}
+
+int operators_open(struct room *room)
+{
+	struct channel *channel;
+	int r;
+
+	if (!room->config->operators_channel)
+		return 0;
+	r = user_new(room, room->server, &room->voice);
+	if (r < 0)
+		return r;
+	room->voice->id = ROOM_NOBODY;
+	room->voice->bot = room->voice->registered = true;
+	r = set_names(room, room->voice);
+	if (r == 0)
+		r = channel_new(room, room->config->operators_channel, &channel);
+	if (r < 0)
+		return r;
+	r = channel_add(room, channel, room->voice, MEMBER_OP);
+	if (r < 0)
+		return r;
+	channel->modes = MODE_NO_EXTERNAL | MODE_TOPIC | MODE_SECRET;
+	room->operators = channel;
+	return 0;
+}
+
+void operators_close(struct room *room)
+{
+	struct user *voice = room->voice;
+
+	room->voice = NULL;
+	if (!voice)
+		return;
+	while (voice->n_seats > 0)
+		channel_remove(room, voice->seats[0].channel, voice);
+	room->operators = NULL;
+	user_free_voice(room, voice);
+}
+
+bool operators_may_join(const struct room *room, const struct user *user)
+{
+	return room->config->operators_open || is_operator(room->config->operators, user->account);
+}
+
+static bool is_question(const char *text)
+{
+	return text[0] == '!' && text[1] > ' ';
+}
+
+void operators_heard(struct room *room, const struct user *user, const struct channel *channel,
+		     const char *text)
+{
+	char source[SOURCE_MAX];
+	struct room_command command = { .id = user->id,
+					.since = user->signed_on,
+					.in_channel = channel != NULL,
+					.nick = user->nick,
+					.source = user_source(user, source),
+					.account = user->account,
+					.text = text };
+
+	if (!room->output.command || user->course || (channel && !is_question(text)))
+		return;
+	/* In private, too, only who may read along is answered. */
+	if (!channel_member(room->operators, user))
+		send_text(room, user, ":%s!%s@%s NOTICE %s :join %s first", ROOM_VOICE, ROOM_VOICE,
+			  room->server, user->nick, room->operators->name);
+	else if (!room->output.command(room->output.arg, &command))
+		room_operators_answer(room, &command, "not now; ask again in a moment");
+}
+
+/* Calls say for each line, without what a terminal would obey. */
+static void each_line(struct room *room, const char *text, const struct user *to, const char *verb,
+		      const char *tags)
+{
+	char plain[OPERATORS_LINE_MAX];
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		if (course_plain(plain, sizeof(plain), text, n) > 0 && to)
+			say_to_user(room, room->voice, room->users[to->id], verb, plain, tags);
+		else if (plain[0])
+			say_in_channel(room, room->voice, room->operators, verb, plain, tags);
+		text += n + (text[n] == '\n');
+	}
+}
+
+void room_operators_say(struct room *room, const char *text, const char *tags)
+{
+	if (room->operators)
+		each_line(room, text, NULL, "PRIVMSG", tags);
+}
+
+void room_operators_answer(struct room *room, const struct room_command *to, const char *text)
+{
+	const struct user *user = user_by_id(room, to->id);
+
+	if (!room->operators)
+		return;
+	if (to->in_channel)
+		each_line(room, text, NULL, "NOTICE", NULL);
+	else if (user && user->registered && user->signed_on == to->since)
+		each_line(room, text, user, "NOTICE", NULL);
+}

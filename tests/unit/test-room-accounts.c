@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: MIT */
+/* Accounts in the room: SASL byte for byte, logging in and out, nicks, REGISTER, masks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "chat/base64.h"
+#include "room-harness.h"
+
+/* "\0lily\0password" */
+#define LILYS_PLAIN "AGxpbHkAcGFzc3dvcmQ="
+
+static void say_plain(uint32_t id)
+{
+	line(id, "AUTHENTICATE PLAIN");
+	expect(id, "AUTHENTICATE +\n");
+	line(id, "AUTHENTICATE " LILYS_PLAIN);
+}
+
+static void log_in_as(uint32_t id, const char *account)
+{
+	line(id, "AUTHENTICATE PLAIN");
+	line(id, "AUTHENTICATE " LILYS_PLAIN);
+	answer(id, ROOM_GRANTED, account);
+	expect_part(id, " 903 ");
+	forget(id);
+}
+
+static void no_accounts_no_sasl(void **state)
+{
+	open_irc(0);
+	line(0, "CAP LS 302");
+	expect_no(0, "sasl");
+	expect_no(0, "draft/account-registration");
+	forget(0);
+	line(0, "CAP REQ sasl");
+	expect(0, ":srv CAP * NAK :sasl\n");
+	line(0, "AUTHENTICATE PLAIN");
+	expect(0, ":srv 904 * :SASL authentication failed\n");
+	assert_int_equal(n_asked, 0);
+}
+
+static void caps_say_what_there_is(void **state)
+{
+	with_accounts(NULL);
+	open_irc(0);
+	line(0, "CAP LS");
+	expect_part(0, " sasl ");
+	forget(0);
+	line(0, "CAP LS 302");
+	expect_part(0, " sasl=PLAIN,SCRAM-SHA-256 ");
+	expect_no(0, "EXTERNAL");
+	expect_no(0, "draft/account-registration");
+	forget(0);
+	room_secured(room, 0, "abcd");
+	room_config.account_registration = true;
+	line(0, "CAP LS 302");
+	expect_part(0, " sasl=PLAIN,SCRAM-SHA-256,EXTERNAL ");
+	expect_part(0, " draft/account-registration=before-connect ");
+	forget(0);
+	line(0, "CAP REQ sasl");
+	expect(0, ":srv CAP * ACK :sasl\n");
+	line(0, "CAP LIST");
+	expect(0, ":srv CAP * LIST :cap-notify sasl\n");
+}
+
+/* A password in the clear is not asked for where others can read it. */
+static void plain_needs_a_private_connection(void **state)
+{
+	with_accounts(NULL);
+	room_config.plain_passwords = false;
+	room_config.account_registration = true;
+	open_irc(0);
+	line(0, "CAP LS 302");
+	expect_part(0, " sasl=SCRAM-SHA-256 ");
+	expect_no(0, "draft/account-registration");
+	forget(0);
+	line(0, "AUTHENTICATE PLAIN");
+	expect(0, ":srv 908 * SCRAM-SHA-256 :are available SASL mechanisms\n"
+		  ":srv 904 * :SASL authentication failed\n");
+	line(0, "NICK lily");
+	line(0, "REGISTER * * longenough");
+	expect(0, ":srv FAIL REGISTER INSECURE * :Passwords are taken over encrypted connections "
+		  "only\n");
+	assert_int_equal(n_asked, 0);
+	room_secured(room, 0, NULL);
+	say_plain(0);
+	assert_int_equal(n_asked, 1);
+	assert_int_equal(room_opened(room, 1, "127.0.0.1"), 0);
+	say_plain(1);
+	assert_int_equal(room_opened(room, 2, "::1"), 0);
+	say_plain(2);
+}
+
+static void plain_before_registration(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	open_irc(0);
+	line(0, "CAP REQ :sasl");
+	line(0, "NICK lily");
+	line(0, "USER lily 0 * :Lily");
+	forget(0);
+	say_plain(0);
+	assert_int_equal(asked.kind, ROOM_ASKS_SASL);
+	assert_int_equal(asked.mechanism, ROOM_PLAIN);
+	assert_int_equal(asked.size, 14);
+	assert_memory_equal(asked.data, "\0lily\0password", 14);
+	expect(0, "");
+	answer(0, ROOM_GRANTED, "lily");
+	expect(0, ":srv 900 lily lily!~lily@10.0.0.0 lily :You are now logged in as lily\n"
+		  ":srv 903 lily :SASL authentication successful\n");
+	line(0, "CAP END");
+	expect_part(0, ":srv 001 lily ");
+	forget(0);
+	line(0, "WHOIS lily");
+	expect_part(0, ":srv 330 lily lily lily :is logged in as\n");
+	forget(0);
+	line(0, "WHO lily %na");
+	expect_part(0, ":srv 354 lily lily lily\n");
+}
+
+static void wrong_passwords_and_no_answer(void **state)
+{
+	with_accounts(NULL);
+	enter(0, "tom");
+	say_plain(0);
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, ":srv 904 tom :SASL authentication failed\n");
+	say_plain(0);
+	answer(0, ROOM_UNABLE, NULL);
+	expect(0, ":srv 904 tom :SASL authentication failed: it cannot be checked now\n");
+	line(0, "WHO tom %na");
+	expect_part(0, ":srv 354 tom tom 0\n");
+}
+
+static void nonsense_is_refused(void **state)
+{
+	with_accounts(NULL);
+	enter(0, "tom");
+	line(0, "AUTHENTICATE");
+	expect(0, ":srv 461 tom AUTHENTICATE :Not enough parameters\n");
+	line(0, "AUTHENTICATE FOO");
+	expect(0, ":srv 908 tom PLAIN,SCRAM-SHA-256 :are available SASL mechanisms\n"
+		  ":srv 904 tom :SASL authentication failed\n");
+	line(0, "AUTHENTICATE EXTERNAL"); /* no certificate */
+	expect_part(0, ":srv 904 tom ");
+	forget(0);
+	line(0, "AUTHENTICATE PLAIN");
+	forget(0);
+	line(0, "AUTHENTICATE !!!!");
+	expect(0, ":srv 904 tom :SASL authentication failed\n");
+	line(0, "AUTHENTICATE *");
+	expect(0, ":srv 906 tom :SASL authentication aborted\n");
+}
+
+/* Pieces of 400 bytes, up to a shorter one or "+"; both ways. */
+static void pieces(void **state)
+{
+	char text[500], data[301];
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	line(0, "AUTHENTICATE SCRAM-SHA-256");
+	expect(0, "AUTHENTICATE +\n");
+	memset(data, 'x', 300);
+	data[300] = '\0';
+	snprintf(text, sizeof(text), "AUTHENTICATE ");
+	base64_encode(text + strlen(text), data, 300);
+	line(0, text);
+	assert_int_equal(n_asked, 0);
+	line(0, text);
+	assert_int_equal(n_asked, 0);
+	line(0, "AUTHENTICATE +");
+	assert_int_equal(n_asked, 1);
+	assert_int_equal(asked.size, 600);
+	answer(0, ROOM_CONTINUE, data);
+	strcat(text, "\nAUTHENTICATE +\n");
+	expect(0, text);
+	line(0, "AUTHENTICATE eHk=");
+	assert_int_equal(asked.size, 2);
+	assert_memory_equal(asked.data, "xy", 2);
+	answer(0, ROOM_CONTINUE, "xy");
+	expect(0, "AUTHENTICATE eHk=\n");
+}
+
+static void too_long(void **state)
+{
+	char text[500] = "AUTHENTICATE ";
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	line(0, "AUTHENTICATE PLAIN");
+	forget(0);
+	memset(text + 13, 'A', 400);
+	for (int i = 0; i < 4; i++)
+		line(0, text);
+	expect(0, "");
+	line(0, text);
+	expect(0, ":srv 905 tom :SASL message too long\n");
+	line(0, "AUTHENTICATE PLAIN");
+	forget(0);
+	text[413] = 'A';
+	line(0, text);
+	expect(0, ":srv 905 tom :SASL message too long\n");
+}
+
+static void giving_up(void **state)
+{
+	uint64_t serial;
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	say_plain(0);
+	serial = asked.serial;
+	line(0, "AUTHENTICATE *");
+	expect(0, ":srv 906 tom :SASL authentication aborted\n");
+	assert_int_equal(asked.kind, ROOM_ASKS_NO_MORE);
+	assert_int_equal(asked.serial, serial);
+	answer(0, ROOM_GRANTED, "lily"); /* too late */
+	expect(0, "");
+	/* A second message while the first is being checked. */
+	say_plain(0);
+	line(0, "AUTHENTICATE " LILYS_PLAIN);
+	expect(0, ":srv 904 tom :SASL authentication failed\n");
+	answer(0, ROOM_GRANTED, "lily");
+	expect(0, "");
+	say_plain(0);
+	close_irc(0, "gone");
+	assert_int_equal(asked.kind, ROOM_ASKS_NO_MORE);
+	open_irc(0);
+	answer(0, ROOM_GRANTED, "lily"); /* another one's connection by now */
+	expect(0, "");
+	line(0, "CAP LS 302");
+	forget(0);
+	say_plain(0);
+	line(0, "CAP END");
+	expect(0, ":srv 906 * :SASL authentication aborted\n");
+}
+
+static void again_with_302_only(void **state)
+{
+	with_accounts(NULL);
+	enter(0, "tom");
+	log_in_as(0, "lily");
+	line(0, "AUTHENTICATE PLAIN");
+	expect(0, ":srv 907 tom :You have already authenticated using SASL\n");
+	line(0, "CAP LS 302");
+	forget(0);
+	say_plain(0);
+	answer(0, ROOM_GRANTED, "rose");
+	expect_part(0, " rose :You are now logged in as rose\n");
+	forget(0);
+	/* Who fails stays who he was. */
+	say_plain(0);
+	answer(0, ROOM_REFUSED, NULL);
+	forget(0);
+	line(0, "WHO tom %a");
+	expect_part(0, ":srv 354 tom rose\n");
+}
+
+static void external_shows_the_certificate(void **state)
+{
+	with_accounts(NULL);
+	open_irc(0);
+	room_secured(room, 0, "c0ffee");
+	line(0, "AUTHENTICATE EXTERNAL");
+	expect(0, "AUTHENTICATE +\n");
+	line(0, "AUTHENTICATE +");
+	assert_int_equal(asked.mechanism, ROOM_EXTERNAL);
+	assert_string_equal(asked.fingerprint, "c0ffee");
+	assert_int_equal(asked.size, 0);
+	answer(0, ROOM_GRANTED, "lily");
+	expect_part(0, " 900 ");
+}
+
+/* Too many failures from one place; others are not concerned; time heals. */
+static void failures_are_throttled(void **state)
+{
+	int tries = 0;
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	for (; tries < 1000; tries++) {
+		line(0, "AUTHENTICATE PLAIN");
+		if (strcmp(told(0), "AUTHENTICATE +\n") != 0)
+			break;
+		line(0, "AUTHENTICATE " LILYS_PLAIN);
+		answer(0, ROOM_REFUSED, NULL);
+		forget(0);
+	}
+	assert_int_equal(tries, 100);
+	expect(0, ":srv 904 tom :SASL authentication failed: too many have failed; try again "
+		  "later\n");
+	enter(1, "rose");
+	log_in_as(1, "lily");
+	pass_time(6 * USEC_PER_SEC);
+	say_plain(0);
+	answer(0, ROOM_REFUSED, NULL);
+	forget(0);
+	line(0, "AUTHENTICATE PLAIN");
+	expect_part(0, ":srv 904 ");
+}
+
+/* Many behind one address may log in, one after the other: what is right is not counted. */
+static void right_ones_are_not_throttled(void **state)
+{
+	with_accounts(NULL);
+	enter(0, "tom");
+	line(0, "CAP LS 302");
+	for (int i = 0; i < 1000; i++)
+		log_in_as(0, "lily");
+	for (int i = 0; i < 1000; i++) {
+		line(0, "AUTHENTICATE PLAIN");
+		line(0, "AUTHENTICATE " LILYS_PLAIN);
+		answer(0, ROOM_UNABLE, NULL);
+	}
+	log_in_as(0, "lily");
+}
+
+/* An IPv6 network is one place. */
+static void places(void **state)
+{
+	uint32_t first;
+
+	with_accounts(NULL);
+	assert_int_equal(room_opened(room, 0, "2001:db8::1"), 0);
+	say_plain(0);
+	first = asked.place;
+	assert_int_equal(room_opened(room, 1, "2001:db8::ffff:2"), 0);
+	say_plain(1);
+	assert_int_equal(asked.place, first);
+	assert_int_equal(room_opened(room, 2, "2001:db8:0:1::1"), 0);
+	say_plain(2);
+	assert_int_not_equal(asked.place, first);
+}
+
+static void others_are_told(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	enter(0, "tom");
+	enter(1, "rose");
+	enter(2, "jack");
+	line(1, "CAP REQ :account-notify account-tag extended-join");
+	line(0, "CAP REQ :account-notify");
+	line(0, "JOIN #x");
+	line(1, "JOIN #x");
+	line(2, "JOIN #x");
+	forget_all();
+	log_in_as(0, "lily");
+	expect(1, "@account=lily :tom!~tom@10.0.0.0 ACCOUNT lily\n");
+	expect(2, "");
+	line(0, "PRIVMSG #x :hi");
+	expect(1, "@account=lily :tom!~tom@10.0.0.0 PRIVMSG #x :hi\n");
+	expect(2, ":tom!~tom@10.0.0.0 PRIVMSG #x :hi\n");
+	line(0, "PART #x");
+	expect(1, "@account=lily :tom!~tom@10.0.0.0 PART #x\n");
+	line(0, "JOIN #x");
+	expect(1, "@account=lily :tom!~tom@10.0.0.0 JOIN #x lily :Real tom\n");
+	line(2, "PART #x");
+	line(2, "JOIN #x");
+	expect(1, ":jack!~jack@10.0.0.2 PART #x\n:jack!~jack@10.0.0.2 JOIN #x * :Real jack\n");
+	/* The account is removed. */
+	forget(0);
+	with_accounts(NULL);
+	expect(0, ":srv 901 tom tom!~tom@10.0.0.0 :You are now logged out\n"
+		  ":tom!~tom@10.0.0.0 ACCOUNT *\n");
+	expect(1, ":tom!~tom@10.0.0.0 ACCOUNT *\n");
+}
+
+static void a_nick_is_its_owners(void **state)
+{
+	with_accounts("Lily", "Lily", "lil", "Lily", NULL);
+	enter(0, "tom");
+	line(0, "NICK lily");
+	expect(0, ":srv 433 tom lily :Nickname lily is an account's: log in to it first\n");
+	line(0, "NICK LIL");
+	expect(0, ":srv 433 tom LIL :Nickname LIL is an account's: log in to it first\n");
+	log_in_as(0, "Lily");
+	line(0, "NICK lil");
+	expect(0, ":tom!~tom@10.0.0.0 NICK :lil\n");
+	line(0, "NICK lily");
+	expect(0, ":lil!~tom@10.0.0.0 NICK :lily\n");
+	/* Not at the registration either, and then with another nick. */
+	open_irc(1);
+	line(1, "NICK lil");
+	line(1, "USER x 0 * :x");
+	expect(1, ":srv 433 lil lil :Nickname lil is an account's: log in to it first\n");
+	line(1, "NICK jack");
+	expect_part(1, ":srv 001 jack ");
+	forget(1);
+	room_config.nick_protection = false;
+	line(1, "NICK lil");
+	expect(1, ":jack!~x@10.0.0.1 NICK :lil\n");
+}
+
+static void the_course_does_not_get_it_either(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	datagram(0, "L lily");
+	expect_course(0, "该用户存在|");
+	room_config.nick_protection = false;
+	datagram(0, "L lily");
+	expect_course(0, "OK|");
+}
+
+/* Who only says NICK does not keep the owner from it. */
+static void squatters_yield(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	open_irc(0);
+	line(0, "CAP LS 302");
+	line(0, "NICK lily");
+	forget(0);
+	enter(1, "tom");
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	log_in_as(1, "lily");
+	line(1, "NICK lily");
+	expect(1, ":tom!~tom@10.0.0.1 NICK :lily\n");
+	expect(0, ":srv 433 lily lily :Nickname is already in use\n");
+	line(0, "USER x 0 * :x");
+	line(0, "CAP END");
+	expect(0, "");
+	line(0, "NICK jack");
+	expect_part(0, ":srv 001 jack ");
+}
+
+static void registering(void **state)
+{
+	with_accounts("rose", "rose", NULL);
+	enter(0, "tom");
+	line(0, "REGISTER * * longenough");
+	expect(0, ":srv FAIL REGISTER DISALLOWED * :Accounts are made by the operators here\n");
+	room_config.account_registration = true;
+	line(0, "REGISTER jack * longenough");
+	expect(0, ":srv FAIL REGISTER ACCOUNT_NAME_MUST_BE_NICK jack :An account has the name of "
+		  "who makes it\n");
+	line(0, "REGISTER tom *");
+	expect(0, ":srv FAIL REGISTER NEED_MORE_PARAMS :REGISTER account email|* password\n");
+	line(0, "REGISTER tom * short");
+	expect(0, ":srv FAIL REGISTER WEAK_PASSWORD tom :A password has at least 8 bytes\n");
+	assert_int_equal(n_asked, 0);
+	line(0, "REGISTER TOM * :long enough");
+	assert_int_equal(asked.kind, ROOM_ASKS_REGISTER);
+	assert_string_equal(asked.account, "tom");
+	assert_string_equal(asked.password, "long enough");
+	line(0, "REGISTER tom * longenough");
+	expect(0, ":srv FAIL REGISTER TEMPORARILY_UNAVAILABLE tom :One thing after the other\n");
+	line(0, "AUTHENTICATE PLAIN");
+	expect(0, ":srv 904 tom :SASL authentication failed: REGISTER is under way\n");
+	answer(0, ROOM_UNABLE, NULL);
+	expect(0, ":srv FAIL REGISTER TEMPORARILY_UNAVAILABLE tom :Try again later\n");
+	line(0, "REGISTER * * longenough");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, ":srv FAIL REGISTER ACCOUNT_EXISTS tom :That name is an account's\n");
+	line(0, "REGISTER * * longenough");
+	answer(0, ROOM_GRANTED, "tom");
+	expect(0, ":srv REGISTER SUCCESS tom :The account is made\n"
+		  ":srv 900 tom tom!~tom@10.0.0.0 tom :You are now logged in as tom\n");
+	line(0, "REGISTER * * longenough");
+	expect(0, ":srv FAIL REGISTER ALREADY_AUTHENTICATED tom :You have an account, and are "
+		  "logged in to it\n");
+	enter(1, "jack");
+	line(1, "NICK tom");
+	forget(1);
+	close_irc(0, "gone");
+	line(1, "NICK tom");
+	expect(1, ":srv 433 jack tom :Nickname tom is an account's: log in to it first\n");
+	line(1, "VERIFY jack 1234");
+	expect(1, ":srv FAIL VERIFY INVALID_CODE jack :Accounts are not verified here: none waits "
+		  "for a code\n");
+	open_irc(2);
+	line(2, "REGISTER * * longenough");
+	expect(2, ":srv FAIL REGISTER NEED_NICK * :Say NICK first\n");
+}
+
+static void registrations_are_few(void **state)
+{
+	char text[64];
+	int n = 0;
+
+	with_accounts(NULL);
+	room_config.account_registration = true;
+	enter(0, "tom");
+	for (; n < 100; n++) {
+		snprintf(text, sizeof(text), "NICK t%d", n);
+		line(0, text);
+		forget(0);
+		line(0, "REGISTER * * longenough");
+		if (*told(0))
+			break;
+		answer(0, ROOM_REFUSED, NULL);
+	}
+	assert_int_equal(n, 10);
+	expect(0, ":srv FAIL REGISTER TEMPORARILY_UNAVAILABLE t10 :Try again later\n");
+}
+
+static void masks_of_accounts(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	enter(0, "tom");
+	line(0, "VERSION");
+	expect_part(0, " ACCOUNTEXTBAN=a ");
+	expect_part(0, " EXTBAN=,am ");
+	forget(0);
+	enter(1, "jack");
+	log_in_as(1, "lily");
+	line(0, "JOIN #x");
+	line(0, "MODE #x +b a:LI*");
+	expect_part(0, "MODE #x +b a:LI*\n");
+	line(1, "JOIN #x");
+	expect(1, ":srv 474 jack #x :Cannot join channel (+b)\n");
+	line(0, "MODE #x +e a:lily");
+	line(1, "JOIN #x");
+	expect_part(1, "JOIN #x\n");
+	forget(1);
+	line(1, "PART #x");
+	line(0, "MODE #x -be+i a:LI* a:lily");
+	line(0, "MODE #x +I a:lily");
+	enter(2, "lily2");
+	line(2, "JOIN #x");
+	expect(2, ":srv 473 lily2 #x :Cannot join channel (+i)\n");
+	forget(1);
+	line(1, "JOIN #x");
+	expect_part(1, "JOIN #x\n");
+	forget(1);
+	line(0, "MODE #x +b m:a:lily");
+	forget(1);
+	line(1, "PRIVMSG #x :hm");
+	expect(1, ":srv 404 jack #x :Cannot send to channel\n");
+	forget(0);
+	line(0, "MODE #x +b a:");
+	expect(0, ":srv 696 tom #x b a: :not a mask\n");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, harness_start, harness_stop)
+	const struct CMUnitTest tests[] = {
+		TEST(no_accounts_no_sasl),
+		TEST(caps_say_what_there_is),
+		TEST(plain_needs_a_private_connection),
+		TEST(plain_before_registration),
+		TEST(wrong_passwords_and_no_answer),
+		TEST(nonsense_is_refused),
+		TEST(pieces),
+		TEST(too_long),
+		TEST(giving_up),
+		TEST(again_with_302_only),
+		TEST(external_shows_the_certificate),
+		TEST(failures_are_throttled),
+		TEST(right_ones_are_not_throttled),
+		TEST(places),
+		TEST(others_are_told),
+		TEST(a_nick_is_its_owners),
+		TEST(the_course_does_not_get_it_either),
+		TEST(squatters_yield),
+		TEST(registering),
+		TEST(registrations_are_few),
+		TEST(masks_of_accounts),
+	};
+
+	return cmocka_run_group_tests_name("room: accounts", tests, NULL, NULL);
+}
