@@ -116,8 +116,6 @@ struct service_config *service_config_free(struct service_config *s)
 	free(s->groups);
 	free(s->home);
 	free(s->shell);
-	free(s->name);
-	free(s->file);
 	free(s);
 	return NULL;
 }
