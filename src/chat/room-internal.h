@@ -22,6 +22,7 @@
 #define PLACES         1024
 
 struct conversation;
+struct unheard;
 struct delivery;
 struct gone;
 struct label;
@@ -218,6 +219,8 @@ struct room {
 	struct label *label;
 	struct user *voice; /* the operators' channel's own member: see room-operators.c */
 	struct channel *operators;
+	struct unheard *unheard; /* what it said there to nobody, oldest first */
+	size_t n_unheard;
 	char time_tag[TAG_TEXT_MAX]; /* "time=..." of the moment time_tag_of, realtime in ms */
 	uint64_t time_tag_of;
 };
@@ -455,6 +458,7 @@ void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", 
 int operators_open(struct room *room); /* 0 or -errno; nothing when there is to be none */
 void operators_close(struct room *room);
 bool operators_may_join(const struct room *room, const struct user *user);
+void operators_entered(struct room *room); /* somebody has */
 /* Said to the voice in private (channel NULL), or in its channel. */
 void operators_heard(struct room *room, const struct user *user, const struct channel *channel,
 		     const char *text);

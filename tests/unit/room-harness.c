@@ -135,22 +135,29 @@ static void check(void)
 		fail_msg("the room's tables: %s", what);
 }
 
-static const struct room_output output = { .send = on_send,
-					   .close = on_close,
-					   .datagram = on_datagram,
-					   .ask = on_ask,
-					   .command = on_command,
-					   .operate = on_operate };
+struct room_output room_output;
 
 static void make_room(void)
 {
-	room = room_new(&room_config, &output);
+	room = room_new(&room_config, &room_output);
 	assert_non_null(room);
 	room_set_time(room, now, UINT64_C(1600000000) * USEC_PER_SEC);
 }
 
+void harness_again(void)
+{
+	room_free(room);
+	make_room();
+}
+
 static void start(const char *operators_channel)
 {
+	room_output = (struct room_output){ .send = on_send,
+					    .close = on_close,
+					    .datagram = on_datagram,
+					    .ask = on_ask,
+					    .command = on_command,
+					    .operate = on_operate };
 	room_config = (struct room_config){ .server_name = "srv",
 					    .network = "net",
 					    .version = "foster-test",

@@ -18,6 +18,9 @@
 extern struct room *room;
 extern struct room_config room_config; /* may be changed by a test; set anew by each start */
 
+extern struct room_output room_output; /* the same, before harness_again() */
+void harness_again(void);              /* the room anew, with what was changed */
+
 /* For cmocka's setup and teardown. Server "srv", network "net", course channel "#chat". */
 int harness_start(void **state);
 int harness_stop(void **state);
