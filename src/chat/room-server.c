@@ -40,7 +40,7 @@ static void send_isupport(struct room *room, struct user *user)
 	      "STATUSMSG=%s "
 	      "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,WHOIS:"
 	      "1 TOPICLEN=%d "
-	      "USERLEN=10 UTF8ONLY WHOX :are supported by this server",
+	      "USERLEN=10 UTF8ONLY FOSTER/NICKALPHABETS=1 WHOX :are supported by this server",
 	      IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX, c->network, c->nick_length,
 	      MEMBER_SIGNS, MEMBER_SIGNS, ROOM_TOPIC_MAX);
 	if (c->history)
