@@ -305,7 +305,21 @@ static void no_database_is_said_with_its_reason(void **state)
 static void a_newer_one_is_left_alone(void **state)
 {
 	run_sql("PRAGMA user_version=7");
-	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 1)");
+	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 2)");
+}
+
+static void an_older_one_is_brought_up(void **state)
+{
+	const struct room_kline k = { "*@10.0.0.1", "a", "x", 1, 0 };
+	struct account account;
+
+	assert_int_equal(account_db_add(db, "lily", &made, 1, &e), 0);
+	account_db_close(db);
+	db = NULL;
+	run_sql("DROP TABLE klines; PRAGMA user_version=1");
+	assert_int_equal(account_db_open(path, &db, &e), 0);
+	assert_int_equal(account_db_find(db, "lily", &account, &e), 0);
+	assert_int_equal(account_db_add_kline(db, &k, &e), 0);
 }
 
 static void a_damaged_account_is_not_believed(void **state)
@@ -654,6 +668,7 @@ int main(void)
 		WITH_DB(nicks_and_certificates_go_with_their_account),
 		WITH_DB(no_database_is_said_with_its_reason),
 		WITH_DB(a_newer_one_is_left_alone),
+		WITH_DB(an_older_one_is_brought_up),
 		WITH_DB(a_damaged_account_is_not_believed),
 		WITH_DB(a_locked_one_is_not_waited_for_long),
 		WITH_DB(files_of_others_are_closed_to_them),
