@@ -6,7 +6,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,50 +33,95 @@ struct call {
 
 /* --- passwords ---------------------------------------------------------------------------- */
 
-/* Reads one line without its end; -ENODATA at the end. */
-static int read_line(FILE *from, char *buf, size_t room)
-{
-	size_t n;
+static volatile sig_atomic_t interrupted; /* by which signal */
 
-	if (!fgets(buf, (int)room, from))
-		return -ENODATA;
-	n = strcspn(buf, "\r\n");
-	if (buf[n] == '\0' && n + 1 == room)
-		return -E2BIG;
+static void on_interrupt(int signo)
+{
+	interrupted = signo;
+}
+
+/*
+ * Reads one line without its end, byte by byte: what follows is not ours. -ENODATA at the end.
+ * Signals come while it waits, with that mask, and at no other moment: -EINTR.
+ */
+static int read_line(char *buf, size_t room, const sigset_t *mask)
+{
+	size_t n = 0;
+
+	for (;;) {
+		struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+		ssize_t got;
+		char c;
+
+		if (ppoll(&input, 1, NULL, mask) < 0)
+			return -errno;
+		got = read(STDIN_FILENO, &c, 1);
+		if (got < 0)
+			return -errno;
+		if (got == 0 && n == 0)
+			return -ENODATA;
+		if (got == 0 || c == '\n')
+			break;
+		if (n + 1 == room)
+			return -E2BIG;
+		buf[n++] = c;
+	}
+	if (n > 0 && buf[n - 1] == '\r')
+		n--;
 	buf[n] = '\0';
 	return 0;
 }
 
-static int ask_terminal(const char *prompt, char *buf, size_t room)
+static int ask_twice(char *buf, size_t room, const sigset_t *mask, struct error *e)
 {
-	struct termios before, silent;
+	char again[PASSWORD_MAX + 3] = "";
 	int r;
 
-	if (tcgetattr(STDIN_FILENO, &before) < 0)
-		return -errno;
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	silent.c_lflag |= ECHONL;
-	fputs(prompt, stderr);
-	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
-		return -errno;
-	r = read_line(stdin, buf, room);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	fputs("Password: ", stderr);
+	r = read_line(buf, room, mask);
+	if (r == 0) {
+		fputs("The same again: ", stderr);
+		r = read_line(again, sizeof(again), mask);
+	}
+	if (r < 0)
+		error_set_errno(e, r, "no password");
+	else if (strcmp(buf, again) != 0)
+		r = error_set(e, -EINVAL, "these were two passwords");
+	explicit_bzero(again, sizeof(again));
 	return r;
 }
 
-static int ask_twice(char *buf, size_t room, struct error *e)
+/* The terminal is silent before it is asked, and speaks again whatever ends the asking. */
+static int ask_terminal(char *buf, size_t room, struct error *e)
 {
-	char again[PASSWORD_MAX + 3];
-	int r = ask_terminal("Password: ", buf, room);
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+	const struct sigaction catch = { .sa_handler = on_interrupt };
+	struct sigaction before_us[ELEMENTSOF(signals)];
+	struct termios before, silent;
+	sigset_t ours, mask;
+	int r;
 
-	if (r == 0)
-		r = ask_terminal("The same again: ", again, sizeof(again));
-	if (r == 0 && strcmp(buf, again) != 0)
-		r = error_set(e, -EINVAL, "these were two passwords");
-	else if (r < 0)
-		error_set_errno(e, r, "no password");
-	explicit_bzero(again, sizeof(again));
+	if (tcgetattr(STDIN_FILENO, &before) < 0)
+		return error_set_errno(e, -errno, "the terminal");
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	silent.c_lflag |= ECHONL;
+	sigemptyset(&ours);
+	for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+		sigaddset(&ours, signals[i]);
+		sigaction(signals[i], &catch, &before_us[i]);
+	}
+	sigprocmask(SIG_BLOCK, &ours, &mask);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) < 0)
+		r = error_set_errno(e, -errno, "the terminal");
+	else
+		r = ask_twice(buf, room, &mask, e);
+	tcsetattr(STDIN_FILENO, TCSANOW, &before); /* a terminal that is stuck holds up nothing */
+	for (size_t i = 0; i < ELEMENTSOF(signals); i++)
+		sigaction(signals[i], &before_us[i], NULL);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	if (interrupted)
+		raise(interrupted);
 	return r;
 }
 
@@ -85,9 +132,9 @@ static int read_password(struct credential *credential, struct error *e)
 	int r;
 
 	if (isatty(STDIN_FILENO)) {
-		r = ask_twice(text, sizeof(text), e);
+		r = ask_terminal(text, sizeof(text), e);
 	} else {
-		r = read_line(stdin, text, sizeof(text));
+		r = read_line(text, sizeof(text), NULL);
 		if (r == -ENODATA)
 			error_set(e, r, "no password came from the standard input");
 		else if (r < 0)

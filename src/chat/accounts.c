@@ -20,6 +20,7 @@
 #include "chat/worker.h"
 
 #define WAITING_MAX   1024 /* questions; more are answered with "not now" */
+#define JOBS_MAX      64   /* of the worker: one question, one refresh, and K-lines */
 #define PLACES        1024 /* as many as the room tells apart */
 #define WARN_INTERVAL (10 * USEC_PER_SEC)
 
@@ -47,7 +48,7 @@ struct owned_list {
 /* Reads anew what another process has changed. */
 struct refresh {
 	struct worker_job job;
-	struct owned_list owned;
+	struct owned_list owned, notes; /* a note's nick is its text, its account who did it */
 	bool changed, running, again;
 	struct error error;
 };
@@ -351,10 +352,19 @@ static int read_owned(struct account_db *db, struct owned_list *list, struct err
 	return r == -ENOMEM ? error_set(e, r, "out of memory") : r;
 }
 
-static int log_note(void *arg, const char *by, const char *text)
+static void log_notes(struct owned_list *notes)
 {
-	log_notice("accounts: %s: %s", by, text);
-	return 0;
+	for (size_t i = 0; i < notes->n; i++)
+		log_notice("accounts: %s: %s", notes->items[i].account, notes->items[i].nick);
+	clear_list(notes);
+}
+
+/* Notes first: what they tell of was done before, and so is in the list. */
+static int read_all(struct account_db *db, struct refresh *refresh)
+{
+	int r = account_db_take_notes(db, add_item, &refresh->notes, &refresh->error);
+
+	return r < 0 ? r : read_owned(db, &refresh->owned, &refresh->error);
 }
 
 static void run_refresh(struct worker_job *job)
@@ -364,12 +374,8 @@ static void run_refresh(struct worker_job *job)
 
 	refresh->error.text[0] = '\0';
 	refresh->changed = account_db_has_changed(a->db);
-	if (!refresh->changed)
-		return;
-	if (read_owned(a->db, &refresh->owned, &refresh->error) < 0)
+	if (refresh->changed && read_all(a->db, refresh) < 0)
 		refresh->changed = false;
-	else
-		account_db_take_notes(a->db, log_note, NULL, &refresh->error);
 }
 
 static void start_refresh(struct accounts *a)
@@ -393,13 +399,17 @@ static void on_refreshed(struct worker_job *job)
 		tell_room_the_time(a);
 		if (refresh->changed)
 			room_set_accounts(a->room, refresh->owned.items, refresh->owned.n);
-		if (refresh->again)
-			start_refresh(a);
 	}
 	clear_list(&refresh->owned);
+	log_notes(&refresh->notes);
+	if (!job->cancelled && refresh->again)
+		start_refresh(a);
 }
 
-/* Of the database, its log and its index, whoever wrote: whether anything is new it knows. */
+/*
+ * Somebody who could write has closed one of the database's files: whether anything is new it knows
+ * itself. That it is written tells too early: a commit can be seen only after that.
+ */
 static void on_changes(int fd, short what, void *arg)
 {
 	_Alignas(struct inotify_event) char buf[4096];
@@ -431,27 +441,142 @@ static int watch(struct accounts *a, struct event_base *base, const char *path)
 	a->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (!a->file || a->inotify_fd < 0)
 		return a->file ? -errno : -ENOMEM;
-	if (inotify_add_watch(a->inotify_fd, directory, IN_MODIFY | IN_MOVED_TO | IN_CREATE) < 0)
+	if (inotify_add_watch(a->inotify_fd, directory, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
 		return -errno;
 	a->changes = event_new(base, a->inotify_fd, EV_READ | EV_PERSIST, on_changes, a);
 	return a->changes && event_add(a->changes, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+/* --- K-lines ------------------------------------------------------------------------------ */
+
+struct kline_list {
+	struct room_kline *items;
+	size_t n;
+};
+
+static void free_kline(struct room_kline *k)
+{
+	free((char *)k->mask);
+	free((char *)k->reason);
+	free((char *)k->by);
+}
+
+/* Texts are the copy's own. 0 or -ENOMEM. */
+static int copy_kline(struct room_kline *to, const struct room_kline *from)
+{
+	*to = (struct room_kline){ strdup(from->mask), strdup(from->reason), strdup(from->by),
+				   from->at, from->until };
+	if (to->mask && to->reason && to->by)
+		return 0;
+	free_kline(to);
+	return -ENOMEM;
+}
+
+static int add_kline(void *arg, const struct room_kline *k)
+{
+	struct kline_list *list = arg;
+	struct room_kline *more = reallocarray(list->items, list->n + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	list->items = more;
+	if (copy_kline(&list->items[list->n], k) < 0)
+		return -ENOMEM;
+	list->n++;
+	return 0;
+}
+
+static int read_klines(struct accounts *a, struct error *e)
+{
+	struct kline_list list = { .n = 0 };
+	int r = account_db_list_klines(a->db, now_realtime(), add_kline, &list, e);
+
+	if (r == 0)
+		r = room_set_klines(a->room, list.items, list.n);
+	if (r == -ENOMEM)
+		error_set(e, r, "out of memory");
+	for (size_t i = 0; i < list.n; i++)
+		free_kline(&list.items[i]);
+	free(list.items);
+	return r;
+}
+
+/* One to be written, or removed. */
+struct kept_kline {
+	struct worker_job job;
+	struct accounts *owner;
+	struct room_kline kline;
+	bool remove;
+	struct error error;
+};
+
+static void run_kline(struct worker_job *job)
+{
+	struct kept_kline *k = CONTAINER_OF(job, struct kept_kline, job);
+
+	k->error.text[0] = '\0';
+	if (k->remove)
+		account_db_remove_kline(k->owner->db, k->kline.mask, &k->error);
+	else
+		account_db_add_kline(k->owner->db, &k->kline, &k->error);
+}
+
+static void tell_lost(struct accounts *a, const char *mask, const char *reason)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "What was said of %.100s will not outlive a restart: %.300s",
+		 mask, reason);
+	log_warning("accounts: %s", text);
+	room_tell_opers(a->room, text);
+}
+
+static void on_kline_kept(struct worker_job *job)
+{
+	struct kept_kline *k = CONTAINER_OF(job, struct kept_kline, job);
+
+	if (!job->cancelled && k->error.text[0]) {
+		tell_room_the_time(k->owner);
+		tell_lost(k->owner, k->kline.mask, k->error.text);
+	}
+	free_kline(&k->kline);
+	free(k);
+}
+
+void accounts_keep_kline(struct accounts *a, const struct room_operation *o)
+{
+	struct room_kline from = { o->target, o->reason ? o->reason : "", o->by, o->at, o->until };
+	struct kept_kline *k = calloc(1, sizeof(*k));
+
+	if (k && copy_kline(&k->kline, &from) == 0) {
+		k->job = (struct worker_job){ .run = run_kline, .done = on_kline_kept };
+		k->owner = a;
+		k->remove = o->kind == ROOM_UNKLINE;
+		if (worker_give(a->worker, &k->job) == 0)
+			return;
+		free_kline(&k->kline);
+	}
+	free(k);
+	log_warning("accounts: what was said of %s will not outlive a restart: too much to do",
+		    o->target);
 }
 
 /* --- as a whole --------------------------------------------------------------------------- */
 
 static int first_look(struct accounts *a, struct error *e)
 {
-	struct owned_list owned = { .n = 0 };
+	struct refresh *refresh = &a->refresh;
 	int r;
 
 	account_db_has_changed(a->db);
-	r = read_owned(a->db, &owned, e);
-	if (r == 0)
-		r = account_db_take_notes(a->db, log_note, NULL, e);
-	if (r == 0 && room_set_accounts(a->room, owned.items, owned.n) < 0)
+	r = read_all(a->db, refresh);
+	if (r < 0)
+		*e = refresh->error;
+	else if (room_set_accounts(a->room, refresh->owned.items, refresh->owned.n) < 0)
 		r = error_set(e, -ENOMEM, "out of memory");
-	clear_list(&owned);
-	return r;
+	clear_list(&refresh->owned);
+	log_notes(&refresh->notes);
+	return r < 0 ? r : read_klines(a, e);
 }
 
 int accounts_new(struct event_base *base, struct room *room, const char *path,
@@ -478,7 +603,7 @@ int accounts_new(struct event_base *base, struct room *room, const char *path,
 	if (r == 0)
 		r = watch(a, base, path);
 	if (r == 0)
-		r = worker_new(base, "accounts", 2, &a->worker);
+		r = worker_new(base, "accounts", JOBS_MAX, &a->worker);
 	if (r < 0) {
 		accounts_free(a);
 		return error_set_errno(e, r, "%s", path);
@@ -496,6 +621,8 @@ void accounts_free(struct accounts *a)
 	/* Nobody is given to the worker any more; on_done() frees the one that it has. */
 	while (!list_is_alone(&a->waiting))
 		question_free(CONTAINER_OF(a->waiting.next, struct question, link));
+	if (a->worker) /* K-lines that wait are to be kept */
+		worker_finish(a->worker);
 	worker_free(a->worker);
 	while ((node = hash_next(&a->questions, NULL)) != NULL)
 		question_free(CONTAINER_OF(node, struct question, by_serial));

@@ -60,6 +60,7 @@ struct history_point {
 /* What was said in a closed channel is for those who were in it: after message number joined. */
 struct history_target {
 	char channel[HISTORY_CHANNEL_MAX + 1];
+	bool all; /* he may see what was said before, too */
 	uint64_t joined;
 };
 

@@ -177,6 +177,14 @@ void history_keep(struct history *h, const struct history_record *record)
 
 /* --- jobs --------------------------------------------------------------------------------- */
 
+/* A short age is kept to more exactly. */
+static uint64_t prune_pause(const struct history *h)
+{
+	uint64_t age = h->limits->age;
+
+	return age ? MIN(PRUNE_PAUSE, MAX(age / 2, USEC_PER_SEC)) : PRUNE_PAUSE;
+}
+
 static void end_take(struct history *h, struct job *job)
 {
 	struct error e;
@@ -195,16 +203,14 @@ static void end_take(struct history *h, struct job *job)
 	if (!*h->journal_trouble)
 		retry_no_more(h);
 	if (!h->prune_at)
-		h->prune_at = now_monotonic() + PRUNE_PAUSE;
+		h->prune_at = now_monotonic() + prune_pause(h);
 }
 
 /* An idle server wakes up for what has become too old, and for nothing else. */
 static void end_prune(struct history *h, struct job *job)
 {
-	uint64_t age = h->limits->age, pause = PRUNE_PAUSE, left;
+	uint64_t age = h->limits->age, left;
 
-	if (age)
-		pause = MIN(pause, MAX(age / 2, USEC_PER_SEC));
 	if (job->pruned < 0) {
 		set_trouble(h, h->db_trouble, job->error.text);
 		retry_later(h);
@@ -219,7 +225,7 @@ static void end_prune(struct history *h, struct job *job)
 		return;
 	left = job->oldest * USEC_PER_MSEC + age;
 	left = left > now_realtime() ? left - now_realtime() : 0;
-	h->prune_at = now_monotonic() + MAX(left, pause);
+	h->prune_at = now_monotonic() + MAX(left, prune_pause(h));
 }
 
 static void answer(struct history *h, struct history_query *query, struct history_answer *a)

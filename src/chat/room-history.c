@@ -8,7 +8,8 @@
  * A member of a channel may read all that was said there while everybody could join (no +i, no
  * +k), for then he could have heard it. What was said while it was closed is for those who were
  * in it then: after they joined, and until they leave. So a closed channel that was left by all
- * tells nothing to who makes it anew.
+ * tells nothing to who makes it anew. The operators' channel is closed, but all of it is for
+ * whoever may come in there.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -56,6 +57,11 @@ static bool is_kept(const struct room *room, const struct channel *channel)
 	return (channel->modes & MODE_HISTORY) && room->output.keep;
 }
 
+static bool is_closed(const struct room *room, const struct channel *channel)
+{
+	return (channel->modes & MODE_INVITE_ONLY) || channel->key || channel == room->operators;
+}
+
 static void keep(const struct delivery *d, const struct channel *channel, enum history_kind kind)
 {
 	struct room *room = d->room;
@@ -65,7 +71,7 @@ static void keep(const struct delivery *d, const struct channel *channel, enum h
 		.id = { room->config->created, d->id },
 		.time = room->realtime / USEC_PER_MSEC,
 		.kind = kind,
-		.closed = (channel->modes & MODE_INVITE_ONLY) || channel->key,
+		.closed = is_closed(room, channel),
 		.line = d->line->bytes,
 		.line_size = d->line->size - 2,
 	};
@@ -121,10 +127,11 @@ static void PRINTF(4, 5)
 	send_text(room, user, ":%s FAIL CHATHISTORY %s %s", room->server, code, text);
 }
 
-static void set_target(struct history_target *target, const struct channel *channel,
-		       const struct user *user)
+static void set_target(const struct room *room, struct history_target *target,
+		       const struct channel *channel, const struct user *user)
 {
 	fold(target->channel, channel->name);
+	target->all = channel == room->operators;
 	for (size_t i = 0; i < user->n_seats; i++) {
 		if (user->seats[i].channel == channel)
 			target->joined = user->seats[i].joined;
@@ -301,7 +308,7 @@ static struct history_query *query_of_channel(struct room *room, struct user *us
 	}
 	q = query_new(room, user, 1);
 	if (q)
-		set_target(&q->targets[0], channel, user);
+		set_target(room, &q->targets[0], channel, user);
 	return q;
 }
 
@@ -310,7 +317,7 @@ static struct history_query *query_of_all(struct room *room, struct user *user)
 	struct history_query *q = query_new(room, user, user->n_seats);
 
 	for (size_t i = 0; q && i < user->n_seats; i++)
-		set_target(&q->targets[i], user->seats[i].channel, user);
+		set_target(room, &q->targets[i], user->seats[i].channel, user);
 	return q;
 }
 
@@ -364,7 +371,7 @@ static void replay(struct room *room, struct user *user, const struct channel *c
 
 	if (!q)
 		return;
-	set_target(&q->targets[0], channel, user);
+	set_target(room, &q->targets[0], channel, user);
 	q->replay = true;
 	q->verb = HISTORY_LATEST;
 	q->limit = MIN(room->config->history_on_join, HISTORY_LIMIT);

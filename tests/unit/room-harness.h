@@ -18,6 +18,9 @@
 extern struct room *room;
 extern struct room_config room_config; /* may be changed by a test; set anew by each start */
 
+extern struct room_output room_output; /* the same, before harness_again() */
+void harness_again(void);              /* the room anew, with what was changed */
+
 /* For cmocka's setup and teardown. Server "srv", network "net", course channel "#chat". */
 int harness_start(void **state);
 int harness_stop(void **state);
@@ -71,6 +74,10 @@ struct asked {
 /* The last question, and how many there were. */
 extern struct asked asked;
 extern int n_asked;
+
+/* What server operators did last: "KILL target: reason, by ..."; it is forgotten. */
+#define expect_operation(text) expect_operation_at(text, __FILE__, __LINE__)
+void expect_operation_at(const char *text, const char *file, int at);
 
 /* To the question that id asked last; text: the account, or with ROOM_CONTINUE the data. */
 void answer(uint32_t id, enum room_verdict verdict, const char *text);

@@ -1,0 +1,407 @@
+"""Accounts of the chat room: from fosterctl to SASL, with the clients that people use."""
+
+import base64
+import hashlib
+import hmac
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import termios
+
+import pytest
+
+from chat_clients import Chatd, IrcClient
+from conftest import SANITIZER_WORDS, ordinary_user
+from foster import until
+from test_chat_clients import Terminal
+
+ON = 'accounts = on\nstate-directory = "state"\n'
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def chatd(builddir, directory):
+    """Makes chat rooms with accounts; chatd(options, start=False) only writes the config."""
+    made = []
+
+    def make(options="", start=True, **arguments):
+        instance = Chatd(builddir, directory / f"c{len(made)}", ON + options, **arguments)
+        made.append(instance)
+        return instance.start() if start else instance
+
+    yield make
+    for instance in made:
+        instance.end()
+    for instance in made:
+        assert not any(word in instance.output() for word in SANITIZER_WORDS), instance.output()
+
+
+def fosterctl(room, *words, password=None, check=True):
+    """fosterctl chat account ...; returns what it printed."""
+    result = subprocess.run(
+        [str(room.builddir / "fosterctl"), "chat", "account", "--config", str(room.config), *words],
+        input=password + "\n" if password else "", capture_output=True, text=True,
+        **({"user": room.user[0], "group": room.user[1], "extra_groups": []} if room.user else {}))
+    assert not any(word in result.stderr for word in SANITIZER_WORDS), result.stderr
+    if check:
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+    return result
+
+
+def plain(client, name, password):
+    text = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
+    client.send("AUTHENTICATE PLAIN")
+    client.expect(r"^AUTHENTICATE \+$")
+    client.send(f"AUTHENTICATE {text}")
+
+
+def test_fosterctl_looks_after_accounts(chatd):
+    """While the room does not run, and while it does: then it takes notice at once."""
+    room = chatd(start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    assert re.fullmatch(r"lily\t\d{4}-\d\d-\d\d\n", fosterctl(room, "list"))
+    room.start()
+    room.wait_output(r'accounts: .*: added "lily"')
+    assert os.stat(room.directory / "state/accounts.db").st_mode & 0o777 == 0o600
+    with IrcClient(room.irc, "tom") as tom:
+        plain(tom, "lily", "wrong horse")
+        tom.expect("^:chat.foster 904 tom ")
+        plain(tom, "lily", PASSWORD)
+        tom.expect("^:chat.foster 900 tom tom!~tom@127.0.0.1 lily :You are now logged in as lily$")
+        tom.expect("^:chat.foster 903 tom ")
+        fosterctl(room, "add", "rose", password=PASSWORD)
+        room.wait_output(r'accounts: .*: added "rose"')
+        tom.send("NICK rose")
+        tom.expect("^:chat.foster 433 tom rose ")
+        fosterctl(room, "nick", "add", "lily", "lil")
+        room.wait_output(r'gave the nick lil to "lily"')
+        tom.send("NICK lil")
+        tom.expect("^:tom!~tom@127.0.0.1 NICK :lil$")
+        fosterctl(room, "passwd", "lily", password="another horse")
+        with IrcClient(room.irc, "jack") as jack:
+            plain(jack, "lily", PASSWORD)
+            jack.expect(" 904 ")
+            plain(jack, "lily", "another horse")
+            jack.expect(" 903 ")
+        fosterctl(room, "remove", "lily")
+        tom.expect("^:chat.foster 901 lil lil!~tom@127.0.0.1 :You are now logged out$")
+    assert fosterctl(room, "list").startswith("rose\t")
+    assert room.stop() == 0
+
+
+def test_what_fosterctl_refuses(chatd):
+    room = chatd(start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    for words, password, reason in (
+            (["add", "LILY"], PASSWORD, '"LILY" belongs to the account "lily"'),
+            (["add", "a b"], PASSWORD, '"a b" is no name'),
+            (["add", "x"], "short", "a password has at least 8 bytes"),
+            (["add", "x"], None, "no password came from the standard input"),
+            (["passwd", "tom"], PASSWORD, 'there is no account "tom"'),
+            (["remove", "tom"], None, 'there is no account "tom"'),
+            (["cert", "add", "lily", "abc"], None, "64 hexadecimal digits"),
+            (["cert", "remove", "lily", "ab" * 32], None, "does not belong to"),
+            (["nick", "add", "lily", "lily"], None, "belongs to the account"),
+            (["add", "x", "password1"], None, "usage: fosterctl chat account"),
+            (["frobnicate"], None, "usage: fosterctl chat account")):
+        result = fosterctl(room, *words, password=password, check=False)
+        assert result.returncode in (1, 2) and reason in result.stderr, (words, result)
+    fosterctl(room, "cert", "add", "lily", ":".join(["AB"] * 32))
+    assert fosterctl(room, "cert", "list") == f"lily\t{'ab' * 32}\n"
+    assert fosterctl(room, "nick", "list", "lily") == ""
+
+
+def test_the_terminal_shows_no_password(chatd):
+    room = chatd(start=False)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [str(room.builddir / "fosterctl"), "chat", "account", "--config", str(room.config),
+         "add", "lily"], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+
+    def wait_for(text):
+        nonlocal shown
+        while text not in shown:
+            assert select.select([ours], [], [], 10)[0], shown
+            shown += os.read(ours, 4096)
+
+    wait_for(b"Password: ")
+    os.write(ours, PASSWORD.encode() + b"\n")
+    wait_for(b"The same again: ")
+    os.write(ours, PASSWORD.encode() + b"\n")
+    assert process.wait(10) == 0, shown
+    os.close(ours)
+    assert PASSWORD.encode() not in shown
+    assert fosterctl(room, "list").startswith("lily\t")
+
+
+def test_an_interrupted_question_leaves_the_terminal_as_it_was(chatd):
+    room = chatd(start=False)
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    process = subprocess.Popen(
+        [str(room.builddir / "fosterctl"), "chat", "account", "--config", str(room.config),
+         "add", "lily"], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    shown = b""
+    while b"Password: " not in shown:
+        assert select.select([ours], [], [], 10)[0], shown
+        shown += os.read(ours, 4096)
+    assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == -signal.SIGINT
+    assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+    os.close(theirs)
+    assert fosterctl(room, "list") == ""
+
+
+def scram(client, name, password, spoil=lambda proof: proof):
+    """RFC 7677 by the client's side. Returns the server's last message."""
+    def say(text):
+        client.send("AUTHENTICATE " + base64.b64encode(text.encode()).decode())
+
+    client.send("AUTHENTICATE SCRAM-SHA-256")
+    client.expect(r"^AUTHENTICATE \+$")
+    first = f"n={name},r=clientnonce"
+    say("n,," + first)
+    server_first = base64.b64decode(client.expect("^AUTHENTICATE (.*)$").group(1)).decode()
+    fields = dict(part.split("=", 1) for part in server_first.split(","))
+    assert fields["r"].startswith("clientnonce") and len(fields["r"]) > 30
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields["s"]),
+                                 int(fields["i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    message = f"{first},{server_first},c=biws,r={fields['r']}".encode()
+    signature = hmac.digest(hashlib.sha256(key).digest(), message, "sha256")
+    proof = spoil(bytes(a ^ b for a, b in zip(key, signature)))
+    say(f"c=biws,r={fields['r']},p={base64.b64encode(proof).decode()}")
+    answer = client.expect("^AUTHENTICATE (.*)$| 904 ").group(1)
+    if answer is None:
+        return None
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    expected = base64.b64encode(hmac.digest(server_key, message, "sha256")).decode()
+    assert base64.b64decode(answer).decode() == f"v={expected}"
+    client.send("AUTHENTICATE +")
+    client.expect(" 903 ")
+    return fields
+
+
+def test_scram(chatd):
+    room = chatd(start=False)
+    fosterctl(room, "add", "Lily", password=PASSWORD)
+    room.start()
+    with IrcClient(room.irc) as client:
+        client.send("CAP LS 302")
+        client.expect(r" sasl=PLAIN,SCRAM-SHA-256( |$)")
+        client.send("CAP REQ sasl", "NICK tom", "USER tom 0 * :Tom")
+        assert scram(client, "lily", PASSWORD, lambda p: p[:-1] + bytes([p[-1] ^ 1])) is None
+        assert scram(client, "lily", "wrong") is None
+        assert scram(client, "nobody", PASSWORD) is None
+        assert scram(client, "lily", PASSWORD)["i"] == "50000"
+        client.send("CAP END")
+        client.expect(" 001 tom ")
+        client.send("WHOIS tom")
+        client.expect("^:chat.foster 330 tom tom Lily :is logged in as$")
+
+
+def test_registering(chatd):
+    room = chatd("account-registration = on\n")
+    with IrcClient(room.irc) as client:
+        client.send("CAP LS 302")
+        client.expect(" draft/account-registration=before-connect( |$)")
+        client.send("NICK lily", "USER x 0 * :x", f"REGISTER * * :{PASSWORD}")
+        client.expect("^:chat.foster REGISTER SUCCESS lily :")
+        client.expect(" 900 lily ")
+        client.send("CAP END")
+        client.expect(" 001 lily ")
+    room.wait_output('accounts: "lily" was registered')
+    assert room.stop(9) == -9  # what was acknowledged survives that
+    room.start()
+    with IrcClient(room.irc, "tom") as tom:
+        plain(tom, "lily", PASSWORD)
+        tom.expect(" 903 ")
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("irssi", "weechat-headless", "tmux"))),
+                    reason="needs irssi, weechat-headless and tmux")
+def test_irssi_and_weechat_log_in(chatd, directory):
+    room = chatd(start=False)
+    for name in ("irs", "wee"):
+        fosterctl(room, "add", name, password=PASSWORD.replace(" ", "-"))
+    room.start()
+    password = PASSWORD.replace(" ", "-")
+    terminal = Terminal(directory)
+    home = directory / "irssi"
+    home.mkdir()
+    (home / "config").write_text(
+        f'servers = ({{ address = "127.0.0.1"; chatnet = "t"; port = "{room.irc_port}"; '
+        'autoconnect = "yes"; });\n'
+        'chatnets = { t = { type = "IRC"; nick = "irs"; sasl_mechanism = "PLAIN"; '
+        f'sasl_username = "irs"; sasl_password = "{password}"; }}; }};\n')
+    commands = [f"/server add t 127.0.0.1/{room.irc_port}", "/set irc.server.t.ssl off",
+                "/set irc.server.t.tls off", "/set irc.server.t.nicks wee",
+                "/set irc.server.t.sasl_mechanism scram-sha-256",
+                "/set irc.server.t.sasl_username wee",
+                f"/set irc.server.t.sasl_password {password}", "/connect t"]
+    try:
+        terminal.open("irssi", "irssi", f"--home={home}")
+        terminal.open("weechat", "weechat-headless", "-d", str(directory / "weechat"),
+                      *[word for command in commands for word in ("-r", command)])
+        with IrcClient(room.irc, "tom") as tom:
+            for nick in ("irs", "wee"):
+                def whois():
+                    tom.send(f"WHOIS {nick}")
+                    return [line for line in tom.sync() if " 330 " in line]
+                assert until(whois, f"{nick} logged in") == \
+                    [f":chat.foster 330 tom {nick} {nick} :is logged in as"]
+    finally:
+        terminal.end()
+
+
+def test_a_flood_of_wrong_passwords_holds_up_nobody(chatd):
+    room = chatd("registration-timeout = infinity\n", start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+    wrong = base64.b64encode(b"\0lily\0wrong horse").decode()
+    attackers = []
+    try:
+        for _ in range(80):
+            s = socket.create_connection(room.irc, source_address=("127.0.0.2", 0))
+            attackers.append(s)
+            s.sendall(f"AUTHENTICATE PLAIN\r\nAUTHENTICATE {wrong}\r\n".encode())
+        told = [b""] * len(attackers)
+
+        def listen(i, words):
+            while words not in told[i]:
+                assert select.select([attackers[i]], [], [], 30)[0], told[i]
+                told[i] += attackers[i].recv(1000)
+
+        for i in range(len(attackers)):
+            listen(i, b"AUTHENTICATE +")  # all have been heard
+        with IrcClient(room.irc, "tom") as tom:
+            plain(tom, "lily", PASSWORD)
+            tom.expect(" 903 ")
+            for i, s in enumerate(attackers):
+                if select.select([s], [], [], 0)[0]:
+                    told[i] += s.recv(1000)
+            answered = sum(b" 904 " in text for text in told)
+            assert answered < len(attackers) - 10, "they were all answered first"
+        for i in range(len(attackers)):
+            listen(i, b" 904 ")
+    finally:
+        for s in attackers:
+            s.close()
+
+
+def test_server_operators(chatd):
+    """OPER by account, KLINE over a restart, REHASH with a config that is wrong, and right."""
+    room = chatd('server-operators = {"lily"}\n', start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+
+    def operator():
+        client = IrcClient(room.irc, "boss")
+        plain(client, "lily", PASSWORD)
+        client.expect(" 903 ")
+        client.send("OPER lily x")
+        client.expect(" 381 ")
+        return client
+
+    with operator() as boss, IrcClient(room.irc, "tom") as tom:
+        boss.send("KILL tom :no more")
+        tom.expect(r"^ERROR :Closing Link: 127.0.0.1 \(Killed \(boss \(no more\)\)\)$")
+        room.wait_output(r"boss!~boss@127.0.0.1 \(lily\) throws out tom!~tom@127.0.0.1: no more")
+        boss.send("KLINE ~spam*@127.0.0.1 :spam", "KLINE ~other@127.0.0.1 :other",
+                  "UNKLINE ~other@127.0.0.1")
+        boss.sync()
+        room.config.write_text(room.config.read_text() + "nonsense = 1\n")
+        boss.send("REHASH")
+        boss.expect("^:chat.foster 382 boss ")
+        boss.expect(r"NOTICE boss :\*\*\* The config stays as it was; the log says why$")
+        room.write_config(ON + 'server-operators = {"lily"}\nmotd = {"tea"}\n')
+        boss.send("REHASH")
+        boss.expect(r"NOTICE boss :\*\*\* The config was read again$")
+        boss.send("MOTD")
+        boss.expect(":- tea$")
+    assert room.stop() == 0
+    room.messages.clear()
+    while select.select([room.notify], [], [], 0)[0]:
+        room.notify.recv(4096)  # of the REHASHes
+    room.start()
+    with IrcClient(room.irc) as client:
+        client.send("NICK x", "USER spammer 0 * :x")
+        client.expect("^:chat.foster 465 x :You are banned from this server: spam$")
+        client.expect_end()
+    with IrcClient(room.irc) as client:
+        client.send("NICK x", "USER other 0 * :x")
+        client.expect(" 001 x ")
+    with operator() as boss:
+        boss.send("STATS k")
+        boss.expect(r"^:chat.foster 216 boss K 127.0.0.1 \* ~spam\* :spam$")
+        room.write_config(ON)
+        room.process.send_signal(signal.SIGHUP)
+        boss.expect("^:boss MODE boss :-o$")
+
+
+# --- what may be wrong with the database ------------------------------------------------------
+
+def expect_no_start(room, pattern):
+    room.start(wait=False)
+    assert room.process.wait(10) == 1
+    assert re.search(pattern, room.output()), room.output()
+
+
+def test_no_database(chatd):
+    room = chatd(start=False)
+    (room.directory / "state").mkdir()
+    (room.directory / "state/accounts.db").write_text("no database " * 20)
+    expect_no_start(room, r"/state/accounts\.db: file is not a database")
+    room.write_config('state-directory = "state"\n')  # without accounts it need not be one
+    room.start()
+    with IrcClient(room.irc) as client:
+        client.send("CAP LS 302")
+        assert "sasl" not in client.expect("CAP .* LS").string
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_a_database_that_cannot_be_written(chatd):
+    user = ordinary_user()
+    room = chatd(start=False, user=user)
+    state = room.directory / "state"
+    state.mkdir()
+    os.chown(state, *user)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    os.chown(state / "accounts.db", 0, 0)
+    expect_no_start(room, r"/state/accounts\.db: Permission denied")
+    os.chown(state / "accounts.db", *user)
+    os.chmod(state / "accounts.db", 0o400)
+    os.chmod(state, 0o500)
+    expect_no_start(room, r"/state/accounts\.db: (attempt to write a readonly database|"
+                    r"unable to open database file)")
+    os.chmod(state, 0o700)
+    os.chmod(state / "accounts.db", 0o600)
+    room.start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_root_leaves_the_servers_files_to_its_user(chatd):
+    """The accounts are made by root before the server of another user was ever started."""
+    user = ordinary_user()
+    room = chatd(start=False, user=user)
+    os.mkdir(room.directory / "state")
+    os.chown(room.directory / "state", *user)
+    room.user = None
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.user = user
+    room.start()
+    room.user = None
+    fosterctl(room, "passwd", "lily", password="another horse")
+    with IrcClient(room.irc, "tom") as tom:
+        plain(tom, "lily", "another horse")
+        tom.expect(" 903 ")
