@@ -58,10 +58,12 @@ def descriptors_of(pid):
     return found
 
 
-def logger_of(f):
-    """Its pid; 0 while there is none, or more than one."""
-    found = [pid for pid in children_of(f.pid) if comm_of(pid) == "foster-log"]
-    return found[0] if len(found) == 1 else 0
+def logger_of(f, other_than=None):
+    """Its pid, once there is one, and no other."""
+    def find():
+        found = [pid for pid in children_of(f.pid) if comm_of(pid) == "foster-log"]
+        return found if len(found) == 1 and found[0] != other_than else None
+    return until(find, "there is one logger")[0]
 
 
 def zombies_of(pid):

@@ -18,7 +18,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
 
 from children import Children  # noqa: E402
-from foster import alive, comm_of, start_time, until  # noqa: E402
+from foster import alive, comm_of, logger_of, start_time, until  # noqa: E402
 from test_services import SLEEP, shell  # noqa: E402
 
 TWO = f"""
@@ -452,7 +452,7 @@ def test_log_outlives_all_of_foster(foster):
     f = foster(f"service a {{ command = {script} }}")
     until(lambda: f.log("a").count("\n") > 20, "it writes")
     pid = f.service_pid("a")
-    victims = [f.manager_pid(), *loggers_of(f), f.pid]
+    victims = [f.manager_pid(), logger_of(f), f.pid]
     for signo in (signal.SIGSTOP, signal.SIGKILL):
         for victim in victims:
             os.kill(victim, signo)
@@ -470,7 +470,7 @@ def test_logger_whose_start_was_not_recorded_is_dismissed(foster):
     f = foster(f"service keeper {{ command = {SLEEP} }}")
     f.wait_state("keeper", "running")
     children = Children(f.builddir, f.run)
-    logger, = loggers_of(f)
+    logger = logger_of(f)
     f.kill_supervisor()
     children.forget_identity(".logger")
     f.start().wait_up()
@@ -532,7 +532,7 @@ def test_one_logger_after_an_adoption(foster):
 def test_a_logger_that_hangs_is_not_left_beside_the_next(foster):
     f = foster(f"service a {{ command = {shell('while :; do echo x; sleep 0.01; done')} }}")
     until(lambda: f.log("a"), "it writes")
-    old, = loggers_of(f)
+    old = logger_of(f)
     os.kill(old, signal.SIGSTOP)
     f.kill_supervisor()
     f.start().wait_up()
@@ -582,7 +582,7 @@ def test_logger_killed(foster):
                    "exec sleep 1000")
     f = foster(f"service a {{ command = {script} }}")
     until(lambda: f.log("a").count("\n") > 20, "it writes")
-    os.kill(loggers_of(f)[0], signal.SIGKILL)
+    os.kill(logger_of(f), signal.SIGKILL)
     until(lambda: "199\n" in f.log("a"), "the next logger goes on")
     assert f.state("a") == "running"
 
@@ -591,7 +591,7 @@ def test_logger_that_hangs_does_not_hold_up_the_end_for_ever(foster):
     f = foster(TWO)
     for name in ("keeper", "servant"):
         f.wait_state(name, "running")
-    logger = loggers_of(f)[0]
+    logger = logger_of(f)
     os.kill(logger, signal.SIGSTOP)
     f.ctl("shutdown", "--all", check=0, timeout=40)
     assert f.wait_end() == 0 and not alive(logger)

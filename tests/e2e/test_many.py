@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from foster import alive, start_time, until
-from test_death import loggers_of
+from foster import alive, logger_of, start_time, until
 
 EACH = 500
 ALLOWED = 60  # seconds
@@ -50,7 +49,7 @@ def wait_running(f):
 
 def kill_everything(f):
     """All of foster's stand still first: none sees another one's end."""
-    own = [f.pid, f.manager_pid(), *loggers_of(f)]
+    own = [f.pid, f.manager_pid(), logger_of(f)]
     assert len(own) == 3
     for signo in (signal.SIGSTOP, signal.SIGKILL):
         for pid in own:

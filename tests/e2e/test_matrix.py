@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
 
 import sandbox  # noqa: E402
 from children import Children  # noqa: E402
-from foster import alive, cgroup_of_ours, end_of, start_time, until  # noqa: E402
+from foster import alive, cgroup_of_ours, end_of, logger_of, start_time, until  # noqa: E402
 from test_death import loggers_of, processes_of  # noqa: E402
 
 PROMISED = 0.1  # seconds until what must go is gone
@@ -315,7 +315,7 @@ def test_with_pids_that_recycle(variant):
 @pytest.mark.parametrize("signo", SIGNALS, ids=lambda s: s.name)
 def test_logger(foster, cgroup, identity, variant, signo):
     f, trees = make(foster, cgroup, identity, variant)
-    logger, = loggers_of(f)
+    logger = logger_of(f)
     logger_ended = end_of(logger)
     os.kill(logger, signo)
     if signo == signal.SIGTERM:  # it ignores that: the logs go on until all is over

@@ -142,7 +142,7 @@ def test_lines_do_not_go_back(writer):
     restarts = metrics(f)["foster_logger_restarts_total"].of()
     old = logger_of(f)
     os.kill(old, signal.SIGKILL)
-    until(lambda: logger_of(f) not in (0, old), "there is another logger")
+    logger_of(f, other_than=old)
     assert of_log(f, "lines_total", "a") == 11
     write(7, 18)
     assert metrics(f)["foster_logger_restarts_total"].of() == restarts + 1
@@ -179,7 +179,7 @@ def test_rate_limited_lines_are_counted(writer):
     assert f.service("a")["log_dropped"] == 900
     old = logger_of(f)
     os.kill(old, signal.SIGKILL)  # it need not have told anybody
-    until(lambda: logger_of(f) not in (0, old), "there is another logger")
+    logger_of(f, other_than=old)
     assert of_log(f, "dropped_lines_total", "a", reason="rate") == 900
 
 

@@ -58,7 +58,7 @@ def test_the_same_processes_go_on(foster, identity):
     assert who(f, "keeper", "servant") == before
     assert start_time(f.pid) == started and f.process.poll() is None
     assert f.manager_pid() != manager and not alive(manager)
-    until(lambda: logger_of(f) not in (0, logger), "there is a new logger")
+    logger_of(f, other_than=logger)
     assert state(f) | {"version": "", "manager_pid": 0} == {
         "version": "", "manager_pid": 0, "upgrades": 1, "outcome": "taken-over", "reason": None}
     events = [json.loads(line) for line in f.get("/v1/events").body.splitlines()]
@@ -447,7 +447,7 @@ def test_a_logger_is_of_the_same_release(foster, release):
     script(release / "foster-log", "exit 1")
     before, size = logger_of(f), len(f.log("talker"))
     os.kill(before, signal.SIGKILL)
-    until(lambda: logger_of(f) not in (0, before), "there is another logger")
+    logger_of(f, other_than=before)
     until(lambda: len(f.log("talker")) > size, "which writes")
 
 
