@@ -20,13 +20,27 @@ char *log_name_stamp(char buf[LOG_NAME_STAMP + 2], uint64_t realtime)
 	return buf;
 }
 
-size_t log_name_base(const char *name, bool *ret_gzip)
+/* By what the name ends with; *n becomes the size of what is before that. */
+static enum packing packing_of(const char *name, size_t *n)
+{
+	for (int packing = PACKING_NONE + 1; packing < PACKING_COUNT; packing++) {
+		const char *suffix = packing_suffix((enum packing)packing);
+		size_t size = strlen(suffix);
+
+		if (*n > size && strcmp(name + *n - size, suffix) == 0) {
+			*n -= size;
+			return (enum packing)packing;
+		}
+	}
+	return PACKING_NONE;
+}
+
+size_t log_name_base(const char *name, enum packing *ret)
 {
 	static const char shape[] = ".ddddddddTdddddd.ddddddZ";
-	size_t n = strlen(name), gzip = strlen(LOG_NAME_GZIP);
+	size_t n = strlen(name);
 
-	*ret_gzip = n > gzip && strcmp(name + n - gzip, LOG_NAME_GZIP) == 0;
-	n -= *ret_gzip ? gzip : 0;
+	*ret = packing_of(name, &n);
 	if (n < sizeof(shape))
 		return 0;
 	n -= sizeof(shape) - 1;
@@ -39,9 +53,9 @@ size_t log_name_base(const char *name, bool *ret_gzip)
 	return n;
 }
 
-bool log_name_is_rotated(const char *name, const char *base, bool *ret_gzip)
+bool log_name_is_rotated(const char *name, const char *base, enum packing *ret)
 {
-	size_t n = log_name_base(name, ret_gzip);
+	size_t n = log_name_base(name, ret);
 
 	return n > 0 && n == strlen(base) && memcmp(name, base, n) == 0;
 }

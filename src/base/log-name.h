@@ -7,16 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/packed.h"
+
 #define LOG_NAME_STAMP (sizeof("20261125T134000.123456Z") - 1)
-#define LOG_NAME_GZIP  ".gz"
 
 /* ".20261125T134000.123456Z", to be put behind the name of the file that is rotated. */
 char *log_name_stamp(char buf[LOG_NAME_STAMP + 2], uint64_t realtime);
 
 /* The size of the name of the file that this one was rotated away from; 0: it was not. */
-size_t log_name_base(const char *name, bool *ret_gzip);
+size_t log_name_base(const char *name, enum packing *ret);
 
-bool log_name_is_rotated(const char *name, const char *base, bool *ret_gzip);
+bool log_name_is_rotated(const char *name, const char *base, enum packing *ret);
 
 /* "web.log", or "web.stderr.log". Returns buf. */
 char *log_name(char *buf, size_t size, const char *service, bool only_stderr);

@@ -4,7 +4,8 @@
  * socketpair, the logger's end is its standard input. Both ends also lie in the supervisor's
  * store, so that either side may be replaced. When supervisor and manager are gone the channel
  * hangs up; the logger then goes on until each pipe has ended. A packet is one message or several,
- * one behind the other; of the descriptors that come with it each OPEN has one, in their order.
+ * one behind the other; of the descriptors that come with it each OPEN and COUNT has one, in their
+ * order.
  * Behind a message's struct follow its texts, each with its NUL, up to its size.
  */
 #ifndef FOSTER_BASE_LOGGER_H
@@ -30,9 +31,9 @@ enum logger_type {
 	LOGGER_LEAVE,    /* exit at once: another logger takes the pipes over */
 	LOGGER_REOPEN,   /* close all files: they are opened anew by their names */
 	LOGGER_SYNC,     /* its process has ended: write what the pipe holds, then answer */
+	LOGGER_COUNT,    /* with the memfd of counts: from now on it counts there */
 	/* to the manager */
-	LOGGER_DROPPED, /* how many lines the number has lost, in value */
-	LOGGER_SYNCED,  /* the answer to LOGGER_SYNC, with its value */
+	LOGGER_SYNCED, /* the answer to LOGGER_SYNC, with its value */
 };
 
 struct logger_message {
@@ -57,6 +58,7 @@ enum logger_flag {
 	LOGGER_GZIP = 1 << 3,
 	LOGGER_DROP = 1 << 4,  /* what cannot be written is dropped when the pipe fills */
 	LOGGER_APART = 1 << 5, /* standard error has its own pipe */
+	LOGGER_ZSTD = 1 << 6,
 };
 
 /* What OPEN and SET have behind the message; then the texts name, directory, prefix, socket. */
@@ -65,6 +67,7 @@ struct logger_settings {
 	uint64_t size, keep_size;         /* bytes; 0: no limit */
 	uint64_t period;                  /* us; 0: none */
 	uint64_t rate_lines, rate_period; /* 0: no limit; us */
+	uint64_t buffer;                  /* bytes of the pipe; 0: as need be */
 	uint32_t keep;                    /* files beside the one that is written */
 	uint32_t mode;
 	uint32_t uid, gid; /* UINT32_MAX: as they come */
@@ -76,6 +79,31 @@ enum logger_text {
 	LOGGER_PREFIX,
 	LOGGER_SOCKET,
 };
+
+/*
+ * What the logger counts of a number. LOGGER_NUMBERS of them lie in a memfd that both map and that
+ * the supervisor's store holds: so the manager may read them at any time without asking, and they
+ * do not begin anew when either of the two is replaced. Only the logger writes; each field by itself
+ * is whole at any moment.
+ */
+enum logger_loss {
+	LOGGER_LOSS_FULL, /* it could not be written, and may not wait */
+	LOGGER_LOSS_RATE,
+	_LOGGER_LOSSES
+};
+
+struct logger_count {
+	uint64_t pipe;                 /* the inode of the pipe that all this is of; 0: of none */
+	uint64_t lines, bytes;         /* of what its service said, written */
+	uint64_t lost[_LOGGER_LOSSES]; /* lines that were dropped */
+	uint64_t blocked;              /* 1: nothing can be written now */
+};
+
+/* Appends to *field, which one process alone writes. */
+static inline void logger_count_add(uint64_t *field, uint64_t more)
+{
+	__atomic_store_n(field, __atomic_load_n(field, __ATOMIC_RELAXED) + more, __ATOMIC_RELAXED);
+}
 
 /*
  * Appends a message to the packet: the settings (NULL: none) and texts. Its size, or -EMSGSIZE

@@ -36,6 +36,8 @@ static const char schema[] =
 	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE);"
 	"CREATE TABLE notes(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL,"
 	" text TEXT NOT NULL, logged INTEGER NOT NULL DEFAULT 0);"
+	"CREATE TABLE klines(folded TEXT PRIMARY KEY, mask TEXT NOT NULL, reason TEXT NOT NULL,"
+	" by TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL);"
 	"CREATE TABLE secrets(value BLOB NOT NULL);"
 	"INSERT INTO secrets VALUES(randomblob(" STRINGIFY(
 		DB_SECRET_SIZE) "));"
@@ -644,4 +646,62 @@ int account_db_take_notes(struct account_db *db,
 		 "DELETE FROM notes WHERE logged=1 AND id<=%lld-" STRINGIFY(NOTES_KEPT),
 		 (long long)last, (long long)last);
 	return execute(db, sql, e);
+}
+
+/* --- K-lines ------------------------------------------------------------------------------ */
+
+int account_db_add_kline(struct account_db *db, const struct room_kline *k, struct error *e)
+{
+	_cleanup_statement_ s = NULL;
+	int r = prepare(db, "INSERT OR REPLACE INTO klines VALUES(?1, ?2, ?3, ?4, ?5, ?6)", &s, e);
+
+	if (r < 0)
+		return r;
+	bind_folded(s, 1, k->mask);
+	bind_text(s, 2, k->mask);
+	bind_text(s, 3, k->reason);
+	bind_text(s, 4, k->by);
+	sqlite3_bind_int64(s, 5, (int64_t)k->at);
+	sqlite3_bind_int64(s, 6, (int64_t)k->until);
+	return step(db, s, e);
+}
+
+/* One that is not there is removed, too: it had expired. */
+int account_db_remove_kline(struct account_db *db, const char *mask, struct error *e)
+{
+	_cleanup_statement_ s = NULL;
+	int r = prepare(db, "DELETE FROM klines WHERE folded=?1", &s, e);
+
+	if (r < 0)
+		return r;
+	bind_folded(s, 1, mask);
+	return step(db, s, e);
+}
+
+static int read_kline(sqlite3_stmt *s, struct room_kline *k)
+{
+	*k = (struct room_kline){ .mask = (const char *)sqlite3_column_text(s, 0),
+				  .reason = (const char *)sqlite3_column_text(s, 1),
+				  .by = (const char *)sqlite3_column_text(s, 2),
+				  .at = (uint64_t)sqlite3_column_int64(s, 3),
+				  .until = (uint64_t)sqlite3_column_int64(s, 4) };
+	return k->mask && k->reason && k->by && strchr(k->mask, '@') ? 0 : -EINVAL;
+}
+
+int account_db_list_klines(struct account_db *db, uint64_t now,
+			   int (*each)(void *arg, const struct room_kline *kline), void *arg,
+			   struct error *e)
+{
+	_cleanup_statement_ s = NULL;
+	struct room_kline k;
+	int r = prepare(db,
+			"SELECT mask, reason, by, at, until FROM klines WHERE until=0 OR until>?1"
+			" ORDER BY at",
+			&s, e);
+
+	if (r == 0)
+		sqlite3_bind_int64(s, 1, (int64_t)now);
+	while (r == 0 && (r = step(db, s, e)) > 0)
+		r = read_kline(s, &k) == 0 ? each(arg, &k) : 0;
+	return r;
 }

@@ -73,6 +73,13 @@ int account_db_take_notes(struct account_db *db,
 			  int (*each)(void *arg, const char *by, const char *text), void *arg,
 			  struct error *e);
 
+/* Who is kept out of the server. Of one mask there is one. until 0: for ever; expired ones are gone. */
+int account_db_add_kline(struct account_db *db, const struct room_kline *kline, struct error *e);
+int account_db_remove_kline(struct account_db *db, const char *mask, struct error *e);
+int account_db_list_klines(struct account_db *db, uint64_t now,
+			   int (*each)(void *arg, const struct room_kline *kline), void *arg,
+			   struct error *e);
+
 /* By name. each() returns 0 to go on. things: of all accounts, or of one (name not NULL). */
 int account_db_list(struct account_db *db,
 		    int (*each)(void *arg, const char *name, int64_t created), void *arg,

@@ -20,6 +20,7 @@
 #include "chat/worker.h"
 
 #define WAITING_MAX   1024 /* questions; more are answered with "not now" */
+#define JOBS_MAX      64   /* of the worker: one question, one refresh, and K-lines */
 #define PLACES        1024 /* as many as the room tells apart */
 #define WARN_INTERVAL (10 * USEC_PER_SEC)
 
@@ -446,6 +447,120 @@ static int watch(struct accounts *a, struct event_base *base, const char *path)
 	return a->changes && event_add(a->changes, NULL) == 0 ? 0 : -ENOMEM;
 }
 
+/* --- K-lines ------------------------------------------------------------------------------ */
+
+struct kline_list {
+	struct room_kline *items;
+	size_t n;
+};
+
+static void free_kline(struct room_kline *k)
+{
+	free((char *)k->mask);
+	free((char *)k->reason);
+	free((char *)k->by);
+}
+
+/* Texts are the copy's own. 0 or -ENOMEM. */
+static int copy_kline(struct room_kline *to, const struct room_kline *from)
+{
+	*to = (struct room_kline){ strdup(from->mask), strdup(from->reason), strdup(from->by),
+				   from->at, from->until };
+	if (to->mask && to->reason && to->by)
+		return 0;
+	free_kline(to);
+	return -ENOMEM;
+}
+
+static int add_kline(void *arg, const struct room_kline *k)
+{
+	struct kline_list *list = arg;
+	struct room_kline *more = reallocarray(list->items, list->n + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	list->items = more;
+	if (copy_kline(&list->items[list->n], k) < 0)
+		return -ENOMEM;
+	list->n++;
+	return 0;
+}
+
+static int read_klines(struct accounts *a, struct error *e)
+{
+	struct kline_list list = { .n = 0 };
+	int r = account_db_list_klines(a->db, now_realtime(), add_kline, &list, e);
+
+	if (r == 0)
+		r = room_set_klines(a->room, list.items, list.n);
+	if (r == -ENOMEM)
+		error_set(e, r, "out of memory");
+	for (size_t i = 0; i < list.n; i++)
+		free_kline(&list.items[i]);
+	free(list.items);
+	return r;
+}
+
+/* One to be written, or removed. */
+struct kept_kline {
+	struct worker_job job;
+	struct accounts *owner;
+	struct room_kline kline;
+	bool remove;
+	struct error error;
+};
+
+static void run_kline(struct worker_job *job)
+{
+	struct kept_kline *k = CONTAINER_OF(job, struct kept_kline, job);
+
+	k->error.text[0] = '\0';
+	if (k->remove)
+		account_db_remove_kline(k->owner->db, k->kline.mask, &k->error);
+	else
+		account_db_add_kline(k->owner->db, &k->kline, &k->error);
+}
+
+static void tell_lost(struct accounts *a, const char *mask, const char *reason)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "What was said of %.100s will not outlive a restart: %.300s",
+		 mask, reason);
+	log_warning("accounts: %s", text);
+	room_tell_opers(a->room, text);
+}
+
+static void on_kline_kept(struct worker_job *job)
+{
+	struct kept_kline *k = CONTAINER_OF(job, struct kept_kline, job);
+
+	if (!job->cancelled && k->error.text[0]) {
+		tell_room_the_time(k->owner);
+		tell_lost(k->owner, k->kline.mask, k->error.text);
+	}
+	free_kline(&k->kline);
+	free(k);
+}
+
+void accounts_keep_kline(struct accounts *a, const struct room_operation *o)
+{
+	struct room_kline from = { o->target, o->reason ? o->reason : "", o->by, o->at, o->until };
+	struct kept_kline *k = calloc(1, sizeof(*k));
+
+	if (k && copy_kline(&k->kline, &from) == 0) {
+		k->job = (struct worker_job){ .run = run_kline, .done = on_kline_kept };
+		k->owner = a;
+		k->remove = o->kind == ROOM_UNKLINE;
+		if (worker_give(a->worker, &k->job) == 0)
+			return;
+		free_kline(&k->kline);
+	}
+	free(k);
+	log_warning("accounts: what was said of %s will not outlive a restart: too much to do",
+		    o->target);
+}
+
 /* --- as a whole --------------------------------------------------------------------------- */
 
 static int first_look(struct accounts *a, struct error *e)
@@ -461,7 +576,7 @@ static int first_look(struct accounts *a, struct error *e)
 		r = error_set(e, -ENOMEM, "out of memory");
 	clear_list(&refresh->owned);
 	log_notes(&refresh->notes);
-	return r;
+	return r < 0 ? r : read_klines(a, e);
 }
 
 int accounts_new(struct event_base *base, struct room *room, const char *path,
@@ -488,7 +603,7 @@ int accounts_new(struct event_base *base, struct room *room, const char *path,
 	if (r == 0)
 		r = watch(a, base, path);
 	if (r == 0)
-		r = worker_new(base, "accounts", 2, &a->worker);
+		r = worker_new(base, "accounts", JOBS_MAX, &a->worker);
 	if (r < 0) {
 		accounts_free(a);
 		return error_set_errno(e, r, "%s", path);
@@ -506,6 +621,8 @@ void accounts_free(struct accounts *a)
 	/* Nobody is given to the worker any more; on_done() frees the one that it has. */
 	while (!list_is_alone(&a->waiting))
 		question_free(CONTAINER_OF(a->waiting.next, struct question, link));
+	if (a->worker) /* K-lines that wait are to be kept */
+		worker_finish(a->worker);
 	worker_free(a->worker);
 	while ((node = hash_next(&a->questions, NULL)) != NULL)
 		question_free(CONTAINER_OF(node, struct question, by_serial));

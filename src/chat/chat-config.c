@@ -370,6 +370,7 @@ static void point_into(struct chat_config *config)
 	config->room.operators = config->operators.accounts;
 	config->room.password = config->password;
 	config->room.motd = config->motd;
+	config->room.server_operators = config->server_operators;
 	config->room.history_channels = config->history_channels;
 	config->room.history_age = config->history.age;
 	config->room.version = "foster-" PACKAGE_VERSION;
@@ -419,6 +420,7 @@ void chat_config_free(struct chat_config *config)
 	free(config->password);
 	free(config->motd_file);
 	free(config->state_directory);
+	strv_free(config->server_operators);
 	free(config->operators.channel);
 	strv_free(config->operators.accounts);
 	strv_free(config->operators.protected);

@@ -30,6 +30,7 @@ struct operators_config {
 
 struct chat_config {
 	char *server_name, *network, *course_channel, *password, *motd_file;
+	char **server_operators;
 	char *state_directory;           /* where it keeps what outlives it; absolute */
 	char *tls_certificate, *tls_key; /* whole paths; NULL: none */
 	char **irc_listen, **tls_listen, **course_listen, **motd;

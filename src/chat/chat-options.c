@@ -41,6 +41,7 @@ const struct option_row chat_options[] = {
 	{ "account-registration",        KIND_SWITCH,    ROOM(account_registration),     "off", 0, 0 },
 	{ "nick-protection",             KIND_SWITCH,    ROOM(nick_protection),          "on", 0, 0 },
 	{ "plain-passwords",             KIND_SWITCH,    ROOM(plain_passwords),          "off", 0, 0 },
+	{ "server-operators",            KIND_LINES,     CONFIG(server_operators),       "", 1, ROOM_NICK_MAX },
 	{ "operators-channel",           KIND_CHANNEL,   CONFIG(operators.channel),      "#ops", 0, 1 },
 	{ "operators-open",              KIND_SWITCH,    ROOM(operators_open),           "off", 0, 0 },
 	{ "operators",                   KIND_OPERATORS, CONFIG(operators.accounts),     "", 0, 0 },

@@ -151,6 +151,26 @@ const char *account_or_star(const struct user *user)
 	return user->account ? user->account : "*";
 }
 
+/* Who may not be there as that account, or as none, is not. */
+static void leave_operators(struct room *room, struct user *user)
+{
+	char source[SOURCE_MAX];
+	struct irc_line line;
+
+	if (!room->operators || !channel_member(room->operators, user) ||
+	    operators_may_join(room, user))
+		return;
+	irc_format(&line, ":%s KICK %s %s :logged out", user_source(room->voice, source),
+		   room->operators->name, user->nick);
+	leave_channel(room, user, room->operators, room->voice, &line);
+}
+
+static void account_changed(struct room *room, struct user *user)
+{
+	oper_check(room, user);
+	leave_operators(room, user);
+}
+
 static void tell_account(struct room *room, struct user *user)
 {
 	char source[SOURCE_MAX];
@@ -180,6 +200,7 @@ void log_in(struct room *room, struct user *user, const char *account)
 	reply(room, user, RPL_LOGGEDIN, user_source(user, source), user->account, user->account);
 	if (!same && user->registered)
 		tell_account(room, user);
+	account_changed(room, user);
 }
 
 void log_out(struct room *room, struct user *user)
@@ -190,6 +211,7 @@ void log_out(struct room *room, struct user *user)
 	reply(room, user, RPL_LOGGEDOUT, user_source(user, source));
 	if (user->registered)
 		tell_account(room, user);
+	account_changed(room, user);
 }
 
 /* --- how often ---------------------------------------------------------------------------- */

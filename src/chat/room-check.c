@@ -38,6 +38,7 @@ static int check_user(const struct room *room, const struct user *user, const ch
 	CHECK(!user->nick || !name_is_reserved(user->nick), "the operators' name is taken");
 	CHECK(!user->registered || (user->nick && user->username && user->realname),
 	      "registered without a name");
+	CHECK(!user->oper || (user->registered && user->account), "an operator without account");
 	CHECK(user->registered || user->n_seats == 0, "a member that is not registered");
 	CHECK(!user->course || user_by_peer(room, &user->course->peer) == user,
 	      "a course address leads elsewhere");
@@ -65,6 +66,7 @@ static int check_queues(const struct room *room, struct room_counts *counts, siz
 			CHECK(user->since >= last, "a queue out of order");
 			last = user->since;
 			counts->users += user->registered;
+			counts->opers += user->oper;
 			counts->course_users += user->course != NULL;
 			counts->connections += user->course == NULL;
 			*ret_named += user->nick != NULL;

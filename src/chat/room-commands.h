@@ -20,12 +20,13 @@ struct command {
 /* Letters of either case; NULL when there is none. */
 const struct command *command_find(const char *name);
 
-command_run command_authenticate, command_register, command_verify, command_away, command_cap,
-	command_chathistory, command_help, command_info, command_invite, command_ison, command_join,
-	command_kick, command_knock, command_links, command_list, command_lusers, command_mode,
-	command_monitor, command_motd, command_stats, command_names, command_nick, command_notice,
-	command_part, command_pass, command_ping, command_pong, command_privmsg, command_quit,
-	command_setname, command_tagmsg, command_time, command_topic, command_user,
+command_run command_authenticate, command_kill, command_kline, command_oper, command_rehash,
+	command_unkline, command_wallops, command_register, command_verify, command_away,
+	command_cap, command_chathistory, command_help, command_info, command_invite, command_ison,
+	command_join, command_kick, command_knock, command_links, command_list, command_lusers,
+	command_mode, command_monitor, command_motd, command_stats, command_names, command_nick,
+	command_notice, command_part, command_pass, command_ping, command_pong, command_privmsg,
+	command_quit, command_setname, command_tagmsg, command_time, command_topic, command_user,
 	command_userhost, command_version, command_who, command_whois, command_whowas;
 
 #endif

@@ -201,7 +201,7 @@ static void admit(struct room *room, const struct course_peer *peer, const char 
 
 	if (new_member(room, peer, name, &user) < 0)
 		return;
-	if (channel && is_closed(channel, user)) {
+	if ((channel && is_closed(channel, user)) || kline_of(room, user)) {
 		user_quit(room, user, "Not admitted", false);
 		answer(room, peer, COURSE_CLOSED);
 		return;

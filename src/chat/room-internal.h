@@ -22,6 +22,7 @@
 #define PLACES         1024
 
 struct conversation;
+struct unheard;
 struct delivery;
 struct gone;
 struct label;
@@ -131,7 +132,7 @@ struct user {
 	uint16_t n_seats, seats_room;
 	uint8_t n_invites;
 	uint8_t queue;
-	bool registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
+	bool oper : 1, registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
 		warned : 1, bot : 1, secure : 1,
 		private : 1; /* nobody on the way can read along: secure, or from here */
 	uint16_t place;      /* in room->guards */
@@ -182,6 +183,12 @@ struct guard {
 	uint64_t until;
 };
 
+/* Who is kept out of the server. */
+struct kline {
+	char *mask, *reason, *by; /* mask: "user@host" */
+	uint64_t at, until;       /* realtime; until 0: for ever */
+};
+
 /* The id of who has no connection. */
 #define ROOM_NOBODY UINT32_MAX
 
@@ -190,6 +197,8 @@ struct room {
 	struct room_output output;
 	const char *server; /* config->server_name */
 	struct hash_table nicks, channels, peers, monitored, owned;
+	struct kline *klines;
+	size_t n_klines;
 	struct guard *guards; /* PLACES, by a hash of the address */
 	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
@@ -205,6 +214,8 @@ struct room {
 	struct label *label;
 	struct user *voice; /* the operators' channel's own member: see room-operators.c */
 	struct channel *operators;
+	struct unheard *unheard; /* what it said there to nobody, oldest first */
+	size_t n_unheard;
 	char time_tag[TAG_TEXT_MAX]; /* "time=..." of the moment time_tag_of, realtime in ms */
 	uint64_t time_tag_of;
 };
@@ -250,6 +261,24 @@ uint16_t place_of(const struct room *room, const char *host);
 /* False: too much was tried from there. cost is in tries. */
 bool guard_take(struct room *room, const struct user *user, unsigned cost);
 void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+
+/* --- room-oper.c, room-kline.c ------------------------------------------------------------ */
+
+/* After a change of account or config: is user an operator still? */
+void oper_check(struct room *room, struct user *user);
+void oper_leave(struct room *room, struct user *user); /* without a word */
+bool oper_or_refuse(struct room *room, struct user *user);
+/* "nick!user@host (account)" */
+#define OPER_TEXT_MAX (SOURCE_MAX + ROOM_NICK_MAX + 8)
+char *oper_text(const struct user *user, char buf[OPER_TEXT_MAX]);
+void operate(struct room *room, const struct room_operation *operation);
+/* Throws target out, which may be the one who asks. */
+void throw_out(struct room *room, struct user *target, const char *reason);
+
+/* Whether user is kept out, and why; NULL: not. */
+const char *kline_of(struct room *room, const struct user *user);
+void klines_free(struct room *room);
+void send_klines(struct room *room, struct user *user); /* STATS k */
 
 /* --- room-sasl.c -------------------------------------------------------------------------- */
 
@@ -420,6 +449,7 @@ void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", 
 int operators_open(struct room *room); /* 0 or -errno; nothing when there is to be none */
 void operators_close(struct room *room);
 bool operators_may_join(const struct room *room, const struct user *user);
+void operators_entered(struct room *room); /* somebody has */
 /* Said to the voice in private (channel NULL), or in its channel. */
 void operators_heard(struct room *room, const struct user *user, const struct channel *channel,
 		     const char *text);

@@ -152,6 +152,8 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 		send_topic(room, user, channel);
 	send_names(room, user, channel);
 	history_welcome(room, user, channel);
+	if (channel == room->operators)
+		operators_entered(room);
 }
 
 static void part_one(struct room *room, struct user *user, struct channel *channel,

@@ -342,18 +342,24 @@ static void tell_channel(struct room *room, struct user *user, const struct chan
 }
 
 /* The modes of a user: their letters, and whether one is set. */
-static const char user_modes[] = "Biw";
+static const char user_modes[] = "Biow";
 
 static bool user_mode(const struct user *user, char letter)
 {
-	return letter == 'B' ? user->bot : letter == 'i' ? user->invisible : user->wallops;
+	switch (letter) {
+	case 'B': return user->bot;
+	case 'i': return user->invisible;
+	case 'o': return user->oper;
+	default: return user->wallops;
+	}
 }
 
-static void set_user_mode(struct user *user, char letter, bool on)
+static void set_user_mode(struct room *room, struct user *user, char letter, bool on)
 {
 	switch (letter) {
 	case 'B': user->bot = on; break;
 	case 'i': user->invisible = on; break;
+	case 'o': oper_leave(room, user); break;
 	case 'w': user->wallops = on; break;
 	}
 }
@@ -386,8 +392,10 @@ static void change_self(struct room *room, struct user *user, struct irc_message
 			on = *p == '+';
 		} else if (!strchr(user_modes, *p)) {
 			unknown = true;
+		} else if (*p == 'o' && on) { /* that is OPER's */
+			continue;
 		} else if (user_mode(user, *p) != on && n + 3 < sizeof(changed)) {
-			set_user_mode(user, *p, on);
+			set_user_mode(room, user, *p, on);
 			n += snprintf(changed + n, sizeof(changed) - n, "%c%c", on ? '+' : '-', *p);
 		}
 	}

@@ -6,6 +6,7 @@
  * host, which decides and answers.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@
 #include "chat/operators.h"
 #include "chat/room-internal.h"
 
-#define REALNAME "tells of the services, and obeys those who may command"
+#define UNHEARD_MAX 20 /* lines that wait for somebody who hears them */
+#define REALNAME    "tells of the services, and obeys those who may command"
 
 static int set_names(struct room *room, struct user *voice)
 {
@@ -49,19 +51,6 @@ int operators_open(struct room *room)
 	channel->modes |= MODE_NO_EXTERNAL | MODE_TOPIC | MODE_SECRET;
 	room->operators = channel;
 	return 0;
-}
-
-void operators_close(struct room *room)
-{
-	struct user *voice = room->voice;
-
-	room->voice = NULL;
-	if (!voice)
-		return;
-	while (voice->n_seats > 0)
-		channel_remove(room, voice->seats[0].channel, voice);
-	room->operators = NULL;
-	user_free_voice(room, voice);
 }
 
 bool operators_may_join(const struct room *room, const struct user *user)
@@ -113,9 +102,61 @@ static void each_line(struct room *room, const char *text, const struct user *to
 	}
 }
 
+/* --- what nobody has heard ------------------------------------------------------------------ */
+
+struct unheard {
+	struct unheard *next;
+	uint64_t at; /* realtime */
+	char text[];
+};
+
+static void forget_first(struct room *room)
+{
+	struct unheard *first = room->unheard;
+
+	room->unheard = first->next;
+	room->n_unheard--;
+	free(first);
+}
+
+/* The oldest give way: what is wrong now is told last. */
+static void keep_unheard(struct room *room, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct unheard *u = malloc(sizeof(*u) + size), **p = &room->unheard;
+
+	if (!u)
+		return;
+	memcpy(u->text, text, size);
+	u->at = room->realtime;
+	u->next = NULL;
+	while (*p)
+		p = &(*p)->next;
+	*p = u;
+	if (++room->n_unheard > UNHEARD_MAX)
+		forget_first(room);
+}
+
+void operators_entered(struct room *room)
+{
+	char at[64], line[OPERATORS_LINE_MAX];
+
+	while (room->unheard) {
+		snprintf(line, sizeof(line), "(%s) %s",
+			 time_text(room->unheard->at, at, sizeof(at)), room->unheard->text);
+		forget_first(room);
+		each_line(room, line, NULL, "PRIVMSG", NULL);
+	}
+}
+
 void room_operators_say(struct room *room, const char *text, const char *tags)
 {
-	if (room->operators)
+	if (!room->operators)
+		return;
+	/* With a history they find it there. */
+	if (room->operators->n_members == 1 && !history_is_for(room, room->operators->name))
+		keep_unheard(room, text);
+	else
 		each_line(room, text, NULL, "PRIVMSG", tags);
 }
 
@@ -129,4 +170,19 @@ void room_operators_answer(struct room *room, const struct room_command *to, con
 		each_line(room, text, NULL, "NOTICE", NULL);
 	else if (user && user->registered && user->signed_on == to->since)
 		each_line(room, text, user, "NOTICE", NULL);
+}
+
+void operators_close(struct room *room)
+{
+	struct user *voice = room->voice;
+
+	room->voice = NULL;
+	while (room->unheard)
+		forget_first(room);
+	if (!voice)
+		return;
+	while (voice->n_seats > 0)
+		channel_remove(room, voice->seats[0].channel, voice);
+	room->operators = NULL;
+	user_free_voice(room, voice);
 }

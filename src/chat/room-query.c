@@ -55,6 +55,8 @@ static void whois(struct room *room, struct user *asker, const struct user *user
 	reply(room, asker, RPL_WHOISUSER, user->nick, user->username, user->host, user->realname);
 	whois_channels(room, asker, user);
 	reply(room, asker, RPL_WHOISSERVER, user->nick, room->server, room->config->network);
+	if (user->oper)
+		reply(room, asker, RPL_WHOISOPERATOR, user->nick);
 	if (user->account)
 		reply(room, asker, RPL_WHOISACCOUNT, user->nick, user->account);
 	if (user->away)
@@ -119,8 +121,8 @@ void command_userhost(struct room *room, struct user *user, struct irc_message *
 
 		if (!other || !other->registered)
 			continue;
-		snprintf(word, sizeof(word), "%s=%c%s@%s", other->nick, other->away ? '-' : '+',
-			 other->username, other->host);
+		snprintf(word, sizeof(word), "%s%s=%c%s@%s", other->nick, other->oper ? "*" : "",
+			 other->away ? '-' : '+', other->username, other->host);
 		irc_words_append(&line, word, strlen(word));
 	}
 	irc_words_end(&line);

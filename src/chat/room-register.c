@@ -37,11 +37,19 @@ void command_pass(struct room *room, struct user *user, struct irc_message *m)
 
 void finish_registration(struct room *room, struct user *user)
 {
+	const char *why;
+
 	if (user->registered || user->negotiating || !user->nick || !user->username)
 		return;
 	if (room->config->password && !user->password_ok) {
 		reply(room, user, ERR_PASSWDMISMATCH);
 		user_quit(room, user, "Bad password", true);
+		return;
+	}
+	why = kline_of(room, user);
+	if (why) {
+		reply(room, user, ERR_YOUREBANNEDCREEP, why);
+		user_quit(room, user, "Banned", true);
 		return;
 	}
 	if (!may_use_nick(room, user, user->nick)) {

@@ -94,7 +94,7 @@ void command_lusers(struct room *room, struct user *user, struct irc_message *m)
 	size_t irc_users = c->users - c->course_users;
 
 	reply(room, user, RPL_LUSERCLIENT, c->users, (size_t)0);
-	reply(room, user, RPL_LUSEROP);
+	reply(room, user, RPL_LUSEROP, room->counts.opers);
 	reply(room, user, RPL_LUSERUNKNOWN, c->connections - irc_users);
 	reply(room, user, RPL_LUSERCHANNELS, c->channels);
 	reply(room, user, RPL_LUSERME, c->users);
@@ -137,6 +137,8 @@ void command_stats(struct room *room, struct user *user, struct irc_message *m)
 
 	if (query[0] == 'u')
 		stats_uptime(room, user);
+	else if (query[0] == 'k' && oper_or_refuse(room, user))
+		send_klines(room, user);
 	reply(room, user, RPL_ENDOFSTATS, query);
 }
 

@@ -254,6 +254,7 @@ static void forget(struct room *room, struct user *user)
 void user_quit(struct room *room, struct user *user, const char *reason, bool tell_self)
 {
 	label_abandon(room, user);
+	oper_leave(room, user);
 	conversation_end(room, user);
 	if (user->n_seats > 0)
 		tell_quit(room, user, reason);

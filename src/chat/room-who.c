@@ -15,16 +15,17 @@
 struct who {
 	struct room *room;
 	struct user *asker;
+	bool opers;         /* those alone */
 	const char *fields; /* of WHOX; NULL: the plain lines */
 	char token[TOKEN_MAX + 1];
 };
 
-static void flags_of(const struct who *w, const struct user *user, uint8_t modes, char buf[6])
+static void flags_of(const struct who *w, const struct user *user, uint8_t modes, char buf[7])
 {
 	bool both = w->fields || (w->asker->caps & CAP_MULTI_PREFIX);
 
-	snprintf(buf, 6, "%s%s%s%s", user->away ? "G" : "H", user->bot ? "B" : "",
-		 modes & MEMBER_OP ? "@" : "",
+	snprintf(buf, 7, "%s%s%s%s%s", user->away ? "G" : "H", user->oper ? "*" : "",
+		 user->bot ? "B" : "", modes & MEMBER_OP ? "@" : "",
 		 (modes & MEMBER_VOICE) && (both || !(modes & MEMBER_OP)) ? "+" : "");
 }
 
@@ -74,8 +75,10 @@ static void whox_line(struct who *w, const struct channel *channel, const struct
 static void who_line(struct who *w, const struct channel *channel, const struct user *user,
 		     uint8_t modes)
 {
-	char flags[6];
+	char flags[7];
 
+	if (w->opers && !user->oper)
+		return;
 	if (w->fields) {
 		whox_line(w, channel, user, modes);
 		return;
@@ -136,15 +139,14 @@ static void parse_fields(struct who *w, const struct irc_message *m)
 void command_who(struct room *room, struct user *user, struct irc_message *m)
 {
 	const char *mask = m->n_params > 0 && *m->params[0] ? m->params[0] : "*";
-	bool operators = m->n_params > 1 && m->params[1][0] == 'o';
 	const struct channel *channel = channel_find(room, mask);
 	const struct user *other = user_by_nick(room, mask);
-	struct who w = { .room = room, .asker = user };
+	struct who w = { .room = room,
+			 .asker = user,
+			 .opers = m->n_params > 1 && m->params[1][0] == 'o' };
 
 	parse_fields(&w, m);
-	if (operators) {
-		/* There are none. */
-	} else if (channel) {
+	if (channel) {
 		who_channel(&w, channel);
 	} else if (other && other->registered) {
 		who_line(&w, NULL, other, 0);

@@ -78,6 +78,7 @@ void room_free(struct room *room)
 	hash_clear(&room->peers);
 	hash_clear(&room->monitored);
 	owned_free(room);
+	klines_free(room);
 	whowas_free(room);
 	free(room->guards);
 	free(room->strangers);
@@ -88,6 +89,10 @@ void room_free(struct room *room)
 void room_configure(struct room *room, const struct room_config *config)
 {
 	room->config = config;
+	for (size_t id = 0; id < room->users_room; id++) {
+		if (room->users[id])
+			oper_check(room, room->users[id]);
+	}
 }
 
 void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime)

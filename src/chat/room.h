@@ -62,6 +62,7 @@ struct room_config {
 	char **history_channels;  /* masks: of which channels */
 	uint64_t history_age;     /* for how long; only to be told */
 	uint32_t history_on_join; /* messages, for clients that cannot ask for them */
+	char **server_operators;  /* accounts that may OPER; NULL: none */
 	char **operators;         /* who may command what: operators.h */
 	bool operators_open;      /* whoever is in the room may read along there */
 };
@@ -141,6 +142,28 @@ struct room_command {
 	const char *text;
 };
 
+/* --- server operators --- */
+
+enum room_operation_kind {
+	ROOM_REHASH,  /* the config is to be read again */
+	ROOM_KILL,    /* target was thrown out */
+	ROOM_KLINE,   /* target, a mask user@host, is to be kept out, also after a restart */
+	ROOM_UNKLINE, /* and is not any more */
+};
+
+/* What a server operator did, to be done and to be logged. */
+struct room_operation {
+	enum room_operation_kind kind;
+	const char *by; /* "nick!user@host (account)" */
+	const char *target, *reason;
+	uint64_t at, until; /* KLINE: CLOCK_REALTIME; until 0: for ever */
+};
+
+struct room_kline {
+	const char *mask, *reason, *by;
+	uint64_t at, until;
+};
+
 struct room_output {
 	/* Bytes for an IRC connection, to be copied. */
 	void (*send)(void *arg, uint32_t id, const char *data, size_t size);
@@ -150,6 +173,7 @@ struct room_output {
 	void (*ask)(void *arg, const struct room_question *question); /* NULL without accounts */
 	/* False: not now. NULL: never. */
 	bool (*command)(void *arg, const struct room_command *command);
+	void (*operate)(void *arg, const struct room_operation *operation); /* may be NULL */
 	void *arg;
 	/*
 	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
@@ -162,6 +186,7 @@ struct room_output {
 struct room_counts {
 	size_t users;        /* registered, both doors */
 	size_t course_users; /* of these, by the course's door */
+	size_t opers;        /* server operators */
 	size_t channels;
 	size_t connections; /* IRC connections, registered or not */
 };
@@ -196,6 +221,11 @@ void room_line_too_long(struct room *room, uint32_t id);
 /* What was asked for by fetch(). Both stay the caller's. Who has gone meanwhile gets nothing. */
 void room_history(struct room *room, const struct history_query *query,
 		  const struct history_answer *answer);
+/* Those that hold from before. 0 or -ENOMEM: some are missing. */
+int room_set_klines(struct room *room, const struct room_kline *klines, size_t n);
+/* A notice for all server operators who are here: what became of an operation, say. */
+void room_tell_opers(struct room *room, const char *text);
+
 /* Ignored when nobody waits for it any more. */
 void room_answer(struct room *room, const struct room_answer *answer);
 /*

@@ -37,7 +37,7 @@ struct server {
 	struct event *signals, *timer;
 	uint64_t timer_at; /* what the timer is set to; 0: not set */
 	int signal_fd;
-	bool stopping, goodbye_over;
+	bool stopping, goodbye_over, rehash;
 	bool tls_open; /* there are sockets for TLS */
 };
 
@@ -82,6 +82,28 @@ static bool on_room_command(void *arg, const struct room_command *command)
 	return admin_ask(((struct server *)arg)->admin, command);
 }
 
+/* All of it is in the log. The config is read when the room is at rest. */
+static void on_room_operate(void *arg, const struct room_operation *o)
+{
+	struct server *s = arg;
+
+	switch (o->kind) {
+	case ROOM_REHASH:
+		log_notice("%s reads the config again", o->by);
+		s->rehash = true;
+		break;
+	case ROOM_KILL: log_notice("%s throws out %s: %s", o->by, o->target, o->reason); break;
+	case ROOM_KLINE:
+		log_notice("%s keeps out %s: %s", o->by, o->target, o->reason);
+		accounts_keep_kline(s->accounts, o);
+		break;
+	case ROOM_UNKLINE:
+		log_notice("%s lets in %s again", o->by, o->target);
+		accounts_keep_kline(s->accounts, o);
+		break;
+	}
+}
+
 static void tell_room_the_time(struct server *s)
 {
 	room_set_time(s->room, now_monotonic(), now_realtime());
@@ -109,7 +131,7 @@ static void warn_of_certificate(const struct server *s)
 }
 
 /* Tells whether what is running could be told of the change, and goes on with it. */
-static void reload(struct server *s)
+static bool reload(struct server *s)
 {
 	struct chat_config *next;
 	const char *fixed;
@@ -117,17 +139,17 @@ static void reload(struct server *s)
 
 	if (!s->path) {
 		log_notice("there is no config file to read again");
-		return;
+		return false;
 	}
 	if (chat_config_load(s->path, &next, &e) < 0) {
 		log_error("the config stays as it was: %s", e.text);
-		return;
+		return false;
 	}
 	if (s->tls_open && !next->tls) {
 		log_error("the config stays as it was: TLS sockets are open, and it has no "
 			  "tls-certificate any more");
 		chat_config_free(next);
-		return;
+		return false;
 	}
 	fixed = chat_config_keep_fixed(next, s->config);
 	if (fixed)
@@ -141,6 +163,20 @@ static void reload(struct server *s)
 	warn_of_certificate(s);
 	admin_reload(s->admin);
 	log_info("config read again from %s", s->path);
+	return true;
+}
+
+static void reload_and_tell(struct server *s)
+{
+	bool done;
+
+	s->rehash = false;
+	status_reloading(s->status);
+	tell_room_the_time(s);
+	done = reload(s);
+	status_ready(s->status);
+	room_tell_opers(s->room, done ? "The config was read again"
+				      : "The config stays as it was; the log says why");
 }
 
 static void on_signal(int fd, short what, void *arg)
@@ -153,9 +189,7 @@ static void on_signal(int fd, short what, void *arg)
 			s->stopping = true;
 			continue;
 		}
-		status_reloading(s->status);
-		reload(s);
-		status_ready(s->status);
+		reload_and_tell(s);
 	}
 }
 
@@ -313,6 +347,7 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 		.datagram = on_room_datagram,
 		.command = on_room_command,
 		.ask = on_room_ask,
+		.operate = on_room_operate,
 		.arg = s,
 		.keep = on_room_keep,
 		.fetch = on_room_fetch,
@@ -379,6 +414,8 @@ int server_new(struct chat_config *config, const char *path, struct sockets *soc
 /* What a turn of the loop leaves to do, once for all its events. */
 static void end_turn(struct server *s)
 {
+	if (s->rehash)
+		reload_and_tell(s);
 	history_end_turn(s->history);
 	connections_flush(s->connections);
 	set_timer(s);

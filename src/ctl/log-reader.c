@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/gzip.h"
 #include "base/log-name.h"
+#include "base/packed.h"
 #include "base/strv.h"
 #include "ctl/log-line.h"
 
@@ -26,7 +26,8 @@ struct log_reader {
 	char *newest; /* the last of them when the current file was opened; NULL: none */
 	int fd;
 	bool is_current;
-	struct gzip *gzip;
+	struct packed *packed;
+	bool cut; /* what is in the buffer is the last of a file that could not be read on */
 
 	char *buffer;
 	size_t room, begin, end; /* what is not given out yet */
@@ -48,8 +49,8 @@ struct log_reader *log_reader_new(const char *path)
 
 static void close_file(struct log_reader *r)
 {
-	gzip_close(r->gzip);
-	r->gzip = NULL;
+	packed_close(r->packed);
+	r->packed = NULL;
 	r->fd = fd_close(r->fd);
 	r->is_current = false;
 }
@@ -69,6 +70,11 @@ struct log_reader *log_reader_free(struct log_reader *r)
 	return NULL;
 }
 
+bool log_reader_may_go_on(int error)
+{
+	return error == -EBADMSG || error == -ELIBACC;
+}
+
 /* --- files ------------------------------------------------------------------------------ */
 
 static int compare(const void *a, const void *b)
@@ -77,14 +83,13 @@ static int compare(const void *a, const void *b)
 }
 
 /* A file is there twice between the end of its compression and the removal of the original. */
-static void drop_doubles(char **names)
+static void drop_doubles(const char *base, char **names)
 {
+	size_t n = strlen(base) + 1 + LOG_NAME_STAMP;
 	char **to = names;
 
 	STRV_FOREACH(name, names) {
-		size_t n = to > names ? strlen(to[-1]) : 0;
-
-		if (n > 0 && strncmp(*name, to[-1], n) == 0)
+		if (to > names && strncmp(*name, to[-1], n) == 0)
 			free(*name);
 		else
 			*to++ = *name;
@@ -99,10 +104,10 @@ static int list_rotated(struct log_reader *r)
 	DIR *dir = opendir(*r->directory ? r->directory : "/");
 	const struct dirent *entry;
 	int error = dir ? 0 : -errno;
-	bool gzip;
+	enum packing packing;
 
 	while (error == 0 && (entry = readdir(dir))) {
-		if (log_name_is_rotated(entry->d_name, r->base, &gzip))
+		if (log_name_is_rotated(entry->d_name, r->base, &packing))
 			error = strv_push(&names, entry->d_name);
 	}
 	if (dir)
@@ -111,7 +116,7 @@ static int list_rotated(struct log_reader *r)
 		return error;
 	if (names)
 		qsort(names, strv_length(names), sizeof(*names), compare);
-	drop_doubles(names);
+	drop_doubles(r->base, names);
 	strv_free(r->rotated);
 	r->rotated = TAKE_PTR(names);
 	r->next_rotated = 0;
@@ -140,27 +145,39 @@ static int open_path(struct log_reader *r)
 	return 0;
 }
 
-/* It was compressed, or removed because it was too old, since the directory was read. */
-static int open_rotated(struct log_reader *r, const char *name)
+/* It was compressed since the directory was read. */
+static int open_compressed(struct log_reader *r, const char *name, enum packing *ret)
 {
-	size_t n = strlen(name), gzip = strlen(LOG_NAME_GZIP);
-	bool is_gzip = n > gzip && strcmp(name + n - gzip, LOG_NAME_GZIP) == 0;
-	int error = set_path(r, name);
+	int error = -ENOENT;
 
-	if (error == 0)
-		error = open_path(r);
-	if (error == -ENOENT && !is_gzip && r->path) {
+	for (int packing = PACKING_NONE + 1; error == -ENOENT && packing < PACKING_COUNT;
+	     packing++) {
 		_cleanup_free_ char *longer = NULL;
 
-		if (asprintf(&longer, "%s%s", name, LOG_NAME_GZIP) < 0 || set_path(r, longer) < 0)
+		*ret = (enum packing)packing;
+		if (asprintf(&longer, "%s%s", name, packing_suffix(*ret)) < 0 ||
+		    set_path(r, longer) < 0)
 			return -ENOMEM;
-		is_gzip = true;
 		error = open_path(r);
 	}
-	if (error == 0 && is_gzip) {
-		r->gzip = gzip_open(r->fd, "r", &error);
-		if (!r->gzip)
-			return error == -ENOENT ? -ELIBACC : error;
+	return error;
+}
+
+/* -ENOENT: it was removed, because it was too old, since the directory was read. */
+static int open_rotated(struct log_reader *r, const char *name)
+{
+	enum packing packing;
+	int error = set_path(r, name);
+
+	log_name_base(name, &packing);
+	if (error == 0)
+		error = open_path(r);
+	if (error == -ENOENT && packing == PACKING_NONE && r->path)
+		error = open_compressed(r, name, &packing);
+	if (error == 0 && packing != PACKING_NONE) {
+		r->packed = packed_reader(packing, r->fd, &error);
+		if (!r->packed)
+			close_file(r);
 	}
 	return error;
 }
@@ -264,8 +281,8 @@ static ssize_t read_some(struct log_reader *r, char *to, size_t size)
 {
 	ssize_t n;
 
-	if (r->gzip)
-		return gzip_read(r->gzip, to, size);
+	if (r->packed)
+		return packed_read(r->packed, to, size);
 	n = read(r->fd, to, size);
 	return n < 0 ? -errno : n;
 }
@@ -297,7 +314,7 @@ int log_reader_seek_lines(struct log_reader *r, size_t lines)
 		if (error == 0)
 			error = count_lines(r, &more);
 		close_file(r);
-		if (error < 0 && error != -ENOENT)
+		if (error < 0 && error != -ENOENT && !log_reader_may_go_on(error))
 			return error;
 		r->next_rotated = MIN(i - 1, n);
 		found += more;
@@ -352,6 +369,10 @@ static int more(struct log_reader *r)
 {
 	int result = r->fd < 0 ? 0 : fill(r);
 
+	if (result < 0 && log_reader_may_go_on(result)) {
+		close_file(r);
+		r->cut = true;
+	}
 	if (result != 0)
 		return result;
 	if (r->fd >= 0 && r->is_current) {
@@ -391,6 +412,9 @@ int log_reader_next(struct log_reader *r, bool partial, struct log_text *ret, co
 
 		if (newline)
 			return give(r, (size_t)(newline - from), true, ret);
+		if (r->cut && size > 0)
+			return give(r, size, false, ret);
+		r->cut = false;
 		looked = size;
 		result = more(r);
 		*ret_path = r->path ? r->path : r->directory;

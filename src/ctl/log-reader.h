@@ -32,8 +32,12 @@ int log_reader_seek_time(struct log_reader *, uint64_t since);
 
 /*
  * 1 and the next line; 0 at the end; or a negative errno, with *ret_path the file it is of. A last
- * line without a newline is given only when partial is true.
+ * line without a newline is given only when partial is true, or when its file is damaged: then what
+ * could be read of it comes first, -EBADMSG, and with the next call what follows in other files.
  */
 int log_reader_next(struct log_reader *, bool partial, struct log_text *ret, const char **ret_path);
+
+/* True for an error after which the next call goes on with the next file. */
+bool log_reader_may_go_on(int error);
 
 #endif

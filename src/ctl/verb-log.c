@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log-name.h"
 #include "base/strv.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -320,21 +321,47 @@ static void take_line(struct log *log, size_t source, const struct log_text *tex
 		print_line(log, source, text->data, text->size);
 }
 
+/* The libraries that are missing are each told of once: so many files may need them. */
+static void complain_of_library(const char *path)
+{
+	static unsigned told;
+	enum packing packing;
+
+	log_name_base(path, &packing);
+	if (!(told & 1U << packing))
+		complain("%s: it is compressed, and %s%s%s", path,
+			 packing_is_built(packing) ? "there is no "
+						   : "this foster was built without ",
+			 packing_library(packing), "; such files are left out");
+	told |= 1U << packing;
+}
+
+static void complain_of_file(const char *path, int error)
+{
+	if (error == -ELIBACC)
+		complain_of_library(path);
+	else if (error == -EBADMSG)
+		complain("%s: it is damaged, and can be read only up to here", path);
+	else
+		complain("%s: %s%s", path, strerror(-error),
+			 error == -EACCES ? "; its owner, its group or root may read it" : "");
+}
+
 static void refill(struct log *log, struct source *s, bool partial)
 {
 	const char *path = s->path;
-	int result = log_reader_next(s->reader, partial, &s->next, &path);
+	int result;
 
+	while ((result = log_reader_next(s->reader, partial, &s->next, &path)) < 0) {
+		fflush(stdout); /* what comes before it */
+		complain_of_file(path, result);
+		log->code = worse(log->code, EXIT_FAILED);
+		if (!log_reader_may_go_on(result)) {
+			s->reader = log_reader_free(s->reader);
+			break;
+		}
+	}
 	s->has = result > 0;
-	if (result >= 0)
-		return;
-	if (result == -ELIBACC)
-		complain("%s: it is compressed, and there is no libz.so.1", path);
-	else
-		complain("%s: %s%s", path, strerror(-result),
-			 result == -EACCES ? "; its owner, its group or root may read it" : "");
-	log->code = worse(log->code, EXIT_FAILED);
-	s->reader = log_reader_free(s->reader);
 }
 
 /* All that there is now. Lines of one time, or of none, stay in the order of the names. */

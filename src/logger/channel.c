@@ -3,10 +3,14 @@
 #include "logger/channel.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "logger/count.h"
 #include "logger/file.h"
 #include "logger/settings.h"
 #include "logger/stream.h"
@@ -16,6 +20,16 @@
 
 static char packet[PACKET] __attribute__((aligned(8)));
 static int channel = -1;
+
+static void complain_of_pipe(const char *name)
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	log_error("%s: its pipe did not come with the message, and is not read: is the limit of "
+		  "open files, %ju, too low?",
+		  name, (uintmax_t)limit.rlim_cur);
+}
 
 /* Takes the pipe. */
 static void open_or_set(const struct logger_message *m, const struct logger_settings *set,
@@ -29,7 +43,7 @@ static void open_or_set(const struct logger_message *m, const struct logger_sett
 	} else if (m->type == LOGGER_SET) {
 		stream_set(m->number, settings);
 	} else if (pipe < 0) {
-		log_error("%s: its pipe did not come with the message", texts[LOGGER_NAME_TEXT]);
+		complain_of_pipe(texts[LOGGER_NAME_TEXT]);
 		settings_put(settings);
 	} else {
 		stream_open(m->number, pipe, settings, texts[LOGGER_NAME_TEXT]);
@@ -50,11 +64,17 @@ static enum channel_state handle(const struct logger_message *m, const struct lo
 		stream_sync(m->number);
 		channel_tell(LOGGER_SYNCED, m->number, m->value);
 		break;
+	case LOGGER_COUNT: count_to(fd); break;
 	case LOGGER_QUIT: return CHANNEL_QUIT;
 	case LOGGER_LEAVE: return CHANNEL_LEAVE;
 	default: log_warning("a message of type %u has no meaning here", m->type);
 	}
 	return CHANNEL_OPEN;
+}
+
+static bool has_descriptor(const struct logger_message *m)
+{
+	return m->type == LOGGER_OPEN || m->type == LOGGER_COUNT;
 }
 
 /* A packet of n bytes. */
@@ -73,8 +93,7 @@ static enum channel_state handle_packet(size_t n, const int *fds, size_t n_fds)
 			log_error("the manager sent %zu bytes that are no message", n);
 			break;
 		}
-		state = handle(m, set, texts,
-			       m->type == LOGGER_OPEN && used < n_fds ? fds[used++] : -1);
+		state = handle(m, set, texts, has_descriptor(m) && used < n_fds ? fds[used++] : -1);
 		p += size;
 		n -= (size_t)size;
 	}
@@ -91,7 +110,11 @@ enum channel_state channel_read(int fd)
 	for (int i = 0; i < MESSAGES && state == CHANNEL_OPEN; i++) {
 		int fds[FD_PASS_MAX];
 		size_t n_fds = FD_PASS_MAX;
-		ssize_t n = fd_receive(fd, packet, sizeof(packet), fds, &n_fds, MSG_DONTWAIT);
+		ssize_t n;
+
+		/* Where there is no room a pipe does not arrive, and nobody would read it. */
+		log_files_make_room(streams_number());
+		n = fd_receive(fd, packet, sizeof(packet), fds, &n_fds, MSG_DONTWAIT);
 
 		if (n == -EAGAIN)
 			break;

@@ -18,9 +18,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/gzip.h"
-#include "base/log-name.h"
 #include "base/log.h"
+#include "base/packed.h"
 
 #define HALF      ".part" /* behind the name while it is not whole */
 #define QUEUE_MAX 1000
@@ -29,6 +28,7 @@
 
 struct job {
 	struct job *next;
+	enum packing packing;
 	char *directory;
 	char name[];
 };
@@ -40,20 +40,20 @@ static int pidfd = -1;
 
 /* --- in the child ----------------------------------------------------------------------- */
 
-static int copy(int from, int to)
+static int copy(enum packing packing, int from, int to)
 {
 	static char data[PIECE];
 	int error = 0;
-	struct gzip *z = gzip_open(to, "w", &error);
+	struct packed *z = packed_writer(packing, to, &error);
 	ssize_t n = 0;
 
 	if (!z)
 		return error;
 	while (error == 0 && (n = read(from, data, sizeof(data))) > 0)
-		error = gzip_write(z, data, (size_t)n);
+		error = packed_write(z, data, (size_t)n);
 	if (n < 0)
 		error = -errno;
-	n = gzip_close(z);
+	n = packed_close(z);
 	return error < 0 ? error : (int)n;
 }
 
@@ -69,6 +69,27 @@ static int make_alike(int to, const struct stat *st)
 	return fdatasync(to) < 0 ? -errno : 0; /* before the original is removed */
 }
 
+/*
+ * What a child has left that was killed, whichever kind it was to make. True: it had made the whole
+ * of it.
+ */
+static bool take_over(const struct job *job, int directory)
+{
+	char whole[NAME_MAX + 8], half[2 * NAME_MAX];
+	struct stat st;
+	bool done = false;
+
+	for (int packing = PACKING_NONE + 1; packing < PACKING_COUNT; packing++) {
+		snprintf(whole, sizeof(whole), "%s%s", job->name,
+			 packing_suffix((enum packing)packing));
+		snprintf(half, sizeof(half), "%s%s", whole, HALF);
+		unlinkat(directory, half, 0);
+		done |= fstatat(directory, whole, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISREG(st.st_mode);
+	}
+	return done;
+}
+
 static int compress_file(const struct job *job)
 {
 	_cleanup_close_ int directory = open(job->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -77,16 +98,17 @@ static int compress_file(const struct job *job)
 	struct stat st;
 	int error;
 
-	snprintf(whole, sizeof(whole), "%s%s", job->name, LOG_NAME_GZIP);
+	snprintf(whole, sizeof(whole), "%s%s", job->name, packing_suffix(job->packing));
 	snprintf(half, sizeof(half), "%s%s", whole, HALF);
+	if (take_over(job, directory))
+		return unlinkat(directory, job->name, 0) < 0 && errno != ENOENT ? -errno : 0;
 	from = openat(directory, job->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
 		return errno == ENOENT ? 0 : -errno; /* removed meanwhile: it was too old */
-	unlinkat(directory, half, 0);                /* of a child that was killed */
 	to = openat(directory, half, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (to < 0)
 		return -errno;
-	error = copy(from, to);
+	error = copy(job->packing, from, to);
 	if (error == 0)
 		error = make_alike(to, &st);
 	if (error == 0 && renameat(directory, half, directory, whole) < 0)
@@ -103,14 +125,15 @@ static void NORETURN run(const struct job *job, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(EXIT_FAILURE);
-	prctl(PR_SET_NAME, "foster-log:gzip");
+	prctl(PR_SET_NAME, job->packing == PACKING_GZIP ? "foster-log:gzip" : "foster-log:zstd");
 	close_range(STDERR_FILENO + 1, ~0U, 0); /* the pipes above all */
 	fd_close(STDIN_FILENO);
 	setpriority(PRIO_PROCESS, 0, LOWEST);
 	error = compress_file(job);
 	if (error < 0)
-		log_error_errno(error, "%s/%s: cannot be compressed%s", job->directory, job->name,
-				error == -ENOENT ? ": there is no libz.so.1" : "");
+		log_error_errno(error, "%s/%s: cannot be compressed%s%s", job->directory, job->name,
+				error == -ELIBACC ? ": there is no " : "",
+				error == -ELIBACC ? packing_library(job->packing) : "");
 	_exit(error < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
@@ -125,7 +148,7 @@ static bool is_queued(const char *directory, const char *name)
 	return false;
 }
 
-void compress_later(const char *directory, const char *name)
+void compress_later(const char *directory, const char *name, enum packing packing)
 {
 	struct job *job;
 
@@ -141,6 +164,7 @@ void compress_later(const char *directory, const char *name)
 		return;
 	}
 	strcpy(job->name, name);
+	job->packing = packing;
 	*last = job;
 	last = &job->next;
 	n_jobs++;

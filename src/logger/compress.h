@@ -7,8 +7,10 @@
 #ifndef FOSTER_LOGGER_COMPRESS_H
 #define FOSTER_LOGGER_COMPRESS_H
 
+#include "base/packed.h"
+
 /* Puts a file into the queue. */
-void compress_later(const char *directory, const char *name);
+void compress_later(const char *directory, const char *name, enum packing);
 
 /*
  * Begins with the next one unless one is under way. The pidfd of the child, to be watched until it

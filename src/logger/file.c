@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,12 +17,14 @@
 #include "logger/rotation.h"
 
 #define OPEN_MAX_FILES 512
+/* What else is open, or about to come: the pipes of a message, a directory that is looked at. */
+#define SPARE 80
 /* Not through a symlink: whoever may write to the directory must not choose the file. Not waiting
  * for the reader of a fifo, either. */
 #define FLAGS (O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
 
 static struct log_file *newest, *oldest;
-static unsigned n_open;
+static unsigned n_open, may_be_open = OPEN_MAX_FILES;
 
 static void unlink_open(struct log_file *f)
 {
@@ -59,6 +62,18 @@ void log_files_close(void)
 {
 	while (newest)
 		log_file_close(newest);
+}
+
+void log_files_make_room(size_t n_pipes)
+{
+	struct rlimit limit;
+	size_t most = OPEN_MAX_FILES;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n_pipes + SPARE + most)
+		most = limit.rlim_cur > n_pipes + SPARE ? limit.rlim_cur - n_pipes - SPARE : 1;
+	may_be_open = (unsigned)most;
+	while (n_open > may_be_open)
+		log_file_close(oldest);
 }
 
 /* --- opening ---------------------------------------------------------------------------- */
@@ -146,7 +161,7 @@ static int open_file(struct log_file *f, const struct log_place *place)
 	error = fd < 0 ? fd : look_at(f, place, fd);
 	if (error < 0)
 		return error;
-	if (n_open >= OPEN_MAX_FILES)
+	if (n_open >= may_be_open)
 		log_file_close(oldest);
 	f->fd = TAKE_FD(fd);
 	link_newest(f);

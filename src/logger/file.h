@@ -34,6 +34,9 @@ void log_file_init(struct log_file *);
 void log_file_close(struct log_file *);
 void log_files_close(void); /* all of them: they are opened anew by their names */
 
+/* Keeps so many fewer open that there is room for so many pipes, and for those of one message. */
+void log_files_make_room(size_t n_pipes);
+
 /*
  * Opens the file if need be and begins a new one if its time is over (at_line: only between
  * lines). *ret_room: the bytes up to the size at which it is rotated. 0 or -errno.

@@ -24,6 +24,10 @@
  * would wait for each write to the file, where a plain read(2) lets it go on at once: measured,
  * that halves the throughput. A busy pipe is therefore made larger, to twice the bytes of a look;
  * then nothing is lost in speed, either.
+ *
+ * For the same reason there is no memory of ours in which output could wait for a full disk: it
+ * would be lost with this process. A pipe is that memory, and one that outlives it: with
+ * log-buffer it is as large as somebody wants it.
  */
 #include "logger/intake.h"
 
@@ -36,6 +40,7 @@
 #include "base/macro.h"
 
 #define WIDE (2 * (int)INTAKE_MAX)
+#define NEW  ((size_t)64 * 1024) /* see pipe(7) */
 
 static int inlet = -1, outlet = -1; /* of our own pipe, which is empty between two looks */
 static int null_fd = -1;
@@ -106,6 +111,11 @@ void intake_widen(int pipe)
 {
 	if (fcntl(pipe, F_GETPIPE_SZ) < WIDE)
 		fcntl(pipe, F_SETPIPE_SZ, WIDE);
+}
+
+int intake_resize(int pipe, size_t size)
+{
+	return fcntl(pipe, F_SETPIPE_SZ, (int)(size ? size : NEW)) < 0 ? -errno : 0;
 }
 
 size_t intake_held(int pipe)

@@ -27,6 +27,9 @@ void intake_discard(int pipe, size_t size);
 /* Room for what comes while the last of it is written: see intake.c. */
 void intake_widen(int pipe);
 
+/* Room for so much, at least; 0: what a new pipe has. 0 or -errno: then it is as it was. */
+int intake_resize(int pipe, size_t size);
+
 size_t intake_held(int pipe);     /* bytes in it */
 size_t intake_capacity(int pipe); /* that it can hold at most */
 

@@ -24,7 +24,7 @@
 struct rotated {
 	char name[NAME_ROOM];
 	uint64_t size;
-	bool gzip;
+	enum packing packing;
 };
 
 struct listing {
@@ -75,7 +75,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct rotated *)a)->name, ((const struct rotated *)b)->name);
 }
 
-static int add(struct listing *l, int directory, const char *name, bool gzip)
+static int add(struct listing *l, int directory, const char *name, enum packing packing)
 {
 	struct stat st;
 
@@ -91,7 +91,7 @@ static int add(struct listing *l, int directory, const char *name, bool gzip)
 		l->files = bigger;
 		l->room = room;
 	}
-	l->files[l->n] = (struct rotated){ .size = (uint64_t)st.st_size, .gzip = gzip };
+	l->files[l->n] = (struct rotated){ .size = (uint64_t)st.st_size, .packing = packing };
 	strcpy(l->files[l->n++].name, name);
 	return 0;
 }
@@ -99,12 +99,12 @@ static int add(struct listing *l, int directory, const char *name, bool gzip)
 static int list(DIR *dir, const char *base, struct listing *l)
 {
 	struct dirent *entry;
+	enum packing packing;
 	int error = 0;
-	bool gzip;
 
 	while (error == 0 && (entry = readdir(dir))) {
-		if (log_name_is_rotated(entry->d_name, base, &gzip))
-			error = add(l, dirfd(dir), entry->d_name, gzip);
+		if (log_name_is_rotated(entry->d_name, base, &packing))
+			error = add(l, dirfd(dir), entry->d_name, packing);
 	}
 	if (l->n > 0)
 		qsort(l->files, l->n, sizeof(*l->files), compare_names);
@@ -133,6 +133,7 @@ static size_t surplus(const struct listing *l, const struct logger_settings *set
 
 void rotation_tidy(const struct settings *settings, const char *name)
 {
+	enum packing packing = settings_packing(settings);
 	DIR *dir = opendir(settings->directory);
 	struct listing l = { 0 };
 	size_t first;
@@ -144,9 +145,9 @@ void rotation_tidy(const struct settings *settings, const char *name)
 		first = surplus(&l, &settings->set);
 		for (size_t i = 0; i < first; i++)
 			unlinkat(dirfd(dir), l.files[i].name, 0);
-		for (size_t i = first; i < l.n && (settings->set.flags & LOGGER_GZIP); i++) {
-			if (!l.files[i].gzip)
-				compress_later(settings->directory, l.files[i].name);
+		for (size_t i = first; i < l.n && packing != PACKING_NONE; i++) {
+			if (l.files[i].packing == PACKING_NONE)
+				compress_later(settings->directory, l.files[i].name, packing);
 		}
 	}
 	free(l.files);
@@ -157,6 +158,7 @@ void rotation_tidy(const struct settings *settings, const char *name)
 /* --- what was left ---------------------------------------------------------------------- */
 
 struct wanted {
+	enum packing packing;
 	char *directory;
 	char name[LOG_FILE_NAME_MAX];
 };
@@ -175,6 +177,7 @@ void rotation_look_later(const struct settings *settings, const char *name)
 			return; /* the next rotation looks, too */
 		wanted = bigger;
 	}
+	wanted[n_wanted].packing = settings_packing(settings);
 	wanted[n_wanted].directory = strdup(settings->directory);
 	snprintf(wanted[n_wanted].name, sizeof(wanted[0].name), "%s", name);
 	if (wanted[n_wanted].directory)
@@ -196,14 +199,16 @@ static void look_into(const char *path)
 
 	while (dir && (entry = readdir(dir))) {
 		struct wanted key = { .directory = (char *)path };
-		bool gzip;
-		size_t size = log_name_base(entry->d_name, &gzip);
+		const struct wanted *found;
+		enum packing packing;
+		size_t size = log_name_base(entry->d_name, &packing);
 
-		if (size == 0 || gzip || size >= sizeof(key.name))
+		if (size == 0 || packing != PACKING_NONE || size >= sizeof(key.name))
 			continue;
 		memcpy(key.name, entry->d_name, size);
-		if (bsearch(&key, wanted, n_wanted, sizeof(key), compare_wanted))
-			compress_later(path, entry->d_name);
+		found = bsearch(&key, wanted, n_wanted, sizeof(key), compare_wanted);
+		if (found)
+			compress_later(path, entry->d_name, found->packing);
 	}
 	if (dir)
 		closedir(dir);

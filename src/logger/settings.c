@@ -79,3 +79,10 @@ struct settings *settings_put(struct settings *s)
 	free(s);
 	return NULL;
 }
+
+enum packing settings_packing(const struct settings *s)
+{
+	if (s->set.flags & LOGGER_ZSTD)
+		return PACKING_ZSTD;
+	return s->set.flags & LOGGER_GZIP ? PACKING_GZIP : PACKING_NONE;
+}

@@ -4,6 +4,7 @@
 #define FOSTER_LOGGER_SETTINGS_H
 
 #include "base/logger.h"
+#include "base/packed.h"
 
 struct settings {
 	struct logger_settings set;
@@ -17,5 +18,8 @@ struct settings {
 struct settings *settings_get(const struct logger_settings *set,
 			      const char *const texts[LOGGER_TEXTS_MAX]);
 struct settings *settings_put(struct settings *); /* always NULL */
+
+/* How files that were rotated away are compressed. */
+enum packing settings_packing(const struct settings *);
 
 #endif

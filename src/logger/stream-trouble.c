@@ -8,15 +8,26 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/macro.h"
 #include "base/units.h"
-#include "logger/channel.h"
+#include "logger/count.h"
 
 #define LOOKS_A_TRY 4
 #define RETRY       (100 * USEC_PER_MSEC)
 #define NOTE_AFTER  (1 * USEC_PER_SEC)
 #define SAY_EVERY   (10 * USEC_PER_SEC) /* that there is trouble, at most */
+/* Of thousands on one full disk, as many fail in vain before the others wait for the next time. */
+#define FAILS_A_TURN 256
 
-static struct trouble *troubles; /* those with a time */
+/* Those with a time; who was tried last stands last. */
+static struct trouble *troubles, **troubles_end = &troubles;
+
+static void append(struct trouble *t)
+{
+	t->next = NULL;
+	*troubles_end = t;
+	troubles_end = &t->next;
+}
 
 void trouble_forget(struct trouble *t)
 {
@@ -24,8 +35,11 @@ void trouble_forget(struct trouble *t)
 
 	while (*p && *p != t)
 		p = &(*p)->next;
-	if (*p)
+	if (*p) {
 		*p = t->next;
+		if (!t->next)
+			troubles_end = p;
+	}
 	t->due = 0;
 }
 
@@ -41,10 +55,8 @@ struct trouble *stream_trouble(struct stream *s)
 
 void trouble_try_at(struct trouble *t, uint64_t due)
 {
-	if (!t->due) {
-		t->next = troubles;
-		troubles = t;
-	}
+	if (!t->due)
+		append(t);
 	t->due = due;
 }
 
@@ -84,6 +96,7 @@ void stream_get_stuck(struct stream *s, int error)
 		t->say_end = true;
 	}
 	t->error = error;
+	count_blocked(s, true);
 	stream_watch(s, stream_may_drop(s) ? WATCH_NEWS : WATCH_NONE);
 	trouble_try_at(t, now_monotonic() + RETRY);
 }
@@ -94,17 +107,11 @@ void stream_get_going(struct stream *s)
 		log_notice("%s: is written again", stream_label(s));
 	s->trouble->say_end = false;
 	s->trouble->error = 0;
+	count_blocked(s, false);
 	stream_watch(s, WATCH_LEVEL);
 }
 
 /* --- lines that are dropped ------------------------------------------------------------- */
-
-static void tell_dropped(struct trouble *t)
-{
-	if (t->untold > 0)
-		channel_tell(LOGGER_DROPPED, t->stream->number, t->untold);
-	t->untold = 0;
-}
 
 void stream_count_dropped(struct stream *s, uint64_t lines, int error)
 {
@@ -113,7 +120,7 @@ void stream_count_dropped(struct stream *s, uint64_t lines, int error)
 	if (!t || lines == 0)
 		return;
 	t->dropped += lines;
-	t->untold += lines;
+	count_lost(s, error < 0 ? LOGGER_LOSS_FULL : LOGGER_LOSS_RATE, lines);
 	t->drop_error = error;
 	if (!t->due)
 		trouble_try_at(t, now_monotonic() + NOTE_AFTER);
@@ -135,7 +142,6 @@ int stream_note_dropped(struct stream *s)
 	if (error < 0)
 		return error;
 	t->dropped = 0;
-	tell_dropped(t);
 	return 0;
 }
 
@@ -158,28 +164,63 @@ static void retry(struct trouble *t)
 		stream_write_unfinished(s);
 }
 
-uint64_t streams_retry(uint64_t now)
+/* Takes those off the list whose time has come, in their order. */
+static struct trouble *take_due(uint64_t now, uint64_t *next)
 {
-	struct trouble *due = NULL;
-	uint64_t next = UINT64_MAX;
+	struct trouble *due = NULL, **due_end = &due, **p = &troubles;
 
-	for (struct trouble *t = troubles, *after; t; t = after) {
-		after = t->next;
+	while (*p) {
+		struct trouble *t = *p;
+
 		if (t->due > now) {
-			next = t->due < next ? t->due : next;
+			*next = MIN(*next, t->due);
+			p = &t->next;
 			continue;
 		}
-		trouble_forget(t);
-		t->next = due;
-		due = t;
+		*p = t->next;
+		t->due = 0;
+		*due_end = t;
+		due_end = &t->next;
 	}
-	while (due) {
+	troubles_end = p;
+	*due_end = NULL;
+	return due;
+}
+
+/* They were not tried this time, and are the first ones of the next. */
+static void put_back(struct trouble *first, uint64_t when)
+{
+	struct trouble *last = first;
+
+	for (struct trouble *t = first; t; t = t->next) {
+		t->due = when;
+		last = t;
+	}
+	last->next = troubles;
+	if (!troubles)
+		troubles_end = &last->next;
+	troubles = first;
+}
+
+uint64_t streams_retry(uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+	struct trouble *due = take_due(now, &next);
+	unsigned fails = 0;
+
+	while (due && fails < FAILS_A_TURN) {
 		struct trouble *t = due;
 
 		due = t->next;
 		retry(t);
-		if (!t->stream->dead && t->due && t->due < next)
-			next = t->due;
+		if (t->stream->dead)
+			continue;
+		fails += stream_is_stuck(t->stream);
+		next = t->due ? MIN(next, t->due) : next;
+	}
+	if (due) {
+		next = MIN(next, now + RETRY);
+		put_back(due, now + RETRY);
 	}
 	return next == UINT64_MAX ? next : next > now ? next - now : 0;
 }

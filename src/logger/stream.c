@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/log-name.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "logger/count.h"
 #include "logger/intake.h"
 #include "logger/lines.h"
 #include "logger/rotation.h"
@@ -41,6 +43,19 @@ int streams_init(int fd)
 size_t streams_number(void)
 {
 	return n_streams;
+}
+
+bool stream_has_number(const struct stream *s)
+{
+	return by_number[s->number] == s;
+}
+
+void streams_count(void)
+{
+	for (const struct stream *s = all; s; s = s->next) {
+		if (stream_has_number(s))
+			count_begin(s);
+	}
 }
 
 /* --- being told ------------------------------------------------------------------------- */
@@ -175,7 +190,7 @@ static size_t whole_lines(const char *data, size_t n)
 
 static void widen(struct stream *s, size_t n)
 {
-	if (n < BUSY) {
+	if (n < BUSY || s->settings->set.buffer > 0) { /* else it is as large as it may be */
 		s->full_looks = 0;
 	} else if (s->full_looks < WIDEN_AFTER && ++s->full_looks == WIDEN_AFTER) {
 		intake_widen(s->pipe);
@@ -216,6 +231,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 	if (s->rate)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
 			  lines_count(data, used));
+	count_written(s, data, used);
 	intake_discard(s->pipe, used);
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
@@ -309,6 +325,7 @@ static void start_anew(struct stream *s)
 		return;
 	}
 	s->trouble->error = 0;
+	count_blocked(s, false);
 	stream_watch(s, WATCH_LEVEL);
 }
 
@@ -356,9 +373,27 @@ static void look_for_left(const struct stream *s)
 {
 	char name[LOG_FILE_NAME_MAX];
 
-	if (s->settings->set.sink == LOGGER_SINK_FILE && (s->settings->set.flags & LOGGER_GZIP))
+	if (s->settings->set.sink == LOGGER_SINK_FILE &&
+	    settings_packing(s->settings) != PACKING_NONE)
 		rotation_look_later(s->settings, log_name(name, sizeof(name), s->name,
 							  s->number >= LOGGER_STDERR));
+}
+
+/* How large the pipe is to be, and was to be before. */
+static void set_buffer(struct stream *s, uint64_t before)
+{
+	uint64_t size = s->settings->set.buffer;
+	int error = size != before ? intake_resize(s->pipe, size) : 0;
+
+	/* EBUSY: it holds more than that at the moment. */
+	if (error < 0 && size > 0)
+		log_warning_errno(error,
+				  "%s: its pipe stays at %zu bytes, for log-buffer = %" PRIu64
+				  " cannot be had%s",
+				  stream_label(s), intake_capacity(s->pipe), size,
+				  error == -EPERM ? " (see /proc/sys/fs/pipe-max-size and "
+						    "pipe-user-pages-soft)"
+						  : "");
 }
 
 static void set_rate(struct stream *s)
@@ -394,7 +429,9 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	s->settings = settings;
 	log_file_init(&s->file);
 	set_rate(s);
+	set_buffer(s, 0);
 	look_for_left(s);
+	count_begin(s);
 	s->next = all;
 	if (all)
 		all->before = s;
@@ -425,11 +462,13 @@ void stream_open(uint32_t number, int pipe, struct settings *settings, const cha
 void stream_set(uint32_t number, struct settings *settings)
 {
 	struct stream *s = by_number[number];
+	uint64_t buffer;
 
 	if (!s) {
 		settings_put(settings);
 		return;
 	}
+	buffer = s->settings->set.buffer;
 	if (s->settings != settings) {
 		log_file_close(&s->file); /* it may be another one, or of another mode */
 		free(s->members);
@@ -439,6 +478,7 @@ void stream_set(uint32_t number, struct settings *settings)
 	settings_put(s->settings);
 	s->settings = settings;
 	set_rate(s);
+	set_buffer(s, buffer);
 	look_for_left(s);
 	if (stream_is_stuck(s))
 		trouble_try_at(s->trouble, now_monotonic());

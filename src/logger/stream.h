@@ -36,7 +36,6 @@ struct trouble {
 	int error;           /* why nothing can be written; 0: it can */
 	int drop_error;      /* why lines were dropped; 0: there were too many */
 	uint64_t dropped;    /* lines, since it was written down */
-	uint64_t untold;     /* lines that the manager was not told of */
 };
 
 struct stream {
@@ -81,6 +80,7 @@ void streams_bury(void); /* frees those that ended, when no event of theirs is l
 void streams_close_all(void);
 void streams_write_notes(void); /* of what was dropped */
 size_t streams_number(void);
+void streams_count(void); /* there is somewhere else to count to */
 
 /* --- between stream*.c ------------------------------------------------------------------ */
 
@@ -95,6 +95,9 @@ int stream_write_note(struct stream *, const char *text);
 
 /* True when a line must be whole to be written. */
 bool stream_needs_lines(const struct stream *);
+
+/* False: the number was closed, and may be another stream's. */
+bool stream_has_number(const struct stream *);
 
 const char *stream_label(const struct stream *); /* for messages; a static buffer */
 

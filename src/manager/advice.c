@@ -2,14 +2,20 @@
 /* Advice on a configuration: see advice.h. */
 #include "manager/advice.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/macro.h"
 #include "base/strv.h"
 #include "manager/config.h"
+
+#define OWN_DESCRIPTORS 192 /* of fosterd: see its FD_BASE */
 
 static const char *search_path(const struct service_config *s)
 {
@@ -40,9 +46,66 @@ static bool find_command(const struct service_config *s, char *buf, size_t size,
 	return false;
 }
 
+/* fosterd and foster-log have one each, and some for themselves. */
+static size_t descriptors_of(const struct config *c)
+{
+	size_t n = OWN_DESCRIPTORS;
+
+	for (size_t i = 0; i < c->n_services; i++) {
+		const struct service_config *s = c->services[i];
+
+		if (s->log <= LOG_TYPE_SYSLOG)
+			n += s->log_stderr == LOG_STDERR_APART ? 2 : 1;
+	}
+	return n;
+}
+
+static unsigned print_limit(const struct config *c, FILE *f)
+{
+	size_t n = descriptors_of(c);
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || n <= limit.rlim_max)
+		return 0;
+	fprintf(f,
+		"%s: note: the pipes of so many services are about %zu open files, more than the "
+		"hard limit of %ju: raise it by ulimit -Hn, or LimitNOFILE= of systemd\n",
+		c->path, n, (uintmax_t)limit.rlim_max);
+	return 1;
+}
+
+/* What the kernel lets an ordinary user have; 0: it cannot be read. */
+static uint64_t largest_pipe(void)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (fd_read_file("/proc/sys/fs/pipe-max-size", 64, &text, NULL) < 0)
+		return 0;
+	return strtoull(text, NULL, 10);
+}
+
+static unsigned print_buffers(const struct config *c, FILE *f)
+{
+	uint64_t largest = geteuid() != 0 ? largest_pipe() : 0;
+	unsigned n = 0;
+
+	for (size_t i = 0; largest > 0 && i < c->n_services; i++) {
+		const struct service_config *s = c->services[i];
+
+		if (s->log_buffer <= largest)
+			continue;
+		fprintf(f,
+			"%s: note: service %s: log-buffer is more than the %" PRIu64
+			" bytes of /proc/sys/fs/pipe-max-size, which only root may exceed\n",
+			s->file, s->name, largest);
+		n++;
+	}
+	return n;
+}
+
 unsigned advice_print(const struct config *c, FILE *f)
 {
-	unsigned n = 0;
+	unsigned n = print_limit(c, f) + print_buffers(c, f);
 
 	for (size_t i = 0; geteuid() != 0 && i < c->n_services; i++) {
 		const struct service_config *s = c->services[i];

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/strv.h"
+#include "base/packed.h"
 #include "base/units.h"
 #include "manager/config-environment.h"
 #include "manager/config-load.h"
@@ -263,6 +264,10 @@ static void check_log(struct loader *l, const struct service_draft *draft)
 	if (s->log_time > 0 && s->log_time < USEC_PER_SEC)
 		complain(l, draft, "log-time",
 			 "log-time is shorter than a second; it takes 1s or more");
+	if (s->log_compress == LOG_COMPRESS_ZSTD && !packing_is_built(PACKING_ZSTD))
+		complain(l, draft, "log-compress",
+			 "log-compress = zstd: this foster was built without libzstd; it takes no "
+			 "or gzip");
 	if (s->log_keep_size > 0 && s->log_keep_size <= s->log_size)
 		complain(l, draft, "log-keep-size",
 			 "log-keep-size is not larger than log-size: no file could be kept; set a "

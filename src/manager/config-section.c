@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/macro.h"
 #include "base/strv.h"
 #include "manager/config-address.h"
 #include "manager/config-load.h"
@@ -42,6 +43,20 @@ static char *place_text(struct loader *l, const struct place *place)
 		return NULL;
 	}
 	return text;
+}
+
+/* With its name, and where it stands, behind it. NULL: out of memory. */
+static struct service_config *new_service(struct loader *l, const struct section_text *section)
+{
+	_cleanup_free_ char *file = place_text(l, &section->place);
+	size_t size = strlen(section->title) + 1;
+	struct service_config *s = file ? calloc(1, sizeof(*s) + size + strlen(file) + 1) : NULL;
+
+	if (!s)
+		return NULL;
+	s->name = memcpy(s + 1, section->title, size);
+	s->file = strcpy(s->name + size, file);
+	return s;
 }
 
 static bool name_valid(const char *name)
@@ -91,10 +106,8 @@ static void take_service(struct loader *l, const struct section_text *section)
 	    !loader_make_room(l, &l->services, c->n_services, &l->services_room,
 			      sizeof(*l->services)))
 		return;
-	s = calloc(1, sizeof(*s));
-	if (!s || !(s->name = strdup(section->title)) ||
-	    !(s->file = place_text(l, &section->place)) ||
-	    name_index_add(c->service_index, s->name, c->n_services) < 0) {
+	s = new_service(l, section);
+	if (!s || name_index_add(c->service_index, s->name, c->n_services) < 0) {
 		service_config_free(s);
 		l->out_of_memory = true;
 		return;

@@ -84,6 +84,7 @@ int log_stamps_from_string(const char *text)
 static const char *const log_compress_names[] = {
 	[LOG_COMPRESS_NO] = "no",
 	[LOG_COMPRESS_GZIP] = "gzip",
+	[LOG_COMPRESS_ZSTD] = "zstd",
 };
 ENUM_TABLE(log_compress, enum log_compress, log_compress_names)
 
@@ -115,8 +116,6 @@ struct service_config *service_config_free(struct service_config *s)
 	free(s->groups);
 	free(s->home);
 	free(s->shell);
-	free(s->name);
-	free(s->file);
 	free(s);
 	return NULL;
 }

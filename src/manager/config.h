@@ -93,7 +93,8 @@ int log_stamps_from_string(const char *); /* also "false", and "true" for UTC */
 
 enum log_compress {
 	LOG_COMPRESS_NO,
-	LOG_COMPRESS_GZIP
+	LOG_COMPRESS_GZIP,
+	LOG_COMPRESS_ZSTD
 };
 const char *log_compress_to_string(enum log_compress);
 int log_compress_from_string(const char *);
@@ -134,23 +135,23 @@ struct service_limit {
 };
 
 struct service_config {
-	char *name;
+	/* It and where the section stands, "conf.d/web.conf:3", lie behind the struct. */
+	char *name, *file;
 	char *description; /* may be NULL */
 	char **command;    /* at least one element */
 	char *directory;   /* NULL: / */
 
 	char *user;  /* NULL: that of fosterd. What follows is looked up when the config is read */
 	char *group; /* NULL: the user's */
-	bool change_user;
 	char *home, *shell; /* of the user; NULL when no user is given */
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups; /* supplementary: the user's, and those of the option groups */
 	size_t n_groups;
 
-	bool has_umask;
+	bool change_user, has_umask, has_nice;
+	bool autostart; /* true unless set */
 	mode_t umask;
-	bool has_nice;
 	int nice;
 	struct service_limit *limits;
 	size_t n_limits;
@@ -160,26 +161,24 @@ struct service_config {
 	char **environment;     /* "NAME=value": environment-file first, then environment */
 	char **sockets;         /* names of socket sections, in the order of the fds passed */
 
-	bool daemon;
+	bool daemon, has_ready_fd;
 	int death_signal; /* SIGKILL unless set */
-	bool autostart;   /* true unless set */
 
 	enum restart_policy restart;
-	uint64_t restart_delay, restart_delay_max, restart_reset; /* us */
 	unsigned restart_limit;                                   /* 0: none */
+	uint64_t restart_delay, restart_delay_max, restart_reset; /* us */
 
 	int stop_signal;
+	enum kill_mode kill_mode;
 	uint64_t stop_timeout; /* us; USEC_INFINITY: wait for ever */
 
-	enum kill_mode kill_mode;
 	enum on_exit on_exit;
 	enum ready_type ready;
-	bool has_ready_fd;
+	unsigned fd_store_max;  /* descriptors that it may leave for its next start */
 	int ready_fd;           /* of READY_FD: its number in the service; 3 unless set */
 	char *pid_file;         /* of READY_FORKING, absolute; NULL: none */
 	uint64_t start_timeout; /* us */
 	uint64_t watchdog;      /* us; 0: off */
-	unsigned fd_store_max;  /* descriptors that it may leave for its next start */
 
 	char **requires; /* names of services: they must be ready first, and stop after this one */
 	char **after;    /* names of services: only the order */
@@ -196,11 +195,11 @@ struct service_config {
 	uid_t log_uid;    /* what log_owner says; -1: as they come */
 	gid_t log_gid;
 	mode_t log_mode;
-	uint64_t log_size, log_keep_size; /* bytes; 0: no limit */
-	uint64_t log_time;                /* us; 0: none */
 	unsigned log_keep;
+	uint64_t log_size, log_keep_size; /* bytes; 0: no limit */
+	uint64_t log_buffer;              /* bytes of its pipe; 0: as the kernel makes it */
+	uint64_t log_time;                /* us; 0: none */
 	struct log_rate log_rate;
-	char *file; /* where the section stands: "conf.d/web.conf:3" */
 };
 
 struct config {

@@ -84,7 +84,7 @@ static void add_details(json_t *object, const struct service *s)
 	json_object_set_new(object, "log_type", json_string(log_type_to_string(c->log)));
 	json_object_set_new(object, "log_stderr_file", control_text_or_null(err));
 	json_object_set_new(object, "log_stderr", err ? control_tail(err) : json_array());
-	json_object_set_new(object, "log_dropped", json_integer((json_int_t)s->log_dropped));
+	json_object_set_new(object, "log_dropped", json_integer((json_int_t)logs_dropped(s)));
 }
 
 json_t *control_service_json(const struct service *s, bool full)

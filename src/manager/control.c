@@ -36,7 +36,7 @@
 #define BODY_MAX    (64 * 1024)
 #define HEADERS_MAX (16 * 1024)
 #define GROUPS_MAX  256
-#define RETRY_AFTER 1 /* s */
+#define RETRY_AFTER 1   /* s */
 #define FOR_MAX     100 /* bytes */
 
 struct control {
@@ -87,8 +87,10 @@ static enum access access_of(const struct manager *m, int fd, struct ucred *peer
 
 void control_reply_text(struct call *call, int status, struct evbuffer *text)
 {
-	evhttp_add_header(evhttp_request_get_output_headers(call->request), "Content-Type",
-			  "application/json");
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(call->request);
+
+	if (!evhttp_find_header(headers, "Content-Type"))
+		evhttp_add_header(headers, "Content-Type", "application/json");
 	control_note_answer(call->request);
 	evhttp_send_reply(call->request, status, NULL, text);
 	evbuffer_free(text);
@@ -239,6 +241,7 @@ static const struct route {
 	{ EVHTTP_REQ_GET, true, "why", ACCESS_READ, control_why },
 	{ EVHTTP_REQ_GET, false, "/v1/why", ACCESS_READ, control_why_all },
 	{ EVHTTP_REQ_GET, false, "/v1/blocking", ACCESS_READ, control_blocking },
+	{ EVHTTP_REQ_GET, false, "/metrics", ACCESS_READ, control_metrics },
 	{ EVHTTP_REQ_GET, false, "/v1/usage", ACCESS_READ, control_usage },
 	{ EVHTTP_REQ_POST, false, "/v1/start", ACCESS_ALL, control_start },
 	{ EVHTTP_REQ_POST, false, "/v1/stop", ACCESS_ALL, control_stop },

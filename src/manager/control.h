@@ -12,6 +12,7 @@
  *	control-tail.c	   the last lines of a log
  *	control-why.c	   why services are as they are, and what a shutdown waits for
  *	control-usage.c	   what services use; requests that need a census of processes
+ *	control-metrics.c  numbers for Prometheus
  *	control-drain.c	   who is in the middle of a request
  */
 #ifndef FOSTER_MANAGER_CONTROL_H
@@ -72,7 +73,8 @@ struct call {
 /* Reply and be done; object is taken. */
 void control_reply(struct call *, int status, json_t *object);
 
-/* The same for an answer that is printed piece by piece; takes the buffer. */
+/* The same for an answer that is printed piece by piece; takes the buffer. JSON, unless another
+ * Content-Type was set. */
 void control_reply_text(struct call *, int status, struct evbuffer *text);
 void control_out_of_memory(struct call *, struct evbuffer *text);
 
@@ -125,6 +127,9 @@ void control_reopen(struct call *);
 void control_why(struct call *);
 void control_why_all(struct call *);
 void control_blocking(struct call *);
+
+/* control-metrics.c */
+void control_metrics(struct call *);
 
 /* control-usage.c */
 void control_usage(struct call *);

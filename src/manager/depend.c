@@ -11,7 +11,7 @@
 static struct service *first_queued, *last_queued;
 static bool running;
 
-static int add(struct service ***list, size_t *n, struct service *s)
+static int add(struct service ***list, unsigned *n, struct service *s)
 {
 	struct service **bigger = realloc(*list, (*n + 1) * sizeof(*bigger));
 

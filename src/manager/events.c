@@ -37,7 +37,7 @@ struct event_line {
 	char *line;    /* with its newline; NULL: to be made from what follows */
 	char *service; /* the reason stands behind its NUL; NULL: line is there */
 	int state, pid;
-	unsigned restarts;
+	unsigned restarts, attempts;
 };
 
 struct events {
@@ -135,10 +135,11 @@ static const char *text_of(struct event_line *line)
 {
 	if (!line->line && line->service)
 		line->line = make_text(
-			line, json_pack("{s:s, s:s, s:s, s:i, s:i}", "service", line->service,
+			line, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "service", line->service,
 					"state", service_state_to_string(line->state), "reason",
 					line->service + strlen(line->service) + 1, "pid", line->pid,
-					"restarts", (int)line->restarts));
+					"restarts", (int)line->restarts, "attempts",
+					(int)line->attempts));
 	return line->line;
 }
 
@@ -220,6 +221,7 @@ void events_service(struct service *s)
 	line->state = m->state;
 	line->pid = s->pid;
 	line->restarts = m->restarts;
+	line->attempts = m->attempts;
 	publish(s->manager->events, line);
 }
 

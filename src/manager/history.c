@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/link.h"
 #include "base/macro.h"
@@ -59,6 +60,15 @@ static void take_wish(const struct machine *before, struct machine *m, enum mach
 		h->wish.by = *f->asker;
 }
 
+static enum end_kind kind_of(const struct machine_facts *f)
+{
+	if (f->status_unknown)
+		return END_UNKNOWN;
+	if (WIFSIGNALED(f->status))
+		return END_SIGNAL;
+	return f->status == 0 ? END_SUCCESS : END_FAILURE;
+}
+
 /* The oldest one makes room. */
 static void push_end(struct history *h, struct end end)
 {
@@ -72,6 +82,7 @@ static void take_end(const struct machine *before, struct machine *m, const stru
 	struct history *h = make_history(before, m);
 	bool failed_step = before->failed_start && before->step != STEP_NONE;
 
+	m->ends[kind_of(f)]++;
 	if (!h)
 		return;
 	push_end(h, (struct end){
@@ -94,6 +105,7 @@ static void take_failed_fork(const struct machine *before, struct machine *m,
 {
 	struct history *h = make_history(before, m);
 
+	m->ends[END_FAILURE]++;
 	if (h)
 		push_end(h, (struct end){ .when = f->now,
 					  .step = f->step,

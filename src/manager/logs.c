@@ -21,6 +21,7 @@
 #include "base/units.h"
 #include "manager/control.h"
 #include "manager/events.h"
+#include "manager/log-count.h"
 #include "manager/log-pipe.h"
 #include "manager/packet-queue.h"
 #include "manager/restore.h"
@@ -42,7 +43,8 @@ struct crash {
 struct logs {
 	struct service *logger;
 	struct packet_queue *channel;
-	int fd; /* our end of the channel */
+	struct log_counts *counts; /* NULL: nothing is counted */
+	int fd;                    /* our end of the channel */
 	struct event *readable;
 	struct event *impatient;   /* once it was told to quit */
 	bool made[LOGGER_NUMBERS]; /* by this manager: the pipe lies in the store */
@@ -128,16 +130,6 @@ static void on_synced(struct manager *m, uint64_t number)
 	forget_crash(c);
 }
 
-static void on_message(struct manager *m, const struct logger_message *message)
-{
-	struct service *s = m->by_slot[message->number % LOGGER_STDERR];
-
-	if (message->type == LOGGER_DROPPED && s)
-		s->log_dropped += message->value;
-	else if (message->type == LOGGER_SYNCED)
-		on_synced(m, message->value);
-}
-
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct manager *m = arg;
@@ -149,11 +141,22 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		const struct logger_settings *settings;
 		const char *texts[LOGGER_TEXTS_MAX];
 
-		if (logger_decode(data, (size_t)n, &message, &settings, texts) > 0)
-			on_message(m, message);
+		if (logger_decode(data, (size_t)n, &message, &settings, texts) > 0 &&
+		    message->type == LOGGER_SYNCED)
+			on_synced(m, message->value);
 	}
 	if (n == 0) /* fosterd is gone, and with it the other end */
 		event_del(m->logs->readable);
+}
+
+/* Each logger is told before it is told of any pipe. */
+static void tell_counts(struct manager *m)
+{
+	struct logger_message message = { .type = LOGGER_COUNT };
+	int fd = log_counts_fd(m->logs->counts);
+
+	if (fd >= 0)
+		send_message(m, &message, NULL, NULL, 0, fd);
 }
 
 /* Beside the manager's own program, or where it was configured to be. */
@@ -197,6 +200,8 @@ int logs_init(struct manager *m, const struct link_child *child)
 	l->logger = service_new(m, &logger_config);
 	if (!l->channel || !l->logger || !l->readable || event_add(l->readable, NULL) < 0)
 		return -ENOMEM;
+	l->counts = log_counts_new(m);
+	tell_counts(m); /* also of the last manager's: that may have died before it told */
 	if (child) {
 		restore_service(m, l->logger, child);
 		return 0;
@@ -215,6 +220,7 @@ void logs_shutdown(struct manager *m)
 		return;
 	service_free(l->logger);
 	packet_queue_free(l->channel);
+	log_counts_free(l->counts);
 	for (size_t i = 0; i < CRASHES_MAX; i++)
 		forget_crash(&l->crashes[i]);
 	if (l->readable)
@@ -260,6 +266,7 @@ static uint32_t flags_of(const struct service_config *c)
 	       (c->log_timestamps == LOG_STAMPS_UTC ? LOGGER_UTC : 0) |
 	       (c->log_timestamps == LOG_STAMPS_LOCAL ? LOGGER_LOCAL : 0) |
 	       (c->log_compress == LOG_COMPRESS_GZIP ? LOGGER_GZIP : 0) |
+	       (c->log_compress == LOG_COMPRESS_ZSTD ? LOGGER_ZSTD : 0) |
 	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0) |
 	       (c->log_stderr == LOG_STDERR_APART ? LOGGER_APART : 0);
 }
@@ -286,6 +293,7 @@ static void tell_settings(struct service *s, enum logger_type type, uint32_t num
 		.period = c->log_time,
 		.rate_lines = c->log_rate.lines,
 		.rate_period = c->log_rate.period,
+		.buffer = c->log_buffer,
 		.keep = c->log_keep,
 		.mode = c->log_mode,
 		.uid = c->log_uid,
@@ -409,6 +417,7 @@ static uint32_t pipe_place(struct service *s, uint32_t number)
 		log_error_errno(error, "%s: no pipe for its log; its output is lost", c->name);
 		return LINK_PLACE_NULL;
 	}
+	log_counts_clear(s->manager->logs->counts, number);
 	take_pipe(s, number, &pipe);
 	return place_of(number);
 }
@@ -461,6 +470,29 @@ void logs_crashed(struct service *s, int pid, const char *end)
 	tell(s->manager, LOGGER_SYNC, s->slot + (apart ? LOGGER_STDERR : 0), i);
 }
 
+bool logs_count(const struct service *s, bool only_stderr, struct logger_count *ret)
+{
+	uint32_t number = s->slot + (only_stderr ? LOGGER_STDERR : 0);
+
+	if (s->slot == NO_SLOT || !has_pipe(s, number))
+		return false;
+	*ret = log_counts_of(s->manager->logs->counts, number);
+	return true;
+}
+
+uint64_t logs_dropped(const struct service *s)
+{
+	uint64_t sum = 0;
+
+	for (int only_stderr = 0; only_stderr < 2; only_stderr++) {
+		struct logger_count count;
+
+		for (size_t i = 0; logs_count(s, only_stderr, &count) && i < _LOGGER_LOSSES; i++)
+			sum += count.lost[i];
+	}
+	return sum;
+}
+
 void logs_spawned(struct service *s)
 {
 	if (has_pipe(s, s->slot))
@@ -483,13 +515,9 @@ void logs_changed(struct service *s)
 
 /* --- the logger ------------------------------------------------------------------------- */
 
-void logs_logger_started(struct service *logger)
+/* The supervisor sends them one by one: logs_fetched(). */
+static void ask_for_pipes(struct manager *m)
 {
-	struct manager *m = logger->manager;
-
-	/* The first one is told of each pipe when it is made. */
-	if (logger->machine.restarts == 0)
-		return;
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
@@ -498,6 +526,22 @@ void logs_logger_started(struct service *logger)
 		if (s->slot != NO_SLOT && has_pipe(s, s->slot + LOGGER_STDERR))
 			supervisor_link_ask(m, place_of(s->slot + LOGGER_STDERR));
 	}
+}
+
+void logs_logger_started(struct service *logger)
+{
+	/* The first one is told of each pipe when it is made. */
+	if (logger->machine.restarts == 0)
+		return;
+	tell_counts(logger->manager);
+	ask_for_pipes(logger->manager);
+}
+
+void logs_catch_up(struct manager *m)
+{
+	/* An upgrade has the logger replaced, which asks for all. */
+	if (m->generation > 1 && !m->hello.renewed)
+		ask_for_pipes(m);
 }
 
 void logs_fetched(struct manager *m, uint32_t place, int fd)

@@ -31,10 +31,10 @@ uint32_t logs_stderr_place(struct service *, uint32_t stdout_place);
 bool logs_is_logged(const struct service *); /* its output goes through the logger */
 bool logs_is_place(uint32_t place);          /* of a pipe */
 
-/* The place of standard input: the logger's channel, or nothing. */
 /* Of the logger's program, so that a newer release that was installed does not meet us half way. */
 uint32_t logs_program_place(struct manager *);
 
+/* The place of standard input: the logger's channel, or nothing. */
 uint32_t logs_stdin_place(const struct service *);
 
 void logs_spawned(struct service *); /* it has a process */
@@ -45,6 +45,13 @@ void logs_adopt(struct service *);
 
 /* A pipe that was asked for: goes to the new logger. fd stays the caller's. */
 void logs_fetched(struct manager *, uint32_t place, int fd);
+
+/*
+ * Tells the logger of all pipes and settings again. What the last manager was about to tell when it
+ * died is lost, while the supervisor may have had the pipe, and have started its service, already:
+ * the two sockets do not empty at the same moment.
+ */
+void logs_catch_up(struct manager *);
 
 /* The service is gone for good. */
 void logs_forget(struct service *);
@@ -71,6 +78,11 @@ void logs_logger_started(struct service *);
 
 /* The file of its output, or of its standard error alone. Returns buf; NULL: it has none. */
 char *logs_path(const struct service *, bool only_stderr, char *buf, size_t size);
+
+/* What was written of its output, or of its standard error alone. False: it has no such pipe. */
+struct logger_count;
+bool logs_count(const struct service *, bool only_stderr, struct logger_count *ret);
+uint64_t logs_dropped(const struct service *); /* lines, of both and for whatever reason */
 
 /*
  * The service ended by itself and not well: when its last lines are written an event is made with

@@ -137,6 +137,15 @@ enum {
 	ACTION_SWEEP = 1 << 5,       /* end what may have left the process group, without waiting */
 };
 
+/* How its processes ended. */
+enum end_kind {
+	END_SUCCESS, /* exit code 0 */
+	END_FAILURE, /* another exit code, or it could not be started */
+	END_SIGNAL,
+	END_UNKNOWN, /* nobody saw the status */
+	END_KINDS
+};
+
 struct machine {
 	enum service_state state;
 	bool desired_up;
@@ -144,11 +153,12 @@ struct machine {
 	bool killed;         /* while STOPPING: the stop signal was not enough */
 	bool main_ended;     /* while STOPPING or STARTING: only the rest of the tree is left */
 	enum reason reason;
-	uint64_t since;    /* of the state; us, monotonic */
-	uint64_t started;  /* of the running process; 0: none */
-	uint64_t deadline; /* us, monotonic; USEC_INFINITY: none */
-	unsigned attempts; /* restarts since it was last up for a while */
-	unsigned restarts; /* automatic ones, since the supervisor knows it */
+	uint64_t since;           /* of the state; us, monotonic */
+	uint64_t started;         /* of the running process; 0: none */
+	uint64_t deadline;        /* us, monotonic; USEC_INFINITY: none */
+	unsigned attempts;        /* restarts since it was last up for a while */
+	unsigned restarts;        /* automatic ones, since the supervisor knows it */
+	unsigned ends[END_KINDS]; /* of its main processes, likewise; counted by history_step() */
 	bool ever_ended;
 	bool ended_unknown;
 	int ended_status;     /* of the last end */

@@ -25,7 +25,8 @@
  *	notify-socket.c	   sd_notify's receiving side
  *	sockets.c      listening sockets
  *	given.c	       those that systemd has bound; keep.c: those of ours that it keeps
- *	logs.c	       the logger, and what it is told; log-pipe.c: the pipes to it
+ *	logs.c	       the logger, and what it is told; log-pipe.c: the pipes to it; log-count.c:
+ *		       what it has written
  *	control*.c     the control API
  *	events.c       what happened, for those who follow
  *	report.c       what systemd is told of all this; systemd.c: the seam to libsystemd
@@ -70,6 +71,7 @@ enum {
 	PLACE_LOGGER_PROGRAM, /* the logger's program: it is of fosterd's release */
 	PLACE_UPGRADE,        /* what an upgrade's rehearsal has to say */
 	PLACE_READY_END, /* from a start's STORE to its SPAWN: what the service gets of its pipe */
+	PLACE_LOGGER_COUNTS,
 	PLACE_GIVEN = GIVEN_FIRST,
 	PLACE_SOCKETS = GIVEN_FIRST + GIVEN_MAX,
 	PLACE_READY = 16384, /* and the slot: the pipe that its readiness is waited for at */

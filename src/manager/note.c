@@ -52,8 +52,9 @@ struct note {
 	uint64_t since, started, deadline, wish_when;
 	uint64_t watchdog;
 	int32_t said_error;
-	uint8_t phase, unused[19];
-	uint8_t rest[192]; /* texts from the front, each with its NUL; ends from the back */
+	uint8_t phase, unused[3];
+	uint32_t ends[END_KINDS]; /* 0 in the notes of those that did not count them */
+	uint8_t rest[192];        /* texts from the front, each with its NUL; ends from the back */
 };
 static_assert(sizeof(struct note) == LINK_NOTE_MAX, "a note fits, and leaves no room");
 static_assert(sizeof(struct packed_end) == 16, "without padding");
@@ -242,6 +243,8 @@ size_t note_encode(const struct machine *m, const char *status, const char *pend
 	};
 	size_t used = put_texts(&note, texts);
 
+	for (size_t i = 0; i < END_KINDS; i++)
+		note.ends[i] = m->ends[i];
 	if (h)
 		put_history(&note, h, used);
 	memcpy(buf, &note, sizeof(note));
@@ -250,7 +253,7 @@ size_t note_encode(const struct machine *m, const char *status, const char *pend
 
 static struct machine take_machine(const struct note *note)
 {
-	return (struct machine){
+	struct machine m = {
 		.state = note->state,
 		.reason = note->reason,
 		.desired_up = note->flags & FLAG_DESIRED_UP,
@@ -272,6 +275,10 @@ static struct machine take_machine(const struct note *note)
 			  .error = note->said_error,
 			  .watchdog = note->watchdog },
 	};
+
+	for (size_t i = 0; i < END_KINDS; i++)
+		m.ends[i] = note->ends[i];
+	return m;
 }
 
 static bool is_right(const struct note *note, size_t used)

@@ -369,7 +369,7 @@ static int set_size(const struct option *o, void *object, char *const *values, s
 	uint64_t size;
 
 	if (parse_size(values[0], &size) < 0 || size > INT64_MAX ||
-	    (size > 0 && size < (uint64_t)o->min))
+	    (size > 0 && size < (uint64_t)o->min) || (o->max > 0 && size > (uint64_t)o->max))
 		return option_refuse(o, values[0], e);
 	*(uint64_t *)field(o, object) = size;
 	return 0;

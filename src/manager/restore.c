@@ -327,6 +327,7 @@ void restore_catch_up(struct manager *m)
 {
 	for (size_t i = 0; i < n_children; i++)
 		catch_up(m, &children[i]);
+	logs_catch_up(m);
 	/* Of a start in whose middle the last manager died. */
 	if (supervisor_link_stored(m, PLACE_READY_END))
 		supervisor_link_drop(m, PLACE_READY_END);

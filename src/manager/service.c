@@ -131,10 +131,16 @@ static void set_timer(struct service *s, uint64_t usec)
 		log_error("%s: out of memory: no timer", service_label(s));
 }
 
+/*
+ * A start that waits for its turn has no timer yet. Thousands may wait at once: their timers, freed
+ * one by one among what is made meanwhile and stays, would be memory that is never given back.
+ */
 static void arm_timer(struct service *s)
 {
 	uint64_t now = now_monotonic();
 
+	if (s->spawn_queued)
+		return;
 	if (s->machine.deadline != USEC_INFINITY) {
 		set_timer(s, s->machine.deadline > now ? s->machine.deadline - now : 0);
 	} else if (s->timer) {

@@ -26,47 +26,46 @@ struct service {
 	struct service_config *own_config; /* of one that no configuration names; else NULL */
 	struct config_ref *started_with;   /* what its running instance was started with */
 	struct config_ref *removed_with;   /* its section is gone: the last one that had it */
-	bool orphaned;                     /* its section is gone; it may be stopped */
 
 	struct machine machine;
+	uint64_t instance;
 	uint32_t slot;
 	pid_t pid;
 	pid_t tree_pid; /* of the last main process: its group and session, if it was taken the latter */
-	uint64_t instance;
-	bool let_end; /* wanted down, but without a signal: its end is its own */
-	bool daemon;  /* as its running process was started; see service_is_daemon() */
-	bool adopted; /* its process is of an earlier supervisor */
-	bool retold;  /* that it runs is no news: the last manager has said it */
+	bool orphaned; /* its section is gone; it may be stopped */
+	bool let_end;  /* wanted down, but without a signal: its end is its own */
+	bool daemon;   /* as its running process was started; see service_is_daemon() */
+	bool adopted;  /* its process is of an earlier supervisor */
+	bool retold;   /* that it runs is no news: the last manager has said it */
 	/* It was killed as a whole once. Linux (6.18) then kills who is born into it by clone3(2),
 	 * for ever: it is made anew for the next start. */
 	bool cgroup_spent;
 	bool in_cgroup; /* its process was born into its cgroup, and so is all of its tree */
 	bool taken;     /* its main process is another than the one that was started for it */
 	bool exit_held; /* an end that is not acknowledged while another process is looked for */
+	bool to_be_removed;
+	bool queued; /* in depend.c's queue */
+	/* Between the machine's wish to spawn and the supervisor's word that it did. */
+	bool spawn_queued, spawn_sent, counted;
 	struct handover *handover;    /* NULL unless one is */
 	struct readiness *readiness;  /* NULL unless it is waited for at a descriptor */
 	struct stored_fd *stored_fds; /* fd-store.h; NULL: none */
 	struct late_end *late_end;    /* of the main process, not handled yet; else NULL */
 
-	/* Between the machine's wish to spawn and the supervisor's word that it did. */
-	bool spawn_queued, spawn_sent, counted;
 	int signal_at_spawn;
 	int signal_error; /* of the last signal that was refused, positive errno; 0: none was */
 	struct service *next_spawn;
 
 	/* The order among services; pointers into manager->services. */
 	struct service **requires, **after, **required_by, **before;
-	size_t n_requires, n_after, n_required_by, n_before;
-	bool queued; /* in depend.c's queue */
-	struct service *next_queued;
+	unsigned n_requires, n_after, n_required_by, n_before;
+	struct service *next_queued; /* in depend.c's queue */
 
-	struct event *timer; /* NULL while there is no deadline */
-	bool to_be_removed;
+	struct event *timer;    /* NULL while there is no deadline */
 	struct event *watchdog; /* NULL unless it is used */
 	char *status;           /* sd_notify STATUS; may be NULL */
 	char *pending;          /* options that hold from the next start only; may be NULL */
 	uint64_t user_usec, system_usec, max_rss; /* of the last end */
-	uint64_t log_dropped; /* lines of its output, as far as this manager was told */
 	struct service *next_by_pid, *next_by_name;
 };
 

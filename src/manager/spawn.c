@@ -352,12 +352,20 @@ static void send_now(struct service *s)
 	state.in_a_row++;
 }
 
+/* Its deadline had no timer while it waited. */
+static void send_queued(struct service *s)
+{
+	send_now(s);
+	if (s->spawn_sent)
+		service_arm(s);
+}
+
 static void pump(struct manager *m)
 {
 	static const struct timeval slow = { SLOW_START, 0 };
 
 	while (state.first && state.under_way < WINDOW)
-		send_now(pop());
+		send_queued(pop());
 	if (state.first && !evtimer_pending(state.slow, NULL))
 		evtimer_add(state.slow, &slow);
 	if (!state.first)

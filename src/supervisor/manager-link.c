@@ -426,7 +426,10 @@ static void handle_store(struct supervisor *s, const void *message, size_t size,
 	stage_reserve(fd);
 	close_place(s, place);
 	if (fd < 0) {
-		log_error_errno(fd, "%.*s: cannot keep the descriptor", LINK_NAME_MAX, m->name);
+		log_error_errno(fd, "%.*s: cannot keep the descriptor%s", LINK_NAME_MAX, m->name,
+				fd == -EMFILE ? " (the hard limit of open files is too low: see "
+						"ulimit -Hn, or LimitNOFILE= of systemd)"
+					      : "");
 		place->name[0] = '\0';
 		return;
 	}

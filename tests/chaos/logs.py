@@ -24,7 +24,7 @@ from foster import Foster, alive, until  # noqa: E402
 
 PR_SET_CHILD_SUBREAPER = 36
 ASKING = (OSError, http.client.HTTPException, ValueError)
-ROTATED = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z(\.gz)?$")
+ROTATED = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z(\.gz|\.zst)?$")
 
 
 def processes_named(name, mark):

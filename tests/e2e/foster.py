@@ -119,10 +119,10 @@ CGROUPS = []  # directories of cgroups that supervisors of this test had
 
 
 class Reply:
-    def __init__(self, status, body):
+    def __init__(self, status, body, parse=True):
         self.status = status
         self.body = body
-        self.json = json.loads(body.splitlines()[-1]) if body.strip() else None
+        self.json = json.loads(body.splitlines()[-1]) if parse and body.strip() else None
 
     def __repr__(self):
         return f"{self.status} {self.body!r}"
@@ -228,12 +228,12 @@ class Foster:
 
     # --- the control socket ----------------------------------------------------------------
 
-    def request(self, method, path, body=None, timeout=20):
+    def request(self, method, path, body=None, timeout=20, parse=True):
         connection = Connection(self.run / "control", timeout)
         try:
             connection.request(method, path, body)
             response = connection.getresponse()
-            return Reply(response.status, response.read().decode())
+            return Reply(response.status, response.read().decode(), parse)
         finally:
             connection.close()
 

@@ -401,7 +401,7 @@ def control(directory):
 def test_announcements_reach_the_users_of_now(chatd, control):
     room = chatd(environment={"FOSTER_CONTROL": control.path})
     control.accept()
-    assert control.requests[0].startswith("GET /v1/events?follow=1&type=announce HTTP/1.1\r\n")
+    assert control.requests[0].startswith("GET /v1/events?follow=1 HTTP/1.1\r\n")
     # All of them come after the fork.
     with IrcClient(room.irc, "alice", "#chat") as alice, IrcClient(room.irc, "bob") as bob, \
             CourseClient(room.course, "lily") as lily:

@@ -299,6 +299,56 @@ def test_a_flood_of_wrong_passwords_holds_up_nobody(chatd):
             s.close()
 
 
+def test_server_operators(chatd):
+    """OPER by account, KLINE over a restart, REHASH with a config that is wrong, and right."""
+    room = chatd('server-operators = {"lily"}\n', start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+
+    def operator():
+        client = IrcClient(room.irc, "boss")
+        plain(client, "lily", PASSWORD)
+        client.expect(" 903 ")
+        client.send("OPER lily x")
+        client.expect(" 381 ")
+        return client
+
+    with operator() as boss, IrcClient(room.irc, "tom") as tom:
+        boss.send("KILL tom :no more")
+        tom.expect(r"^ERROR :Closing Link: 127.0.0.1 \(Killed \(boss \(no more\)\)\)$")
+        room.wait_output(r"boss!~boss@127.0.0.1 \(lily\) throws out tom!~tom@127.0.0.1: no more")
+        boss.send("KLINE ~spam*@127.0.0.1 :spam", "KLINE ~other@127.0.0.1 :other",
+                  "UNKLINE ~other@127.0.0.1")
+        boss.sync()
+        room.config.write_text(room.config.read_text() + "nonsense = 1\n")
+        boss.send("REHASH")
+        boss.expect("^:chat.foster 382 boss ")
+        boss.expect(r"NOTICE boss :\*\*\* The config stays as it was; the log says why$")
+        room.write_config(ON + 'server-operators = {"lily"}\nmotd = {"tea"}\n')
+        boss.send("REHASH")
+        boss.expect(r"NOTICE boss :\*\*\* The config was read again$")
+        boss.send("MOTD")
+        boss.expect(":- tea$")
+    assert room.stop() == 0
+    room.messages.clear()
+    while select.select([room.notify], [], [], 0)[0]:
+        room.notify.recv(4096)  # of the REHASHes
+    room.start()
+    with IrcClient(room.irc) as client:
+        client.send("NICK x", "USER spammer 0 * :x")
+        client.expect("^:chat.foster 465 x :You are banned from this server: spam$")
+        client.expect_end()
+    with IrcClient(room.irc) as client:
+        client.send("NICK x", "USER other 0 * :x")
+        client.expect(" 001 x ")
+    with operator() as boss:
+        boss.send("STATS k")
+        boss.expect(r"^:chat.foster 216 boss K 127.0.0.1 \* ~spam\* :spam$")
+        room.write_config(ON)
+        room.process.send_signal(signal.SIGHUP)
+        boss.expect("^:boss MODE boss :-o$")
+
+
 # --- what may be wrong with the database ------------------------------------------------------
 
 def expect_no_start(room, pattern):

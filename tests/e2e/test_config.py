@@ -1,5 +1,6 @@
 """Bad configurations: a clear error each, and nothing is done."""
 
+import resource
 import subprocess
 
 import pytest
@@ -77,6 +78,18 @@ def test_good_config_is_called_good(builddir, directory):
     done = subprocess.run([builddir / "fosterd", "--check", "-c", path], capture_output=True,
                           text=True, timeout=20)
     assert done.returncode == 0 and "good, 1 service" in done.stdout
+
+
+def test_more_pipes_than_may_be_open(builddir, directory):
+    """That is worth a note: what is over the limit could not be started."""
+    config = directory / "foster.conf"
+    for n, noted in ((100, False), (300, True)):
+        config.write_text("".join(f'service s{i} {{ command = {{"/bin/true"}} log-stderr = apart }}\n'
+                                  for i in range(n)))
+        done = subprocess.run([builddir / "fosterd", "--check", "-c", config], capture_output=True,
+                              text=True, preexec_fn=lambda: resource.setrlimit(
+                                  resource.RLIMIT_NOFILE, (512, 512)))
+        assert done.returncode == 0 and ("the hard limit of 512: raise it" in done.stderr) == noted
 
 
 def test_examples_are_good(builddir, srcdir):

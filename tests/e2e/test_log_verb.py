@@ -1,5 +1,6 @@
 """fosterctl log and reopen: lines over all files of a log, of several services, and as they come."""
 
+import gzip
 import json
 import os
 import pty
@@ -30,24 +31,74 @@ def test_last_lines(foster):
     assert printed(f, "a", "-n", "0") == ""
 
 
-def test_compressed_files(foster):
-    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 1000 log-compress = gzip"))
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_compressed_files(foster, kind):
+    f = foster(service("a", numbered(None, 3000), f"log-size = 4K log-keep = 1000 log-compress = {kind}"))
     until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"))
-    until(lambda: all(p.suffix == ".gz" for p in rotated(f, "a.log")), "all are compressed")
+    until(lambda: all(p.suffix in (".gz", ".zst") for p in rotated(f, "a.log")), "all are compressed")
     assert numbers(printed(f, "a", "-n", "all")) == list(range(3000))
     assert numbers(printed(f, "a", "-n", "1000")) == list(range(2000, 3000))
 
 
-def test_a_broken_file_is_said(foster):
-    f = foster(service("a", numbered(None, 3)), start=False)
+def zstd(data):
+    return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
+
+
+def lines_from(first, n):
+    return b"".join(b"line %d\n" % i for i in range(first, first + n))
+
+
+def test_files_of_all_kinds_together(foster):
+    """log-compress was changed, and one is in the middle of being compressed."""
+    f = foster(service("a", numbered(None, 0)), start=False)
     log = f.run / "log"
     log.mkdir(parents=True)
-    (log / "a.log.20261125T134000.123456Z.gz").write_bytes(b"\x1f\x8b\x08\x00not gzip at all")
+    for i, name in enumerate(("Z.gz", "Z.zst", "Z")):
+        data = lines_from(1000 * i, 1000)
+        pack = {"Z.gz": gzip.compress, "Z.zst": zstd, "Z": bytes}[name]
+        (log / f"a.log.2026112{i}T134000.123456{name}").write_bytes(pack(data))
+    (log / "a.log.20261122T134000.123456Z.zst").write_bytes(zstd(lines_from(2000, 1000)))
+    (log / "a.log.20261122T134000.123456Z.gz").write_bytes(gzip.compress(lines_from(2000, 1000)))
     f.start().wait_up()
-    until(lambda: log_bytes(f, "a.log").endswith(b"line 2\n"))
+    assert numbers(printed(f, "a", "-n", "all")) == list(range(3000))
+
+
+# How a file is spoilt: what is left of its 1000 lines at most, and at least.
+@pytest.mark.parametrize("kind", [".gz", ".zst"])
+@pytest.mark.parametrize("spoil, least, most", [
+    (lambda data: data[:-3], 0, 1000),  # cut off: only its sum is missing
+    (lambda data: data[:len(data) // 2], 0, 999),
+    (lambda data: data[:1], 0, 0),
+    (lambda data: b"", 0, 0),
+    (lambda data: b"no such format\n" * 100, 0, 0),
+    (lambda data: data[:100] + bytes(50) + data[150:], 0, 1000),
+    (lambda data: data[:-1] + bytes([data[-1] ^ 1]), 0, 1000),
+])
+def test_a_damaged_file_is_said(foster, kind, spoil, least, most):
+    """What can be read of it is shown, and all of the others."""
+    f = foster(service("a", shell("echo line 3000; echo line 3001")), start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    pack = gzip.compress if kind == ".gz" else zstd
+    names = [f"a.log.2026112{i}T134000.123456Z{kind}" for i in range(3)]
+    for i, name in enumerate(names):
+        data = pack(lines_from(1000 * i, 1000))
+        (log / name).write_bytes(spoil(data) if i == 1 else data)
+    f.start().wait_up()
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 3001\n"))
     done = f.ctl("log", "a", "-n", "all", check=1)
-    assert "a.log.20261125T134000.123456Z.gz: Bad message" in done.stderr
-    assert numbers(printed(f, "a", "-n", "2")) == [1, 2]  # which that file is not needed for
+    assert done.stderr.count("\n") == 1
+    assert f"{names[1]}: it is damaged, and can be read only up to here" in done.stderr
+    shown = done.stdout.splitlines()
+    whole = [f"line {i}" for i in range(3002)]
+    assert shown[:1000] == whole[:1000] and shown[-1002:] == whole[-1002:]
+    middle = shown[1000:-1002]
+    assert least <= len(middle) <= most
+    if "bytes(50)" not in spoil.__code__.co_names and middle[:-1]:
+        assert middle[:-1] == whole[1000:1000 + len(middle) - 1]
+    assert printed(f, "a", "-n", "2").splitlines() == whole[-2:]  # for which it is not needed
+    done = f.ctl("log", "a", "-n", "2500", check=1)
+    assert done.stdout.splitlines()[-1002:] == whole[-1002:]
 
 
 def test_several_services_by_time(foster):
@@ -147,7 +198,7 @@ class Follower:
         self.process.stdout.close()
 
 
-@pytest.mark.parametrize("options", ["", "log-compress = gzip"])
+@pytest.mark.parametrize("options", ["", "log-compress = gzip", "log-compress = zstd"])
 def test_follow(foster, options):
     """Over rotations, compressions, a new logger, and a supervisor that was killed."""
     script = shell("i=0; while [ $i -lt 4000 ]; do echo line $i; i=$((i+1)); "

@@ -1,16 +1,22 @@
 """foster-log on its own, with a channel that the test holds: how one logger hands over to the next."""
 
+import fcntl
 import os
 import pathlib
+import re
+import resource
+import signal
 import socket
 import struct
 import subprocess
+import tempfile
+import time
 
 import pytest
 
 from foster import until
 
-OPEN, SET, RUN, CLOSE, QUIT, LEAVE, REOPEN, SYNC, DROPPED, SYNCED = range(1, 11)
+OPEN, SET, RUN, CLOSE, QUIT, LEAVE, REOPEN, SYNC, COUNT, SYNCED = range(1, 11)
 
 
 def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
@@ -20,17 +26,19 @@ def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
     return struct.pack("=IIIIQ", kind, 24 + len(body), number, pid, value) + body
 
 
-def settings(flags=0, size=0):
-    return struct.pack("=IIQQQQQIIII", 0, flags, size, 0, 0, 0, 0, 10, 0o640, 2**32 - 1, 2**32 - 1)
+def settings(flags=0, size=0, buffer=0):
+    return struct.pack("=IIQQQQQQIIII", 0, flags, size, 0, 0, 0, 0, buffer, 10, 0o640, 2**32 - 1,
+                       2**32 - 1)
 
 
 class Logger:
-    def __init__(self, builddir, directory):
+    def __init__(self, builddir, directory, **arguments):
         self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours.settimeout(10)
         self.directory = directory
+        self.errors = tempfile.TemporaryFile()  # no pipe: it may be more than one holds
         self.process = subprocess.Popen([str(builddir / "foster-log")], stdin=theirs,
-                                        stderr=subprocess.PIPE)
+                                        stderr=self.errors, **arguments)
         theirs.close()
 
     def send(self, *arguments, fd=None, **named):
@@ -52,8 +60,9 @@ class Logger:
     def wait(self):
         code = self.process.wait(10)
         self.ours.close()
-        errors = self.process.stderr.read().decode()
-        self.process.stderr.close()
+        self.errors.seek(0)
+        errors = self.errors.read().decode()
+        self.errors.close()
         return code, errors
 
 
@@ -187,3 +196,161 @@ def test_many_pipes(builddir, directory):
         os.close(reader)
         os.close(writer)
     assert all(read_log(directory, f"s{i}.log").count(b"\n") == 2 for i in range(600))
+
+
+def capacity(pipe):
+    return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+
+
+def test_buffer(builddir, directory, pipe):
+    """As large as it is said, rounded up; what it holds is never cut off."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.open(reader, buffer=4096)
+    logger.sync()
+    assert capacity(reader) == 4096
+    logger.send(SET, 7, settings=settings(buffer=300000), texts=("a", str(directory), "", ""))
+    logger.sync()
+    assert capacity(reader) == 1 << 19
+    logger.send(SET, 7, settings=settings(), texts=("a", str(directory), "", ""))
+    logger.sync()
+    assert capacity(reader) == 1 << 16
+    (directory / "a.log").mkdir()  # it cannot be written
+    os.write(writer, b"x" * 60000)
+    until(lambda: naps(logger.process.pid) > 0)
+    logger.send(SET, 7, settings=settings(buffer=4096), texts=("a", str(directory), "", ""))
+    logger.sync()
+    assert capacity(reader) == 1 << 16
+    (directory / "a.log").rmdir()
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0 and read_log(directory) == b"x" * 60000
+    assert "its pipe stays at 65536 bytes, for log-buffer = 4096 cannot be had" in errors
+
+
+COUNT_SIZE = 48  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked
+NUMBERS = 2 * 12288
+
+
+def counts_of(memory, number):
+    return struct.unpack("=6Q", os.pread(memory, COUNT_SIZE, number * COUNT_SIZE))
+
+
+def test_counts(builddir, directory, pipe):
+    """They go on with the next logger, and begin anew with another pipe."""
+    reader, writer = pipe
+    memory = os.memfd_create("counts")
+    os.ftruncate(memory, NUMBERS * COUNT_SIZE)
+    inode = os.fstat(reader).st_ino
+    for turn in (1, 2):
+        logger = Logger(builddir, directory)
+        logger.send(COUNT, fd=memory)
+        logger.open(reader)
+        os.write(writer, b"one\ntwo\n")
+        logger.sync()
+        assert counts_of(memory, 7) == (inode, 2 * turn, 8 * turn, 0, 0, 0)
+        logger.send(LEAVE)
+        assert logger.wait() == (0, "")
+    logger = Logger(builddir, directory)
+    again, other = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    logger.open(again)
+    logger.sync()
+    logger.send(COUNT, fd=memory)  # told later, of what is open already
+    os.write(other, b"three\n")
+    logger.sync()
+    assert counts_of(memory, 7) == (os.fstat(again).st_ino, 1, 6, 0, 0, 0)
+    assert counts_of(memory, 6) == (0,) * 6
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    for fd in (again, other, memory):
+        os.close(fd)
+
+
+def test_memory_that_is_too_small_is_not_counted_in(builddir, directory, pipe):
+    reader, writer = pipe
+    memory = os.memfd_create("counts")
+    os.ftruncate(memory, COUNT_SIZE)
+    logger = Logger(builddir, directory)
+    logger.send(COUNT, fd=memory)
+    logger.open(reader)
+    os.write(writer, b"one\n")
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0 and "cannot be counted" in errors
+    assert read_log(directory) == b"one\n"
+    os.close(memory)
+
+
+@pytest.fixture
+def pipes():
+    made = []
+
+    def make(n):
+        made.extend(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) for _ in range(n))
+        return made
+
+    yield make
+    for ends in made:
+        for fd in ends:
+            os.close(fd)
+
+
+def naps(pid):
+    """How often it has waited."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1])
+
+
+def test_many_that_cannot_be_written(builddir, directory, pipes):
+    """More than are tried at a time: all of them are written when they can be."""
+    place = directory / "log"
+    place.write_text("no directory")
+    logger = Logger(builddir, place)
+    made = pipes(700)
+    for i, (reader, writer) in enumerate(made):
+        os.write(writer, b"waits in %d\n" % i)
+        logger.open(reader, number=i, name=f"s{i}")
+    logger.sync(0)
+    # Let all of them be due in the same turn, and fail.
+    pid, begin = logger.process.pid, time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: time.monotonic() > begin + 0.3)
+    before = naps(pid)
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: naps(pid) > before, "it has tried, and waits again")
+    place.unlink()
+    until(lambda: place.is_dir() and len(list(place.iterdir())) == 700, "all are written")
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0
+    assert all(read_log(place, f"s{i}.log") == b"waits in %d\n" % i for i in range(700))
+
+
+def limited(soft):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
+
+
+def test_pipes_go_before_files(builddir, directory, pipes):
+    """Few descriptors are allowed: files are closed and opened in turns, no pipe is refused."""
+    logger = Logger(builddir, directory, preexec_fn=limited(400))
+    made = pipes(300)
+    for turn in range(3):
+        for i, (reader, writer) in enumerate(made):
+            os.write(writer, b"turn %d\n" % turn)
+            if turn == 0:
+                logger.open(reader, number=i, name=f"s{i}")
+        for i in range(300):
+            logger.sync(i)
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert all(read_log(directory, f"s{i}.log") == b"turn 0\nturn 1\nturn 2\n" for i in range(300))
+
+
+def test_too_many_pipes_are_told_of(builddir, directory, pipes):
+    logger = Logger(builddir, directory, preexec_fn=limited(100))
+    for i, (reader, _) in enumerate(pipes(150)):
+        logger.open(reader, number=i, name=f"s{i}")
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0 and "s149: its pipe did not come" in errors
+    assert "is the limit of open files, 100, too low?" in errors

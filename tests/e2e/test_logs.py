@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from foster import descriptors_of, logger_of, until
+from conftest import ordinary_user
+from foster import children_of, comm_of, descriptors_of, logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
@@ -34,8 +35,11 @@ def service(name, command, options=""):
 
 
 def log_bytes(f, name):
-    path = f.run / "log" / name
-    return path.read_bytes() if path.exists() else b""
+    """Nothing, too, in the moment in which it is rotated."""
+    try:
+        return (f.run / "log" / name).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def rotated(f, name):
@@ -43,10 +47,17 @@ def rotated(f, name):
     return sorted(p for p in (f.run / "log").glob(f"{name}.*") if ROTATED.search(p.name))
 
 
+def unpacked(path):
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".zst":
+        return subprocess.run(["zstd", "-qdc", path], capture_output=True, check=True).stdout
+    return path.read_bytes()
+
+
 def whole_log(f, name):
     """All of its files, the oldest first."""
-    return b"".join([gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes()
-                     for p in rotated(f, name)]) + log_bytes(f, name)
+    return b"".join(unpacked(p) for p in rotated(f, name)) + log_bytes(f, name)
 
 
 # --- what is kept as it is --------------------------------------------------------------------
@@ -228,30 +239,62 @@ def test_rotation_by_time(foster):
     assert numbers(whole_log(f, "a.log")) == list(range(250))
 
 
-def test_compression(foster):
-    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 100 log-compress = gzip"))
+KINDS = pytest.mark.parametrize("kind, suffix", [("gzip", ".gz"), ("zstd", ".zst")])
+
+
+@KINDS
+def test_compression(foster, kind, suffix):
+    f = foster(service("a", numbered(None, 3000),
+                       f"log-size = 4K log-keep = 100 log-compress = {kind}"))
     until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
-    until(lambda: rotated(f, "a.log") and all(p.suffix == ".gz" for p in rotated(f, "a.log")),
+    until(lambda: rotated(f, "a.log") and all(p.suffix == suffix for p in rotated(f, "a.log")),
           "all are compressed")
     assert numbers(whole_log(f, "a.log")) == list(range(3000))
     assert not list((f.run / "log").glob("*.part"))
+    original = rotated(f, "a.log")[0].stat()
+    assert original.st_mode & 0o777 == 0o640
 
 
-def test_compression_is_finished_by_the_next_logger(foster):
-    """A crash in the middle leaves the file as it was."""
-    f = foster(service("a", numbered(None, 10), "log-compress = gzip"), start=False)
+@KINDS
+def test_compression_is_finished_by_the_next_logger(foster, kind, suffix):
+    """A crash in the middle leaves the file as it was, one at the end a whole one."""
+    f = foster(service("a", numbered(None, 10), f"log-compress = {kind}"), start=False)
     log = f.run / "log"
     log.mkdir(parents=True)
     if f.identity:
         os.chown(log, *f.identity)
-    left = log / "a.log.20261125T134000.123456Z"
+    left, whole = (log / f"a.log.20261125T134{n}00.123456Z" for n in (0, 1))
     left.write_bytes(b"old\n" * 1000)
-    (log / f"{left.name}.gz.part").write_bytes(b"half of it")
+    for half in (".gz.part", ".zst.part"):
+        (log / (left.name + half)).write_bytes(b"half of it")
+    whole.write_bytes(b"older\n")
+    (log / f"{whole.name}.gz").write_bytes(gzip.compress(b"older\n"))
     f.start().wait_up()
-    done = log / f"{left.name}.gz"
+    done = log / (left.name + suffix)
     until(lambda: done.exists() and not left.exists(), "it is compressed")
-    assert gzip.decompress(done.read_bytes()) == b"old\n" * 1000
+    assert unpacked(done) == b"old\n" * 1000
+    until(lambda: not whole.exists(), "what is whole is not done again")
+    assert not (log / f"{whole.name}.zst").exists()
     assert not list(log.glob("*.part"))
+
+
+def test_compression_holds_nobody_up(foster):
+    """It goes on in a child, which is told apart; the logger writes meanwhile."""
+    f = foster(service("a", numbered(None, 10), "log-compress = zstd"), start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    big = log / "a.log.20261125T134000.123456Z"
+    with big.open("wb") as out:
+        for i in range(64):
+            out.write(os.urandom(1 << 20))
+    f.start().wait_up()
+    child = until(lambda: [pid for pid in children_of(logger_of(f) or 0)
+                           if comm_of(pid) == "foster-log:zstd"], "it compresses")[0]
+    os.kill(child, signal.SIGSTOP)
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 9\n"), "all is written")
+    assert big.exists()
+    os.kill(child, signal.SIGCONT)
+    until(lambda: not big.exists(), "it is compressed", 60)
 
 
 def test_owner_and_mode(foster):
@@ -413,6 +456,42 @@ def test_disk_full_holds_nobody_else_up(foster, builddir, small_disk):
     listener.close()
 
 
+def test_a_buffer_for_a_full_disk(foster):
+    """The service goes on meanwhile, and a logger that is killed has nothing to lose."""
+    f = foster("", start=False)
+    done = f.directory / "done"
+    f.write(service("a", python("import os; [os.write(1, b'%99d\\n' % i) for i in range(4000)]; "
+                                f"open('{done}', 'w')"), "log-buffer = 512K"))
+    log = f.run / "log"
+    f.run.mkdir()
+    log.write_text("no directory")
+    f.start()
+    until(done.exists, "it was not held up")
+    f.wait_up()
+    for _ in range(2):
+        old = logger_of(f)
+        os.kill(old, signal.SIGKILL)
+        until(lambda: logger_of(f) not in (0, old), "there is another logger")
+    assert log.is_file()
+    log.unlink()
+    until(lambda: log_bytes(f, "a.log") == b"".join(b"%99d\n" % i for i in range(4000)),
+          "all of it is there, once")
+
+
+def test_a_buffer_that_is_too_large(foster, directory):
+    """What an ordinary user may not have is told, by --check, too; the service is logged all the same."""
+    user = ordinary_user()
+    if user is None:
+        user = os.getuid(), os.getgid()
+    f = foster(service("a", shell("echo one; exec sleep 1000"), "log-buffer = 512M"), identity=user)
+    until(lambda: log_bytes(f, "a.log") == b"one\n", "it is written")
+    assert re.search("a: its pipe stays at [0-9]+ bytes, for log-buffer = 536870912 cannot be had "
+                     ".see /proc/sys/fs/pipe-max-size", f.output())
+    done = subprocess.run(f.as_identity([f.builddir / "fosterd", "--check", "-c", f.config_path]),
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and "service a: log-buffer is more than the" in done.stderr
+
+
 def test_dropping_is_counted(foster, builddir, small_disk):
     w = Writer(foster, builddir, small_disk, "log-size = 0 log-full = drop", ', "20000000"')
     written = int(until(w.written, "it was never held up", 60))
@@ -470,6 +549,42 @@ def test_file_on_a_read_only_directory(foster):
     log.chmod(0o700)
     until(lambda: log_bytes(f, "a.log").endswith(b"line 299\n"), "all of it is there", 20)
     assert numbers(log_bytes(f, "a.log")) == list(range(300))
+
+
+def fill_channel(f):
+    """The logger is stopped; what it is told from now on waits with the manager."""
+    os.kill(logger_of(f), signal.SIGSTOP)
+    for _ in range(1000):
+        f.post("/v1/reopen")
+
+
+def test_the_manager_dies_before_it_has_told_of_a_pipe(foster):
+    """The pipe is with fosterd and its service runs; the next manager gives it to the logger."""
+    f = foster(service("a", shell("exec sleep 1000")))
+    f.wait_state("a", "running")
+    logger = logger_of(f)
+    fill_channel(f)
+    f.write(f.config_path.read_text() + service("b", shell("echo one; exec sleep 1000")))
+    assert f.post("/v1/reload").status == 200
+    f.wait_state("b", "running")
+    old = f.kill_manager()
+    until(lambda: f.manager_pid() != old, "there is another manager")
+    os.kill(logger, signal.SIGCONT)
+    until(lambda: log_bytes(f, "b.log") == b"one\n", "its line is written")
+    assert logger_of(f) == logger
+
+
+def test_the_manager_dies_before_it_has_told_of_settings(foster):
+    f = foster(service("a", shell("while sleep 0.05; do echo line; done")))
+    f.wait_state("a", "running")
+    logger = logger_of(f)
+    fill_channel(f)
+    f.write(f.config_path.read_text().replace("restart = no", 'restart = no log-prefix = "new "'))
+    assert f.post("/v1/reload").status == 200
+    old = f.kill_manager()
+    until(lambda: f.manager_pid() != old, "there is another manager")
+    os.kill(logger, signal.SIGCONT)
+    until(lambda: log_bytes(f, "a.log").endswith(b"\nnew line\n"), "the prefix is there")
 
 
 # --- journal and syslog -----------------------------------------------------------------------

@@ -51,7 +51,7 @@ static void parse_times(const uint8_t *data, size_t size)
 	_cleanup_free_ char *text = malloc(size + 1);
 	uint64_t time;
 	size_t used = 0;
-	bool gzip;
+	enum packing packing;
 
 	MUST(text);
 	memcpy(text, data, size);
@@ -61,7 +61,7 @@ static void parse_times(const uint8_t *data, size_t size)
 		MUST(used >= 20 && used <= size);
 	if (log_since_parse(text, UINT64_C(1800000000000000), &time) == 0)
 		MUST(time > 0 || strlen(text) > 0);
-	MUST(log_name_base(text, &gzip) < strlen(text) + 1);
+	MUST(log_name_base(text, &packing) < strlen(text) + 1);
 }
 
 static void format_and_undo(const uint8_t *data, size_t size)

@@ -61,6 +61,18 @@ static const char *const words[] = {
 	"KNOCK ",
 	"SETNAME ",
 	"sasl account-notify account-tag",
+	"OPER",
+	"KILL lily :x",
+	"KILL a :x",
+	"KILL ",
+	"WALLOPS :x",
+	"REHASH",
+	"KLINE 10.0.0.1",
+	"KLINE 1 udp@*0.0 :x",
+	"KLINE ",
+	"UNKLINE 10.0.0.1",
+	"STATS k",
+	"MODE a -o+w",
 	"AUTHENTICATE PLAIN",
 	"AUTHENTICATE SCRAM-SHA-256",
 	"AUTHENTICATE EXTERNAL",
@@ -419,6 +431,7 @@ static void step(struct room *room, struct input *in, uint64_t *now)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char everywhere[] = "*", *masks[] = { everywhere, NULL };
+	static char *server_operators[] = { (char *)"lily", NULL };
 	const struct room_config config = { .server_name = "s",
 					    .network = "n",
 					    .version = "v",
@@ -427,6 +440,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					    .operators_open = true,
 					    .nick_length = 32,
 					    .accounts = true,
+					    .server_operators = server_operators,
 					    .account_registration = true,
 					    .nick_protection = true,
 					    .registration_timeout = 30 * USEC_PER_SEC,

@@ -112,6 +112,21 @@ const char *take_commands(void)
 	return taken;
 }
 
+static char operations[1024];
+
+static void on_operate(void *arg, const struct room_operation *o)
+{
+	static const char *const names[] = { [ROOM_REHASH] = "REHASH",
+					     [ROOM_KILL] = "KILL",
+					     [ROOM_KLINE] = "KLINE",
+					     [ROOM_UNKLINE] = "UNKLINE" };
+	size_t n = strlen(operations);
+
+	snprintf(operations + n, sizeof(operations) - n, "%s %s: %s, by %s, for %llu\n",
+		 names[o->kind], o->target ? o->target : "-", o->reason ? o->reason : "-", o->by,
+		 (unsigned long long)(o->until ? (o->until - o->at) / USEC_PER_SEC : 0));
+}
+
 static void check(void)
 {
 	const char *what;
@@ -141,7 +156,8 @@ static void start(const char *operators_channel)
 					    .close = on_close,
 					    .datagram = on_datagram,
 					    .ask = on_ask,
-					    .command = on_command };
+					    .command = on_command,
+					    .operate = on_operate };
 	room_config = (struct room_config){ .server_name = "srv",
 					    .network = "net",
 					    .version = "foster-test",
@@ -165,6 +181,7 @@ static void start(const char *operators_channel)
 	take_commands();
 	now = 1000 * USEC_PER_SEC;
 	n_asked = 0;
+	operations[0] = '\0';
 	made_with_accounts = false;
 	make_room();
 }
@@ -290,6 +307,13 @@ void expect_at(uint32_t id, const char *text, const char *file, int at)
 	if (strcmp(out[id], text) != 0)
 		fail_with(out[id], text, file, at);
 	forget(id);
+}
+
+void expect_operation_at(const char *text, const char *file, int at)
+{
+	if (strcmp(operations, text) != 0)
+		fail_with(operations, text, file, at);
+	operations[0] = '\0';
 }
 
 void expect_part_at(uint32_t id, const char *text, bool wanted, const char *file, int at)

@@ -75,6 +75,10 @@ struct asked {
 extern struct asked asked;
 extern int n_asked;
 
+/* What server operators did last: "KILL target: reason, by ..."; it is forgotten. */
+#define expect_operation(text) expect_operation_at(text, __FILE__, __LINE__)
+void expect_operation_at(const char *text, const char *file, int at);
+
 /* To the question that id asked last; text: the account, or with ROOM_CONTINUE the data. */
 void answer(uint32_t id, enum room_verdict verdict, const char *text);
 /* The room anew, with accounts; nick and account alternate, up to a NULL. */

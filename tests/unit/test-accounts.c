@@ -352,6 +352,38 @@ static void files_of_others_are_closed_to_them(void **state)
 	assert_int_equal(account_db_open(path, &db, &e), -ELOOP);
 }
 
+static char klines[256];
+
+static int take_kline(void *arg, const struct room_kline *k)
+{
+	size_t n = strlen(klines);
+
+	snprintf(klines + n, sizeof(klines) - n, "%s %s %s %llu;", k->mask, k->reason, k->by,
+		 (unsigned long long)k->until);
+	return 0;
+}
+
+static void klines_are_kept(void **state)
+{
+	const struct room_kline first = { "*@10.0.0.1", "a", "x", 1, 0 };
+	const struct room_kline again = { "*@10.0.0.1", "b", "y", 2, 50 };
+	const struct room_kline other = { "a@Host", "c", "z", 3, 200 };
+
+	assert_int_equal(account_db_add_kline(db, &first, &e), 0);
+	assert_int_equal(account_db_add_kline(db, &other, &e), 0);
+	assert_int_equal(account_db_add_kline(db, &again, &e), 0);
+	klines[0] = '\0';
+	assert_int_equal(account_db_list_klines(db, 10, take_kline, NULL, &e), 0);
+	assert_string_equal(klines, "*@10.0.0.1 b y 50;a@Host c z 200;");
+	klines[0] = '\0';
+	assert_int_equal(account_db_list_klines(db, 60, take_kline, NULL, &e), 0);
+	assert_string_equal(klines, "a@Host c z 200;");
+	assert_int_equal(account_db_remove_kline(db, "a@host", &e), 0);
+	klines[0] = '\0';
+	assert_int_equal(account_db_list_klines(db, 60, take_kline, NULL, &e), 0);
+	assert_string_equal(klines, "");
+}
+
 static int take_note(void *arg, const char *by, const char *text)
 {
 	snprintf(arg, 64, "%s: %s", by, text);
@@ -605,6 +637,7 @@ int main(void)
 		WITH_DB(a_locked_one_is_not_waited_for_long),
 		WITH_DB(files_of_others_are_closed_to_them),
 		WITH_DB(notes_are_taken_once),
+		WITH_DB(klines_are_kept),
 		WITH_HOST(plain_by_the_host),
 		WITH_HOST(the_longest_unserved_place_is_next),
 		WITH_HOST(the_end_waits_for_nobody),

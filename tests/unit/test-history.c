@@ -220,6 +220,28 @@ static void test_failed_starts(void **state)
 	assert_wish(s, EVENT_START, REASON_BOOT, NULL);
 }
 
+/* Each end is one of a kind; the newest five do not limit them. */
+static void test_ends_are_counted(void **state)
+{
+	struct subject *s = *state;
+
+	s->config.restart_delay = 0;
+	s->config.restart = RESTART_ALWAYS;
+	ask(s, EVENT_START, REASON_BOOT, NULL);
+	for (int i = 0; i < 4 * ENDS_KEPT; i++) {
+		static const int statuses[] = { EXIT(0), EXIT(3), SIGNALLED(SIGKILL) };
+
+		step(s, EVENT_STARTED);
+		s->f.status_unknown = i % 4 == 3;
+		end_with(s, i % 4 < 3 ? statuses[i % 4] : 0);
+	}
+	for (int kind = 0; kind < END_KINDS; kind++)
+		assert_int_equal(s->m.ends[kind], ENDS_KEPT);
+	s->f.step = STEP_FORK;
+	step(s, EVENT_NOT_STARTED);
+	assert_int_equal(s->m.ends[END_FAILURE], ENDS_KEPT + 1);
+}
+
 /* Events that have no meaning in a state leave no trace. */
 static void test_events_out_of_place(void **state)
 {
@@ -248,6 +270,7 @@ int main(void)
 		TEST(test_end_before_its_tree),
 		TEST(test_only_the_last_ones),
 		TEST(test_failed_starts),
+		TEST(test_ends_are_counted),
 		TEST(test_events_out_of_place),
 	};
 

@@ -110,6 +110,26 @@ static void test_what_is_written_is_what_was_said(void **state)
 }
 
 /* A character is not cut in two by the end of a piece. */
+/* Counted many bytes at a time, which must not show, wherever a piece begins and ends. */
+static void test_lines_are_counted(void **state)
+{
+	static char text[40000];
+	uint64_t random = 1;
+
+	memset(text, '\n', sizeof(text)); /* more than a byte counts, in each column */
+	assert_int_equal(lines_count(text, sizeof(text)), sizeof(text));
+	for (int round = 0; round < 2000; round++) {
+		size_t begin = roll(&random, 64), n = roll(&random, round % 2 ? 40 : 39000);
+		size_t expected = 0;
+
+		for (int i = 0; i < 100; i++)
+			text[roll(&random, sizeof(text))] = (char)(roll(&random, 2) ? 'x' : '\n');
+		for (size_t i = begin; i < begin + n; i++)
+			expected += text[i] == '\n';
+		assert_int_equal(lines_count(text + begin, n), expected);
+	}
+}
+
 static void test_pieces(void **state)
 {
 	struct line_piece piece;
@@ -161,24 +181,27 @@ static void test_rate(void **state)
 static void test_names(void **state)
 {
 	char buf[100];
-	bool gzip;
+	enum packing packing;
 
 	assert_string_equal(log_name(buf, sizeof(buf), "web@1", false), "web@1.log");
 	assert_string_equal(log_name(buf, sizeof(buf), "web@1", true), "web@1.stderr.log");
 	assert_string_equal(log_name_stamp(buf, NOON), ".20251125T120000.123456Z");
-	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z", "web.log", &gzip));
-	assert_false(gzip);
-	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z.gz", "web.log", &gzip));
-	assert_true(gzip);
-	assert_false(log_name_is_rotated("web.log", "web.log", &gzip));
-	assert_false(log_name_is_rotated("web.log.1", "web.log", &gzip));
-	assert_false(log_name_is_rotated("web.log.20251125T120000.123456Z", "web", &gzip));
-	assert_false(log_name_is_rotated("web.log.20251125T120000.12345Z", "web.log", &gzip));
-	assert_false(
-		log_name_is_rotated("web.log.20251125T120000.123456Z.gz.part", "web.log", &gzip));
-	assert_int_equal(log_name_base("a.log.20251125T120000.123456Z", &gzip), 5);
-	assert_int_equal(log_name_base(".20251125T120000.123456Z", &gzip), 0);
-	assert_int_equal(log_name_base("", &gzip), 0);
+	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z", "web.log", &packing));
+	assert_int_equal(packing, PACKING_NONE);
+	assert_true(log_name_is_rotated("web.log.20251125T120000.123456Z.gz", "web.log", &packing));
+	assert_int_equal(packing, PACKING_GZIP);
+	assert_true(
+		log_name_is_rotated("web.log.20251125T120000.123456Z.zst", "web.log", &packing));
+	assert_int_equal(packing, PACKING_ZSTD);
+	assert_false(log_name_is_rotated("web.log", "web.log", &packing));
+	assert_false(log_name_is_rotated("web.log.1", "web.log", &packing));
+	assert_false(log_name_is_rotated("web.log.20251125T120000.123456Z", "web", &packing));
+	assert_false(log_name_is_rotated("web.log.20251125T120000.12345Z", "web.log", &packing));
+	assert_false(log_name_is_rotated("web.log.20251125T120000.123456Z.gz.part", "web.log",
+					 &packing));
+	assert_int_equal(log_name_base("a.log.20251125T120000.123456Z", &packing), 5);
+	assert_int_equal(log_name_base(".20251125T120000.123456Z", &packing), 0);
+	assert_int_equal(log_name_base("", &packing), 0);
 }
 
 /* --- times that are read --- */
@@ -247,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stamps),
 		cmocka_unit_test(test_what_is_written_is_what_was_said),
+		cmocka_unit_test(test_lines_are_counted),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_names),

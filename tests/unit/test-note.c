@@ -34,6 +34,7 @@ static const struct machine full = {
 	.deadline = UINT64_MAX,
 	.attempts = UINT32_MAX,
 	.restarts = 77,
+	.ends = { 1, UINT32_MAX, 3, 4 },
 	.ever_ended = true,
 	.ended_unknown = true,
 	.ended_status = -5,
@@ -55,6 +56,7 @@ static void assert_machine_equal(const struct machine *a, const struct machine *
 	assert_int_equal(a->deadline, b->deadline);
 	assert_int_equal(a->attempts, b->attempts);
 	assert_int_equal(a->restarts, b->restarts);
+	assert_memory_equal(a->ends, b->ends, sizeof(a->ends));
 	assert_int_equal(a->ever_ended, b->ever_ended);
 	assert_int_equal(a->ended_unknown, b->ended_unknown);
 	assert_int_equal(a->ended_status, b->ended_status);

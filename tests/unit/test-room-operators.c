@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -152,6 +153,33 @@ static void test_answers(void **state)
 	expect(1, "");
 }
 
+static void test_what_nobody_heard(void **state)
+{
+	char text[32];
+
+	open_all();
+	for (int i = 0; i < 22; i++) { /* the last 20 are kept */
+		snprintf(text, sizeof(text), "line %d", i);
+		room_operators_say(room, text, NULL);
+	}
+	enter(1, "a");
+	line(1, "JOIN #ops");
+	expect_no(1, "line 1\n");
+	expect_part(1, " 366 a #ops :End of /NAMES list\n"
+		       ":foster!foster@srv PRIVMSG #ops :(2020-09-13 12:26:40 UTC) line 2\n");
+	expect_part(1, "UTC) line 21\n");
+	forget(1);
+	enter(2, "b");
+	line(2, "JOIN #ops");
+	expect_no(2, "line");
+	line(2, "PART #ops");
+	line(1, "PART #ops");
+	room_operators_say(room, "again", NULL);
+	forget_all();
+	line(2, "JOIN #ops");
+	expect_part(2, "again");
+}
+
 static void test_is_no_connection(void **state)
 {
 	struct room_counts counts;
@@ -186,6 +214,7 @@ int main(void)
 		TEST(test_only_members_ask),
 		TEST(test_says),
 		TEST(test_answers),
+		TEST(test_what_nobody_heard),
 		TEST(test_is_no_connection),
 	};
 

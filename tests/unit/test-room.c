@@ -37,7 +37,7 @@ static void test_registration(void **state)
 	expect(1, ":srv 001 bob :Welcome to the net network, bob!~bob@10.0.0.1\n"
 		  ":srv 002 bob :Your host is srv, running version foster-test\n"
 		  ":srv 003 bob :This server was started 1970-01-01 00:00:00 UTC\n"
-		  ":srv 004 bob srv foster-test Biw CIbeiklmnopstv Ibeklov\n"
+		  ":srv 004 bob srv foster-test Biow CIbeiklmnopstv Ibeklov\n"
 		  ":srv 005 bob AWAYLEN=200 BOT=B CASEMAPPING=ascii CHANLIMIT=#:5 "
 		  "CHANMODES=Ibe,k,l,Cimnpst CHANNELLEN=64 CHANTYPES=# ELIST=CMNTU EXCEPTS=e "
 		  "EXTBAN=,m INVEX=I KEYLEN=32 KICKLEN=255 :are supported by this server\n"

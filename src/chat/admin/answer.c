@@ -80,7 +80,8 @@ static void add_service(const json_t *service, char *buf, size_t size)
 		    format_duration(up, sizeof(up), json_integer_value(uptime)));
 	if (restarts > 0)
 		add(buf, size, ", %" JSON_INTEGER_FORMAT " restarts", restarts);
-	if (*reason && strcmp(reason, state) != 0)
+	/* Of one that runs it is the last end's. */
+	if (*reason && strcmp(reason, state) != 0 && strcmp(state, "running") != 0)
 		add(buf, size, ": %s", reason);
 	if (*status)
 		add(buf, size, " (%s)", status);
@@ -236,7 +237,7 @@ void answer_result(const json_t *reply, int status, const char *verb, char *buf,
 
 	buf[0] = '\0';
 	if (status == 200 && *text_of(reply, "name"))
-		add(buf, size, "%s: %s is under way (%s)", text_of(reply, "name"), verb,
+		add(buf, size, "%s: %s: %s now", text_of(reply, "name"), verb,
 		    text_of(reply, "state"));
 	else if (status == 200)
 		add(buf, size, "%s: done", verb);

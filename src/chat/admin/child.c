@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "chat/admin/absence.h"
 #include "chat/admin/admin.h"
 #include "chat/admin/feed.h"
 #include "chat/admin/operate.h"
@@ -29,7 +30,7 @@
 #define DELAY_MAX   5000
 #define SILENCE_MAX 10000 /* ms to connect and be answered */
 
-/* since asks for what came while we were away; nothing that is older than we are. */
+/* since asks for what came while we were away. */
 #define REQUEST                                  \
 	"GET /v1/events?follow=1%s HTTP/1.1\r\n" \
 	"Host: foster\r\n"                       \
@@ -39,9 +40,11 @@
 struct child {
 	const char *control, *path;
 	int parent;
-	int delay;     /* ms */
-	uint64_t last; /* the number of the last event */
-	bool told;     /* that the control socket cannot be reached */
+	int delay;       /* ms */
+	uint64_t last;   /* the number of the last event */
+	bool knows_last; /* else only what is to come is told */
+	uint64_t began; /* realtime: an announcement before then was for those who were here then */
+	bool told;      /* that the control socket cannot be reached */
 	struct feed *feed;
 	struct operate *operate;
 	struct packet packet; /* the one that is being sent, or was received */
@@ -79,9 +82,10 @@ static void on_event(void *arg, const json_t *event)
 	if (!type || seq <= c->last)
 		return;
 	c->last = seq;
+	c->knows_last = true;
 	if (strcmp(type, "announce") != 0)
 		feed_event(c->feed, now_monotonic(), now_realtime(), event);
-	else if (text && *text)
+	else if (text && *text && event_time(event) >= c->began)
 		send_packet(c, PACKET_ANNOUNCEMENT, text);
 }
 
@@ -186,7 +190,7 @@ static int connect_control(const struct child *c)
 	strcpy(address.sun_path, c->control);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno; /* EAGAIN: its queue is full; later then */
-	if (c->last > 0)
+	if (c->knows_last)
 		snprintf(since, sizeof(since), "&since=%llu", (unsigned long long)c->last);
 	n = snprintf(request, sizeof(request), REQUEST, since);
 	if (send(fd, request, n, MSG_NOSIGNAL) != n)
@@ -223,6 +227,18 @@ static int follow(struct child *c, int fd)
 			c->delay = DELAY_FIRST;
 		}
 	}
+}
+
+/* Of a new room: its end, and what came behind it, was not told. */
+static void look_back(struct child *c)
+{
+	const char *own = getenv("FOSTER_SERVICE");
+
+	if (!own || !*own || absence_find(c->control, own, &c->last) < 0)
+		return;
+	c->knows_last = true;
+	c->last = MAX(c->last, 1U); /* 0 would be none but those to come */
+	c->began = now_realtime();
 }
 
 /* The manager may be replaced at any time: losing it is ordinary, not reaching it is told once. */
@@ -276,6 +292,7 @@ int child_run(const struct child_arguments *arguments)
 	c.path = arguments->path;
 	c.parent = arguments->fd;
 	c.last = arguments->last;
+	c.knows_last = c.last > 0;
 	c.delay = DELAY_FIRST;
 	become_self();
 	if (set_up(&c, arguments) < 0) {
@@ -284,6 +301,8 @@ int child_run(const struct child_arguments *arguments)
 	}
 	if (!c.control)
 		wait_for(&c, -1, 0, -1);
+	else if (!c.knows_last)
+		look_back(&c);
 	while (c.control && attempt(&c) == 0) {
 		if (wait_for(&c, -1, 0, c.delay) == -EPIPE)
 			break;

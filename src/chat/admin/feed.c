@@ -6,19 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "chat/admin/absence.h"
 
-#define RECORDS_MAX  512                   /* services of which something is remembered */
-#define FORGET_AFTER (600 * USEC_PER_SEC)  /* without an event */
-#define FLAP_ENDS    4                     /* so many ends */
-#define FLAP_TIME    (60 * USEC_PER_SEC)   /* within that time are flapping */
-#define STABLE_AFTER (30 * USEC_PER_SEC)   /* up for that long, it is none any more */
-#define HOLD         (500 * USEC_PER_MSEC) /* an end waits for its last lines */
+#define RECORDS_MAX  512                  /* services of which something is remembered */
+#define FORGET_AFTER (600 * USEC_PER_SEC) /* without an event */
+#define FLAP_ENDS    4                    /* so many ends */
+#define FLAP_TIME    (60 * USEC_PER_SEC)  /* within that time are flapping */
+#define STABLE_AFTER (30 * USEC_PER_SEC)  /* up for that long, it is none any more */
+#define HOLD         (500 * USEC_PER_MSEC) /* an end waits for its last lines, and for the next start */
 #define WINDOW       (60 * USEC_PER_SEC)
-#define WINDOW_LINES 10 /* more in a window are only counted */
+#define WINDOW_LINES 10 /* more in a window are only counted; */
+#define WINDOW_ASKED 20 /* of requests more than these: each was somebody's */
 #define NAMES_SHOWN  5  /* of those that are counted */
 #define LATE         (10 * USEC_PER_SEC)
 #define LINES_SHOWN  3 /* the last of a log */
@@ -31,11 +32,12 @@ enum count {
 	COUNT_FAILED,
 	COUNT_RUNNING,
 	COUNT_STOPPED,
+	COUNT_REQUEST,
 	COUNT_OTHER,
 	COUNTS
 };
-static const char *const count_words[COUNTS] = { "ended", "failed", "running", "stopped",
-						 "other events" };
+static const char *const count_words[COUNTS] = { "ended",   "failed",   "running",
+						 "stopped", "requests", "other events" };
 
 struct record {
 	struct record *next;
@@ -45,6 +47,7 @@ struct record {
 	uint64_t told_at;         /* of one that flaps */
 	unsigned folded;          /* ends since then */
 	bool flaps, down, acknowledged;
+	bool end_told;        /* its last end is */
 	uint64_t held_until;  /* 0: nothing is held */
 	char held[LINE_SIZE]; /* the line of its last end */
 	char held_tags[TAGS_SIZE];
@@ -57,7 +60,8 @@ struct feed {
 	struct record *records;
 	size_t n_records;
 	uint64_t window; /* when it began; 0: none has */
-	unsigned lines;  /* said in it */
+	unsigned lines;  /* said in it, without requests */
+	unsigned requests;
 	unsigned counts[COUNTS];
 	char names[COUNTS][256]; /* the first of each, with commas */
 };
@@ -136,16 +140,11 @@ static void make_tags(char *tags, const json_t *event, const char *what)
 /* "at 10:02:03Z: " of what came late; else "". */
 static const char *when(const json_t *event, uint64_t realtime, char buf[32])
 {
-	const char *text = text_of(event, "time");
-	struct tm tm = { 0 };
-	time_t at;
+	uint64_t at = event_time(event);
 
 	buf[0] = '\0';
-	if (strlen(text) < 19 || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
-		return buf;
-	at = timegm(&tm);
-	if (at >= 0 && (uint64_t)at * USEC_PER_SEC + LATE < realtime)
-		snprintf(buf, 32, "at %.8sZ: ", text + 11);
+	if (at > 0 && at + LATE < realtime)
+		snprintf(buf, 32, "at %.8sZ: ", text_of(event, "time") + strlen("2026-11-23T"));
 	return buf;
 }
 
@@ -165,7 +164,7 @@ static void end_window(struct feed *f)
 			    f->counts[i] > NAMES_SHOWN ? ", ..." : "");
 	}
 	f->window = 0;
-	f->lines = 0;
+	f->lines = f->requests = 0;
 	memset(f->counts, 0, sizeof(f->counts));
 	memset(f->names, 0, sizeof(f->names));
 	if (*line)
@@ -180,8 +179,8 @@ static void say(struct feed *f, uint64_t now, enum count count, const char *name
 		end_window(f);
 	if (!f->window)
 		f->window = MAX(now, 1U);
-	if (f->lines < WINDOW_LINES) {
-		f->lines++;
+	if (count == COUNT_REQUEST ? f->requests < WINDOW_ASKED : f->lines < WINDOW_LINES) {
+		*(count == COUNT_REQUEST ? &f->requests : &f->lines) += 1;
 		f->output.say(f->output.arg, line, tags);
 		return;
 	}
@@ -250,7 +249,7 @@ static void ended(struct feed *f, uint64_t now, struct record *r, enum count cou
 {
 	char text[DURATION_TEXT_MAX];
 
-	r->down = true;
+	r->down = r->end_told = true;
 	r->running_since = 0;
 	if (r->acknowledged)
 		return;
@@ -279,11 +278,22 @@ static void ended(struct feed *f, uint64_t now, struct record *r, enum count cou
 static void runs(struct feed *f, uint64_t now, struct record *r, const char *line, const char *tags)
 {
 	r->running_since = MAX(now, 1U);
+	r->end_told = false;
 	if (r->flaps || r->acknowledged)
 		return; /* when it stays up */
-	let_go(f, now, r);
-	say(f, now, COUNT_RUNNING, r->name, line, tags);
 	r->down = false;
+	/* Up again before the lines of its end have come: all in one. */
+	if (r->held_until)
+		add(r->held, sizeof(r->held), "; %s", strstr(line, "running"));
+	else
+		say(f, now, COUNT_RUNNING, r->name, line, tags);
+}
+
+/* The first restart is at once: nothing else tells of the end before it. */
+static bool is_restart_at_once(const json_t *event, const char *state)
+{
+	return json_integer_value(json_object_get(event, "attempts")) == 1 &&
+	       (strcmp(state, "starting") == 0 || strcmp(state, "waiting") == 0);
 }
 
 static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
@@ -291,18 +301,28 @@ static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const js
 	const char *name = text_of(event, "service"), *state = text_of(event, "state");
 	const char *reason = text_of(event, "reason");
 	bool failed = strcmp(state, "failed") == 0, up = strcmp(state, "running") == 0;
-	bool end = failed || strcmp(state, "backoff") == 0;
+	bool at_once = is_restart_at_once(event, state);
+	bool end = failed || at_once || strcmp(state, "backoff") == 0;
 	bool stopped = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0;
 	struct record *r;
 	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
 
 	if (!up && !end && !stopped)
 		return; /* what is on its way is not there yet */
-	snprintf(line, sizeof(line), "%s%s: %s%s%s", when(event, realtime, late), name, state,
-		 *reason && strcmp(reason, state) != 0 ? ": " : "",
-		 strcmp(reason, state) != 0 ? reason : "");
+	/* Of one that runs the reason is its last end. */
+	if (up)
+		snprintf(line, sizeof(line), "%s%s: running, pid %" JSON_INTEGER_FORMAT,
+			 when(event, realtime, late), name,
+			 json_integer_value(json_object_get(event, "pid")));
+	else
+		snprintf(line, sizeof(line), "%s%s: %s%s%s", when(event, realtime, late), name,
+			 at_once ? "ended" : state,
+			 *reason && strcmp(reason, state) != 0 ? ": " : "",
+			 strcmp(reason, state) != 0 ? reason : "");
 	make_tags(tags, event, state);
 	r = find(f, now, name, true);
+	if (r && at_once && r->end_told)
+		return;
 	if (end && r) {
 		ended(f, now, r, failed ? COUNT_FAILED : COUNT_ENDED, line, tags);
 	} else if (up && r) {
@@ -311,7 +331,7 @@ static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const js
 		if (r) {
 			let_go(f, now, r);
 			r->running_since = 0;
-			r->flaps = r->acknowledged = false;
+			r->flaps = r->acknowledged = r->down = r->end_told = false;
 		}
 		say(f, now,
 		    end  ? COUNT_ENDED
@@ -352,8 +372,6 @@ static void on_crash(struct feed *f, uint64_t now, const json_t *event)
 		return;
 	if (r && (r->held_until || r->flaps)) {
 		add(r->held, sizeof(r->held), "; last lines: %s", text);
-		if (!r->flaps)
-			let_go(f, now, r);
 		return;
 	}
 	snprintf(line, sizeof(line), "%s: last lines: %s", name, text);
@@ -361,20 +379,21 @@ static void on_crash(struct feed *f, uint64_t now, const json_t *event)
 	say(f, now, COUNT_OTHER, name, line, tags);
 }
 
-/* "web: restart asked for by fosterctl (uid 0, pid 12), for alice" */
+/* "web: restart asked for by fosterctl (uid 0, pid 12)", "... by alice, through ..." */
 static void on_request(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
 	const char *name = text_of(event, "service"), *whom = text_of(event, "for");
 	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
 
 	snprintf(line, sizeof(line),
-		 "%s%s%s%s asked for by %s (uid %" JSON_INTEGER_FORMAT ", pid %" JSON_INTEGER_FORMAT
-		 ")%s%s",
-		 when(event, realtime, late), name, *name ? ": " : "", text_of(event, "verb"),
-		 text_of(event, "command"), json_integer_value(json_object_get(event, "uid")),
-		 json_integer_value(json_object_get(event, "pid")), *whom ? ", for " : "", whom);
+		 "%s%s%s%s asked for by %s%s%s (uid %" JSON_INTEGER_FORMAT
+		 ", pid %" JSON_INTEGER_FORMAT ")",
+		 when(event, realtime, late), name, *name ? ": " : "", text_of(event, "verb"), whom,
+		 *whom ? ", through " : "", text_of(event, "command"),
+		 json_integer_value(json_object_get(event, "uid")),
+		 json_integer_value(json_object_get(event, "pid")));
 	make_tags(tags, event, "request");
-	say(f, now, COUNT_OTHER, name, line, tags);
+	say(f, now, COUNT_REQUEST, name, line, tags);
 }
 
 static void on_note(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
@@ -447,11 +466,26 @@ static void tell_folded(struct feed *f, uint64_t now, struct record *r)
 	say(f, now, COUNT_ENDED, r->name, line, "foster/event=flaps");
 }
 
+/* In the order in which they came. */
+static struct record *first_due(struct feed *f, uint64_t now)
+{
+	struct record *first = NULL;
+
+	for (struct record *r = f->records; r; r = r->next) {
+		if (r->held_until && now >= r->held_until &&
+		    (!first || r->held_until < first->held_until))
+			first = r;
+	}
+	return first;
+}
+
 void feed_tick(struct feed *f, uint64_t now)
 {
+	struct record *due;
+
+	while ((due = first_due(f, now)) != NULL)
+		let_go(f, now, due);
 	for (struct record *r = f->records; r; r = r->next) {
-		if (r->held_until && now >= r->held_until)
-			let_go(f, now, r);
 		if (is_stable(r, now))
 			calms_down(f, now, r);
 		else if (r->flaps && r->folded && now - r->told_at >= FLAP_TIME)

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/* The operators' channel without a network: what is told, who may, what is answered. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "base/units.h"
+#include "chat/admin/absence.h"
+#include "chat/admin/answer.h"
+#include "chat/admin/feed.h"
+#include "chat/admin/question.h"
+#include "chat/operators.h"
+
+#define START (1000 * USEC_PER_SEC)
+#define NOON  (UINT64_C(1600000000) * USEC_PER_SEC) /* 2020-09-13T12:26:40Z */
+
+/* --- the feed ------------------------------------------------------------------------------- */
+
+static char heard[65536], last_tags[512];
+static struct feed *feed;
+static uint64_t now;
+static int seq;
+
+static void say(void *arg, const char *line, const char *tags)
+{
+	size_t n = strlen(heard);
+
+	assert_true(n + strlen(line) + 2 < sizeof(heard));
+	sprintf(heard + n, "%s\n", line);
+	snprintf(last_tags, sizeof(last_tags), "%s", tags);
+}
+
+static bool may_show(void *arg, const char *service)
+{
+	return strcmp(service, "secret") != 0;
+}
+
+static void redact(void *arg, char *line)
+{
+	char *found = strstr(line, "key");
+
+	if (found)
+		memcpy(found, "***", 3);
+}
+
+static int set_up(void **state)
+{
+	static const struct feed_output output = { say, may_show, redact, NULL };
+
+	heard[0] = '\0';
+	now = START;
+	seq = 1;
+	feed = feed_new(&output);
+	assert_non_null(feed);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	feed_free(feed);
+	return 0;
+}
+
+/* Takes the event. */
+static void tell(json_t *event)
+{
+	assert_non_null(event);
+	json_object_set_new(event, "seq", json_integer(seq++));
+	if (!json_object_get(event, "time"))
+		json_object_set_new(event, "time", json_string("2020-09-13T12:26:40.000000Z"));
+	feed_event(feed, now, NOON, event);
+	json_decref(event);
+}
+
+static void becomes(const char *service, const char *state, const char *reason)
+{
+	tell(json_pack("{s:s, s:s, s:s, s:s, s:i}", "type", "service", "service", service, "state",
+		       state, "reason", reason, "pid", 7));
+}
+
+static void crashes(const char *service, const char *line)
+{
+	tell(json_pack("{s:s, s:s, s:s, s:[s, s]}", "type", "crash", "service", service, "reason",
+		       "exit 1", "lines", "before", line));
+}
+
+/* As the child does: asked for each moment at which something is due. */
+static void pass(uint64_t usec)
+{
+	uint64_t until = now + usec;
+
+	while (feed_deadline(feed) <= until) {
+		now = feed_deadline(feed);
+		feed_tick(feed, now);
+		assert_true(feed_deadline(feed) > now);
+	}
+	now = until;
+}
+
+static void expect(const char *text)
+{
+	assert_string_equal(heard, text);
+	heard[0] = '\0';
+}
+
+static void test_ways_are_not_told(void **state)
+{
+	becomes("web", "waiting", "waits");
+	becomes("web", "starting", "");
+	becomes("web", "stopping", "");
+	expect("");
+	becomes("web", "running", "exit 1");
+	expect("web: running, pid 7\n");
+	assert_string_equal(last_tags, "foster/service=web;foster/event=running;foster/seq=4");
+	becomes("web", "stopped", "stopped");
+	expect("web: stopped\n");
+}
+
+static void test_end_with_its_last_lines(void **state)
+{
+	becomes("web", "backoff", "exit 1, 1st retry in 1s");
+	expect(""); /* held for them */
+	crashes("web", "the key is 7");
+	pass(USEC_PER_SEC);
+	expect("web: backoff: exit 1, 1st retry in 1s; last lines: before | the *** is 7\n");
+	becomes("web", "failed", "exit 1, given up");
+	pass(USEC_PER_SEC); /* they do not come */
+	expect("web: failed: exit 1, given up\n");
+	becomes("secret", "failed", "exit 1");
+	crashes("secret", "not for the channel");
+	pass(USEC_PER_SEC);
+	expect("secret: failed: exit 1\n");
+}
+
+static void test_end_and_return_are_one(void **state)
+{
+	becomes("web", "backoff", "exit 1");
+	becomes("web", "running", "exit 1");
+	crashes("web", "oh");
+	pass(USEC_PER_SEC);
+	expect("web: backoff: exit 1; running, pid 7; last lines: before | oh\n");
+	becomes("web", "failed", "exit 1");
+	becomes("web", "stopped", "");
+	expect("web: failed: exit 1\nweb: stopped\n");
+}
+
+/* The first restart is at once: no state stands between. */
+static void test_restart_at_once(void **state)
+{
+	becomes("web", "running", "");
+	heard[0] = '\0';
+	tell(json_pack("{s:s, s:s, s:s, s:s, s:i}", "type", "service", "service", "web", "state",
+		       "waiting", "reason", "exit 1", "attempts", 1));
+	tell(json_pack("{s:s, s:s, s:s, s:s, s:i}", "type", "service", "service", "web", "state",
+		       "starting", "reason", "exit 1", "attempts", 1));
+	becomes("web", "running", "exit 1");
+	pass(USEC_PER_SEC);
+	expect("web: ended: exit 1; running, pid 7\n");
+}
+
+static void test_flapping_is_folded(void **state)
+{
+	for (int i = 0; i < 3; i++) {
+		becomes("web", "backoff", "exit 1");
+		becomes("web", "running", "");
+		pass(5 * USEC_PER_SEC);
+	}
+	heard[0] = '\0';
+	becomes("web", "backoff", "exit 1");
+	expect("web: flaps: 4 ends in 15s, told once a minute until it stays up; last: "
+	       "web: backoff: exit 1\n");
+	for (int i = 0; i < 7; i++) {
+		becomes("web", "running", "");
+		pass(5 * USEC_PER_SEC);
+		becomes("web", "backoff", "exit 2");
+		crashes("web", "oh");
+	}
+	becomes("web", "running", "");
+	expect("");
+	pass(25 * USEC_PER_SEC);
+	expect("web: 7 more ends in the last minute; last: web: backoff: exit 2; last lines: "
+	       "before | oh\n");
+	pass(6 * USEC_PER_SEC);
+	expect("web: runs again, for 30 s now\n");
+	becomes("web", "backoff", "exit 1"); /* as the first one again */
+	pass(USEC_PER_SEC);
+	expect("web: backoff: exit 1\n");
+}
+
+static void test_a_slow_end_is_no_flapping(void **state)
+{
+	for (int i = 0; i < 10; i++) {
+		heard[0] = '\0';
+		becomes("web", "backoff", "exit 1");
+		pass(25 * USEC_PER_SEC);
+		assert_string_equal(heard, "web: backoff: exit 1\n");
+		becomes("web", "running", "");
+	}
+}
+
+static void test_many_are_counted(void **state)
+{
+	char name[32], *more;
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "web@%d", i);
+		becomes(name, i % 2 ? "running" : "failed", "exit 1");
+	}
+	more = strstr(heard, "web@9: ");
+	assert_null(more ? strstr(more, "web@21") : NULL);
+	heard[0] = '\0';
+	/* Who asks for something is told all the same. */
+	tell(json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:n}", "type", "request", "verb", "stop",
+		       "service", "web@1", "uid", 0, "pid", 9, "command", "fosterctl", "for"));
+	expect("web@1: stop asked for by fosterctl (uid 0, pid 9)\n");
+	pass(61 * USEC_PER_SEC);
+	assert_non_null(strstr(heard, "in the last minute also: "));
+	assert_non_null(strstr(heard, " failed (web@"));
+	assert_non_null(strstr(heard, " running (web@"));
+	assert_non_null(strstr(heard, ", ...)"));
+	heard[0] = '\0';
+	becomes("web", "stopped", "");
+	expect("web: stopped\n");
+}
+
+static void test_nothing_is_due_at_rest(void **state)
+{
+	assert_true(feed_deadline(feed) == USEC_INFINITY);
+	becomes("web", "running", "");
+	pass(61 * USEC_PER_SEC);
+	assert_true(feed_deadline(feed) == USEC_INFINITY);
+}
+
+static void test_what_is_late_says_when(void **state)
+{
+	tell(json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "service", "service", "web", "state",
+		       "stopped", "reason", "", "time", "2020-09-13T12:20:01.5Z"));
+	expect("at 12:20:01Z: web: stopped\n");
+}
+
+static void test_on_behalf(void **state)
+{
+	tell(json_pack("{s:s, s:s, s:n, s:i, s:i, s:s, s:s}", "type", "request", "verb", "reload",
+		       "service", "uid", 0, "pid", 9, "command", "chatd: admin", "for", "alice"));
+	expect("reload asked for by alice, through chatd: admin (uid 0, pid 9)\n");
+	tell(json_pack("{s:s, s:s}", "type", "reload", "text", "the configuration was reloaded"));
+	expect("the configuration was reloaded\n");
+}
+
+static void test_acknowledged(void **state)
+{
+	assert_false(feed_acknowledge(feed, "web"));
+	becomes("web", "backoff", "exit 1");
+	pass(USEC_PER_SEC);
+	heard[0] = '\0';
+	assert_true(feed_acknowledge(feed, "web"));
+	for (int i = 0; i < 5; i++) {
+		becomes("web", "backoff", "exit 1");
+		crashes("web", "x");
+		becomes("web", "running", "");
+		pass(5 * USEC_PER_SEC);
+	}
+	expect("");
+	pass(30 * USEC_PER_SEC);
+	expect("web: runs again, for 30 s now\n");
+	assert_false(feed_acknowledge(feed, "web"));
+}
+
+static void test_any_event(void **state)
+{
+	static const char *const odd[] = { "{}",
+					   "{\"type\":\"service\"}",
+					   "{\"type\":\"crash\",\"lines\":[1,null]}",
+					   "{\"type\":\"crash\",\"lines\":{}}",
+					   "{\"type\":\"request\"}",
+					   "{\"type\":7,\"service\":[],\"text\":3}",
+					   "{\"type\":\"service\",\"state\":\"failed\"}" };
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		tell(json_loads(odd[i], 0, NULL));
+	pass(600 * USEC_PER_SEC);
+}
+
+static void test_tags_are_escaped(void **state)
+{
+	becomes("a;b c\\", "stopped", "");
+	assert_string_equal(last_tags,
+			    "foster/service=a\\:b\\sc\\\\;foster/event=stopped;foster/seq=1");
+}
+
+/* --- questions and rights ------------------------------------------------------------------- */
+
+static void test_questions(void **state)
+{
+	struct question q;
+
+	question_parse("!restart web@1 now  please", &q);
+	assert_int_equal(q.verb, VERB_RESTART);
+	assert_string_equal(q.service, "web@1");
+	assert_string_equal(q.rest, "now  please");
+	question_parse("  STATUS", &q);
+	assert_int_equal(q.verb, VERB_STATUS);
+	assert_string_equal(q.service, "");
+	question_parse("!restarted web", &q);
+	assert_int_equal(q.verb, VERB_NONE);
+	assert_string_equal(q.word, "restarted");
+	question_parse("", &q);
+	assert_int_equal(q.verb, VERB_NONE);
+}
+
+static void test_rights(void **state)
+{
+	char alice[] = "alice", bob[] = "bob:web,worker*", carol[] = "carol:db,*x:restart,ack";
+	char dan[] = "dan:*:reload", *list[] = { alice, bob, carol, dan, NULL };
+
+	assert_true(operator_may(list, "alice", "stop", "db"));
+	assert_true(operator_may(list, "Alice", "reload", ""));
+	assert_true(operator_may(list, "bob", "stop", "worker@3"));
+	assert_false(operator_may(list, "bob", "stop", "db"));
+	assert_false(operator_may(list, "bob", "stop", "webs"));
+	assert_false(operator_may(list, "bob", "reload", "")); /* not of all services */
+	assert_true(operator_may(list, "carol", "ack", "axx"));
+	assert_false(operator_may(list, "carol", "stop", "db"));
+	assert_false(operator_may(list, "carol", "acknowledge", "db"));
+	assert_true(operator_may(list, "dan", "reload", ""));
+	assert_false(operator_may(list, "dan", "restart", "db"));
+	assert_false(operator_may(list, "eve", "stop", "db"));
+	assert_false(operator_may(list, NULL, "stop", "db"));
+	assert_false(operator_may(list, "", "stop", "db"));
+	assert_false(operator_may(NULL, "alice", "stop", "db"));
+	assert_true(is_operator(list, "dan"));
+	assert_false(is_operator(list, "al"));
+	assert_false(is_operator(list, NULL));
+}
+
+static void test_what_is_an_operator(void **state)
+{
+	static const char *const good[] = { "a", "a:*", "a:b,c:stop",
+					    "a:b:start,stop,restart,reload,ack" };
+	static const char *const bad[] = { "",          ":",           "a:",        "a:b:",
+					   ":b",        "a b",         "a:b:c",     "a:b:stop:x",
+					   "a:b:stop,", "a:b:confirm", "a:b:status" };
+	struct error e;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(operator_check(good[i], &e), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_true(operator_check(bad[i], &e) < 0);
+	operator_check("a:b:kill", &e);
+	assert_string_equal(e.text, "\"kill\" is none of start, stop, restart, reload, ack");
+}
+
+/* --- answers -------------------------------------------------------------------------------- */
+
+static void test_status(void **state)
+{
+	json_t *reply =
+		json_loads("{\"services\":["
+			   "{\"name\":\"web\",\"state\":\"running\",\"desired\":\"up\",\"pid\":12,"
+			   "\"uptime_us\":"
+			   "60000000,\"restarts\":2,\"reason\":\"exit 1\",\"status\":\"serving\"},"
+			   "{\"name\":\"db\",\"state\":\"failed\",\"desired\":\"up\",\"pid\":0,"
+			   "\"uptime_us\":null,"
+			   "\"restarts\":0,\"reason\":\"exit 3\"},"
+			   "{\"name\":\"off\",\"state\":\"stopped\",\"desired\":\"down\",\"pid\":0,"
+			   "\"reason\":\"\"}]}",
+			   0, NULL);
+	char text[1024];
+
+	assert_non_null(reply);
+	answer_services(reply, "", text, sizeof(text));
+	assert_string_equal(text,
+			    "3 services: 1 running, 1 failed, 1 stopped\ndb: failed: exit 3\n");
+	answer_services(reply, "web", text, sizeof(text));
+	assert_string_equal(text, "web: running, pid 12, up 1min 0s, 2 restarts (serving)\n");
+	answer_services(reply, "*", text, sizeof(text));
+	assert_non_null(strstr(text, "off: stopped\n"));
+	answer_services(reply, "nix", text, sizeof(text));
+	assert_string_equal(text, "no service 'nix'");
+	answer_services(reply, "*", text, 20); /* cut */
+	assert_int_equal(strlen(text), 19);
+	json_decref(reply);
+}
+
+static void test_log(void **state)
+{
+	json_t *reply = json_loads("{\"name\":\"web\",\"log\":[\"a\",\"b key\",\"c\"],"
+				   "\"log_stderr\":null}",
+				   0, NULL);
+	char text[256];
+
+	answer_log(reply, 2, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "web| b ***\nweb| c\n");
+	json_object_set_new(reply, "log_stderr", json_pack("[s]", "err"));
+	answer_log(reply, 2, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "web| err\n");
+	json_decref(reply);
+}
+
+/* --- since when it was away ------------------------------------------------------------------ */
+
+static void test_absence(void **state)
+{
+#define EVENT(seq, time, service, state, attempts)                                       \
+	"{\"seq\":" #seq ",\"time\":\"2020-09-13T12:" time ".5Z\",\"type\":\"service\"," \
+	"\"service\":\"" service "\",\"state\":\"" state "\",\"attempts\":" #attempts "}\n"
+	static const char lines[] = EVENT(5, "18:59", "web", "running", 0)
+		EVENT(6, "19:01", "chat", "running", 0) EVENT(7, "19:10", "web", "failed", 0)
+			EVENT(8, "20:00", "chat", "stopping",
+			      0) "not json\n" EVENT(9, "20:01", "chat", "backoff", 2)
+				EVENT(11, "30:00", "chat", "starting", 2);
+	static const char at_once[] = EVENT(3, "10:00", "web", "running", 0)
+		EVENT(4, "12:00", "chat", "starting", 1) EVENT(5, "12:00", "chat", "running", 1);
+	static const char first[] =
+		EVENT(3, "10:00", "web", "failed", 0) EVENT(4, "12:00", "chat", "starting", 0);
+
+	assert_int_equal(absence_began(lines, "chat"), 5);
+	assert_int_equal(absence_began(at_once, "chat"), 3);
+	assert_int_equal(absence_began(first, "chat"), 0);
+	assert_int_equal(absence_began(lines, "other"), 0);
+	assert_int_equal(absence_began("", "chat"), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_ways_are_not_told),      TEST(test_end_with_its_last_lines),
+		TEST(test_end_and_return_are_one), TEST(test_restart_at_once),
+		TEST(test_flapping_is_folded),     TEST(test_a_slow_end_is_no_flapping),
+		TEST(test_many_are_counted),       TEST(test_nothing_is_due_at_rest),
+		TEST(test_what_is_late_says_when), TEST(test_on_behalf),
+		TEST(test_acknowledged),           TEST(test_any_event),
+		TEST(test_tags_are_escaped),       cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_rights),     cmocka_unit_test(test_what_is_an_operator),
+		cmocka_unit_test(test_status),     cmocka_unit_test(test_log),
+		cmocka_unit_test(test_absence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
