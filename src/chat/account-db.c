@@ -17,15 +17,17 @@
 #include "base/fd.h"
 #include "chat/names.h"
 
-#define SCHEMA_VERSION 1
-#define BUSY_TIME      2000 /* ms */
-#define NOTES_KEPT     1000
+#define BUSY_TIME  2000 /* ms */
+#define NOTES_KEPT 1000
 
 /*
+ * What makes each version of the schema from the one before; user_version is how many were done. A
+ * step that was released is never changed: the next change is another step.
+ *
  * Names are kept as they were written, and folded, by which they are found. The SCRAM keys are
  * those of RFC 5802: whoever reads them can test passwords, as with the hash.
  */
-static const char schema[] =
+static const char *const steps[] = {
 	"CREATE TABLE accounts(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
 	" folded TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, hash TEXT NOT NULL,"
 	" scram_salt BLOB NOT NULL, scram_iterations INTEGER NOT NULL,"
@@ -36,12 +38,13 @@ static const char schema[] =
 	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE);"
 	"CREATE TABLE notes(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL,"
 	" text TEXT NOT NULL, logged INTEGER NOT NULL DEFAULT 0);"
-	"CREATE TABLE klines(folded TEXT PRIMARY KEY, mask TEXT NOT NULL, reason TEXT NOT NULL,"
-	" by TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL);"
 	"CREATE TABLE secrets(value BLOB NOT NULL);"
-	"INSERT INTO secrets VALUES(randomblob(" STRINGIFY(
-		DB_SECRET_SIZE) "));"
-				"PRAGMA user_version=" STRINGIFY(SCHEMA_VERSION) ";";
+	"INSERT INTO secrets VALUES(randomblob(" STRINGIFY(DB_SECRET_SIZE) "));",
+
+	"CREATE TABLE klines(folded TEXT PRIMARY KEY, mask TEXT NOT NULL, reason TEXT NOT NULL,"
+	" by TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL);",
+};
+#define SCHEMA_VERSION ((int)ELEMENTSOF(steps))
 
 static const char *const tables[] = {
 	[ACCOUNT_NICK] = "nicks", [ACCOUNT_CERTIFICATE] = "certificates"
@@ -169,6 +172,15 @@ static int make_file(const char *path, struct error *e)
 	return 0;
 }
 
+static int make_step(struct account_db *db, int64_t version, struct error *e)
+{
+	char sql[64];
+	int r = execute(db, steps[version], e);
+
+	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", (int)version + 1);
+	return r < 0 ? r : execute(db, sql, e);
+}
+
 static int make_schema(struct account_db *db, struct error *e)
 {
 	int64_t version;
@@ -176,7 +188,7 @@ static int make_schema(struct account_db *db, struct error *e)
 
 	if (r < 0 || version == SCHEMA_VERSION)
 		return r;
-	if (version > SCHEMA_VERSION)
+	if (version > SCHEMA_VERSION || version < 0)
 		return error_set(e, -EUCLEAN,
 				 "%s: was made by a newer foster (schema %lld; this one knows %d)",
 				 db->path, (long long)version, SCHEMA_VERSION);
@@ -185,8 +197,8 @@ static int make_schema(struct account_db *db, struct error *e)
 		return r;
 	/* Another may have been faster. */
 	r = read_number(db, "PRAGMA user_version", &version, e);
-	if (r == 0 && version == 0)
-		r = execute(db, schema, e);
+	while (r == 0 && version < SCHEMA_VERSION)
+		r = make_step(db, version++, e);
 	if (r == 0)
 		r = execute(db, "COMMIT", e);
 	if (r < 0)

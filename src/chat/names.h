@@ -22,6 +22,10 @@ bool name_equal(const char *a, const char *b);
 /*
  * A nick, from whichever door: letters, digits, []\`_^{|}- and characters beyond ASCII that can
  * be seen; no digit or '-' first. At most max bytes.
+ *
+ * Some alphabets have letters that look like each other's: "а" is Cyrillic. So letters of two of
+ * Latin, Greek, Cyrillic, Armenian and Cherokee do not stand in one nick, and letters that only
+ * are another way to write Latin ones (full width, mathematical) in none.
  */
 bool name_is_nick(const char *name, size_t max);
 

@@ -9,7 +9,7 @@
 #define RPL_WELCOME       "001", ":Welcome to the %s network, %s"
 #define RPL_YOURHOST      "002", ":Your host is %s, running version %s"
 #define RPL_CREATED       "003", ":This server was started %s"
-#define RPL_MYINFO        "004", "%s %s Biow C%sIbeiklmnopstv Ibeklov"
+#define RPL_MYINFO        "004", "%s %s Biow C%sIabehiklmnopqstv Iabehkloqv"
 #define RPL_UMODEIS       "221", "+%s"
 #define RPL_LUSERCLIENT   "251", ":There are %zu users and %zu invisible on 1 servers"
 #define RPL_LUSEROP       "252", "%zu :operator(s) online"

@@ -191,6 +191,39 @@ void channel_deliver(struct delivery *d, const struct channel *channel, const st
 	}
 }
 
+/* --- ranks -------------------------------------------------------------------------------- */
+
+static const uint8_t ranks[] = { MEMBER_OWNER, MEMBER_ADMIN, MEMBER_OP, MEMBER_HALF, MEMBER_VOICE };
+_Static_assert(ELEMENTSOF(ranks) == sizeof(MEMBER_SIGNS) - 1, "a sign each");
+
+char *member_signs(uint8_t modes, bool all, char buf[sizeof(MEMBER_SIGNS)])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(ranks) && (all || n == 0); i++) {
+		if (modes & ranks[i])
+			buf[n++] = MEMBER_SIGNS[i];
+	}
+	buf[n] = '\0';
+	return buf;
+}
+
+uint8_t member_mode_of(char sign)
+{
+	return ranks[strchr(MEMBER_SIGNS, sign) - MEMBER_SIGNS];
+}
+
+uint8_t member_rank(uint8_t modes)
+{
+	size_t i = 0;
+
+	while (i < ELEMENTSOF(ranks) && !(modes & ranks[i]))
+		i++;
+	return i < ELEMENTSOF(ranks) ? ranks[i] : 0;
+}
+
+/* --- masks -------------------------------------------------------------------------------- */
+
 #define MUTE    "m:"
 #define ACCOUNT "a:"
 

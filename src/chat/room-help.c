@@ -38,10 +38,11 @@ static const struct {
 	{ "WHO", "WHO #channel|mask: users, a line each" },
 	{ "WHOIS", "WHOIS nick: about one user" },
 	{ "WHOWAS", "WHOWAS nick: about one who has left" },
-	{ "CHANMODES", "b ban, e exception, I invited; C no CTCP, H history is kept, i invited "
-		       "only, k key, l limit, "
-		       "m moderated, n no messages from outside, o operator, p private, s secret, "
-		       "t topic by operators, v voice; a ban m:mask silences" },
+	{ "CHANMODES", "q owner, a protected, o operator, h half an operator, v voice; "
+		       "b ban, e exception, I invited; C no CTCP, H history is kept, "
+		       "i invited only, k key, l limit, m moderated, n no messages from outside, "
+		       "p private, s secret, t topic by operators; a ban m:mask silences, "
+		       "a:account is about one" },
 };
 
 static void overview(struct room *room, struct user *user)

@@ -22,15 +22,14 @@ static void begin_names(struct room *room, struct user *user, const struct chann
 			channel->name);
 }
 
-/* "@nick", with multi-prefix "@+nick", with userhost-in-names "@nick!user@host". */
-static size_t format_member(const struct user *to, const struct member *m, char buf[SOURCE_MAX + 2])
-{
-	size_t n = 0;
+#define MEMBER_TEXT_MAX (SOURCE_MAX + sizeof(MEMBER_SIGNS))
 
-	if (m->modes & MEMBER_OP)
-		buf[n++] = '@';
-	if ((m->modes & MEMBER_VOICE) && (n == 0 || (to->caps & CAP_MULTI_PREFIX)))
-		buf[n++] = '+';
+/* "@nick", with multi-prefix "@+nick", with userhost-in-names "@nick!user@host". */
+static size_t format_member(const struct user *to, const struct member *m,
+			    char buf[MEMBER_TEXT_MAX])
+{
+	size_t n = strlen(member_signs(m->modes, to->caps & CAP_MULTI_PREFIX, buf));
+
 	if (to->caps & CAP_USERHOST_IN_NAMES) {
 		user_source(m->user, buf + n);
 		return strlen(buf);
@@ -42,7 +41,7 @@ static size_t format_member(const struct user *to, const struct member *m, char 
 void send_names(struct room *room, struct user *user, const struct channel *channel)
 {
 	bool member = channel_member(channel, user), any = false;
-	char word[SOURCE_MAX + 2];
+	char word[MEMBER_TEXT_MAX];
 	struct irc_line line;
 
 	begin_names(room, user, channel, &line);
@@ -128,7 +127,7 @@ void command_topic(struct room *room, struct user *user, struct irc_message *m)
 		reply(room, user, ERR_NOTONCHANNEL, channel->name);
 	else if (m->n_params == 1)
 		send_topic(room, user, channel);
-	else if ((channel->modes & MODE_TOPIC) && !(member->modes & MEMBER_OP))
+	else if ((channel->modes & MODE_TOPIC) && member->modes < MEMBER_HALF)
 		reply(room, user, ERR_CHANOPRIVSNEEDED, channel->name);
 	else
 		set_topic(room, user, channel, m->params[1]);

@@ -60,10 +60,15 @@ enum queue {
 	QUEUES
 };
 
+/* In the order of rank: "modes >= MEMBER_OP" is who is one, or more. */
 enum member_mode {
-	MEMBER_OP = 1 << 0,
-	MEMBER_VOICE = 1 << 1,
+	MEMBER_VOICE = 1 << 0,
+	MEMBER_HALF = 1 << 1, /* half an operator */
+	MEMBER_OP = 1 << 2,
+	MEMBER_ADMIN = 1 << 3, /* whom operators cannot touch */
+	MEMBER_OWNER = 1 << 4,
 };
+#define MEMBER_SIGNS "~&@%+"
 
 enum channel_mode {
 	MODE_INVITE_ONLY = 1 << 0,
@@ -317,6 +322,10 @@ struct member *channel_member(const struct channel *channel, const struct user *
 void channel_send(struct room *room, const struct channel *channel, const struct user *from,
 		  const struct irc_line *line);
 void channel_deliver(struct delivery *d, const struct channel *channel, const struct user *except);
+/* What stands in front of a member's nick: all signs, or the highest. Returns buf. */
+char *member_signs(uint8_t modes, bool all, char buf[sizeof(MEMBER_SIGNS)]);
+uint8_t member_mode_of(char sign);  /* enum member_mode */
+uint8_t member_rank(uint8_t modes); /* the highest of them; 0: none */
 bool channel_is_banned(const struct channel *channel, const struct user *user);
 bool channel_is_silenced(const struct channel *channel, const struct user *user);
 bool channel_is_invited(const struct channel *channel, const struct user *user); /* by a mask */

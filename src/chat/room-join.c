@@ -214,6 +214,16 @@ void command_part(struct room *room, struct user *user, struct irc_message *m)
 	}
 }
 
+/* Not who ranks higher; and half an operator puts out only those below. */
+static bool may_kick(const struct channel *channel, const struct user *user,
+		     const struct user *target)
+{
+	uint8_t own = member_rank(channel_member(channel, user)->modes);
+	uint8_t other = member_rank(channel_member(channel, target)->modes);
+
+	return user == target || (own >= MEMBER_OP ? own >= other : own > other);
+}
+
 static void kick_one(struct room *room, struct user *user, struct channel *channel,
 		     const char *nick, const char *reason)
 {
@@ -227,6 +237,10 @@ static void kick_one(struct room *room, struct user *user, struct channel *chann
 	}
 	if (!channel_member(channel, target)) {
 		reply(room, user, ERR_USERNOTINCHANNEL, target->nick, channel->name);
+		return;
+	}
+	if (!may_kick(channel, user, target)) {
+		reply(room, user, ERR_CHANOPRIVSNEEDED, channel->name);
 		return;
 	}
 	irc_format(&line, ":%s KICK %s %s :%.*s", user_source(user, source), channel->name,
@@ -246,7 +260,7 @@ void command_kick(struct room *room, struct user *user, struct irc_message *m)
 
 	if (!channel)
 		return;
-	if (!(channel_member(channel, user)->modes & MEMBER_OP)) {
+	if (channel_member(channel, user)->modes < MEMBER_HALF) {
 		reply(room, user, ERR_CHANOPRIVSNEEDED, channel->name);
 		return;
 	}
@@ -279,7 +293,7 @@ static void tell_operators_of_invitation(struct room *room, const struct user *u
 	for (size_t i = 0; i < channel->n_members; i++) {
 		const struct member *m = &channel->members[i];
 
-		if ((m->modes & MEMBER_OP) && m->user != user)
+		if (m->modes >= MEMBER_HALF && m->user != user)
 			deliver(&d, m->user);
 	}
 }
@@ -298,7 +312,7 @@ void command_invite(struct room *room, struct user *user, struct irc_message *m)
 	if (!channel)
 		return;
 	if ((channel->modes & MODE_INVITE_ONLY) &&
-	    !(channel_member(channel, user)->modes & MEMBER_OP)) {
+	    channel_member(channel, user)->modes < MEMBER_HALF) {
 		reply(room, user, ERR_CHANOPRIVSNEEDED, channel->name);
 		return;
 	}
@@ -325,7 +339,7 @@ static void tell_operators_of_knock(struct room *room, const struct user *user,
 	for (size_t i = 0; i < channel->n_members; i++) {
 		const struct member *m = &channel->members[i];
 
-		if (m->modes & MEMBER_OP)
+		if (m->modes >= MEMBER_HALF)
 			reply(room, m->user, RPL_KNOCK, channel->name, source);
 	}
 }

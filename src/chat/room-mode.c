@@ -35,6 +35,7 @@ struct mode_row {
 	uint8_t value; /* enum channel_mode, enum member_mode or enum mask_list */
 	bool param_plus, param_minus;
 	apply_mode *apply;
+	uint8_t least; /* the rank that changing it takes */
 };
 
 static void flush(struct change *c)
@@ -88,6 +89,47 @@ static void apply_history(struct change *c, char letter, const char *param)
 		apply_flag(c, letter, param);
 }
 
+static void refuse(struct change *c)
+{
+	if (!c->refused)
+		reply(c->room, c->user, ERR_CHANOPRIVSNEEDED, c->channel->name);
+	c->refused = true;
+}
+
+static uint8_t rank_of(const struct change *c)
+{
+	const struct member *member = channel_member(c->channel, c->user);
+
+	return member ? member_rank(member->modes) : 0;
+}
+
+/* While nobody owns the channel its operators may say who does. */
+static uint8_t needed_rank(const struct change *c, char letter)
+{
+	uint8_t least = find_mode(letter)->least;
+
+	if (least != MEMBER_OWNER)
+		return least;
+	for (size_t i = 0; i < c->channel->n_members; i++) {
+		if (c->channel->members[i].modes & MEMBER_OWNER)
+			return MEMBER_OWNER;
+	}
+	return MEMBER_OP;
+}
+
+/* One's own signs one may put down; nobody takes one from who ranks higher. */
+static bool may_change_member(struct change *c, const struct member *member, char letter)
+{
+	uint8_t own = rank_of(c);
+
+	if ((c->sign == '-' && member->user == c->user) ||
+	    (own >= needed_rank(c, letter) &&
+	     (c->sign == '+' || own >= member_rank(member->modes))))
+		return true;
+	refuse(c);
+	return false;
+}
+
 static void apply_member(struct change *c, char letter, const char *param)
 {
 	struct user *target = user_by_nick(c->room, param);
@@ -103,7 +145,8 @@ static void apply_member(struct change *c, char letter, const char *param)
 		reply(c->room, c->user, ERR_USERNOTINCHANNEL, target->nick, c->channel->name);
 		return;
 	}
-	if ((c->sign == '+') == ((member->modes & flag) != 0))
+	if ((c->sign == '+') == ((member->modes & flag) != 0) ||
+	    !may_change_member(c, member, letter))
 		return;
 	member->modes ^= flag;
 	record(c, letter, target->nick);
@@ -233,21 +276,24 @@ static void apply_mask(struct change *c, char letter, const char *param)
 }
 
 static const struct mode_row modes[] = {
-	{ 'C', MODE_NO_CTCP, false, false, apply_flag },
-	{ 'H', MODE_HISTORY, false, false, apply_history },
-	{ 'I', LIST_INVITE, true, true, apply_mask },
-	{ 'b', LIST_BAN, true, true, apply_mask },
-	{ 'e', LIST_EXCEPTION, true, true, apply_mask },
-	{ 'i', MODE_INVITE_ONLY, false, false, apply_flag },
-	{ 'k', 0, true, true, apply_key },
-	{ 'l', 0, true, false, apply_limit },
-	{ 'm', MODE_MODERATED, false, false, apply_flag },
-	{ 'n', MODE_NO_EXTERNAL, false, false, apply_flag },
-	{ 'o', MEMBER_OP, true, true, apply_member },
-	{ 'p', MODE_PRIVATE, false, false, apply_flag },
-	{ 's', MODE_SECRET, false, false, apply_flag },
-	{ 't', MODE_TOPIC, false, false, apply_flag },
-	{ 'v', MEMBER_VOICE, true, true, apply_member },
+	{ 'C', MODE_NO_CTCP, false, false, apply_flag, MEMBER_HALF },
+	{ 'H', MODE_HISTORY, false, false, apply_history, MEMBER_OP },
+	{ 'I', LIST_INVITE, true, true, apply_mask, MEMBER_HALF },
+	{ 'a', MEMBER_ADMIN, true, true, apply_member, MEMBER_OWNER },
+	{ 'b', LIST_BAN, true, true, apply_mask, MEMBER_HALF },
+	{ 'e', LIST_EXCEPTION, true, true, apply_mask, MEMBER_HALF },
+	{ 'h', MEMBER_HALF, true, true, apply_member, MEMBER_OP },
+	{ 'i', MODE_INVITE_ONLY, false, false, apply_flag, MEMBER_HALF },
+	{ 'k', 0, true, true, apply_key, MEMBER_HALF },
+	{ 'l', 0, true, false, apply_limit, MEMBER_HALF },
+	{ 'm', MODE_MODERATED, false, false, apply_flag, MEMBER_HALF },
+	{ 'n', MODE_NO_EXTERNAL, false, false, apply_flag, MEMBER_HALF },
+	{ 'o', MEMBER_OP, true, true, apply_member, MEMBER_OP },
+	{ 'p', MODE_PRIVATE, false, false, apply_flag, MEMBER_OP },
+	{ 'q', MEMBER_OWNER, true, true, apply_member, MEMBER_OWNER },
+	{ 's', MODE_SECRET, false, false, apply_flag, MEMBER_OP },
+	{ 't', MODE_TOPIC, false, false, apply_flag, MEMBER_HALF },
+	{ 'v', MEMBER_VOICE, true, true, apply_member, MEMBER_HALF },
 };
 
 static const struct mode_row *find_mode(char letter)
@@ -259,16 +305,13 @@ static const struct mode_row *find_mode(char letter)
 	return NULL;
 }
 
-/* Anybody may look at the lists; whatever changes something takes an operator. */
-static bool is_permitted(struct change *c)
+/* Anybody may look at the lists; whatever changes something takes a rank. */
+static bool is_permitted(struct change *c, const struct mode_row *mode)
 {
-	const struct member *member = channel_member(c->channel, c->user);
-
-	if (member && (member->modes & MEMBER_OP))
+	/* It depends on whom it is about. */
+	if (mode->apply == apply_member || rank_of(c) >= mode->least)
 		return true;
-	if (!c->refused)
-		reply(c->room, c->user, ERR_CHANOPRIVSNEEDED, c->channel->name);
-	c->refused = true;
+	refuse(c);
 	return false;
 }
 
@@ -295,7 +338,7 @@ static void apply_letter(struct change *c, char letter)
 		if (++c->with_param > PARAM_MODES_MAX)
 			return;
 	}
-	if (is_permitted(c))
+	if (is_permitted(c, mode))
 		mode->apply(c, letter, param);
 }
 

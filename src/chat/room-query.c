@@ -19,7 +19,7 @@ static void begin_channels(struct room *room, struct user *asker, const struct u
 
 static void whois_channels(struct room *room, struct user *asker, const struct user *user)
 {
-	char word[ROOM_CHANNEL_MAX + 2];
+	char word[ROOM_CHANNEL_MAX + sizeof(MEMBER_SIGNS)], signs[sizeof(MEMBER_SIGNS)];
 	struct irc_line line;
 	bool any = false;
 
@@ -31,10 +31,7 @@ static void whois_channels(struct room *room, struct user *asker, const struct u
 		if (!channel_is_visible(channel, asker) ||
 		    (user->invisible && user != asker && !channel_member(channel, asker)))
 			continue;
-		snprintf(word, sizeof(word), "%s%s",
-			 modes & MEMBER_OP      ? "@"
-			 : modes & MEMBER_VOICE ? "+"
-						: "",
+		snprintf(word, sizeof(word), "%s%s", member_signs(modes, false, signs),
 			 channel->name);
 		if (!irc_words_append(&line, word, strlen(word))) {
 			irc_words_end(&line);

@@ -104,12 +104,12 @@ static bool may_say(const struct channel *channel, const char *text)
 	return !(channel->modes & MODE_NO_CTCP) || !irc_is_ctcp(text) || irc_action(text, &size);
 }
 
-/* "@#channel": its operators alone; "+#channel": who has a voice, too. */
+/* "@#channel": its operators alone, and those above; "+#channel": all who have some status. */
 static void say_to_status(struct room *room, struct user *from, const char *target,
 			  const char *verb, const char *text, const char *tags, bool notice)
 {
 	const struct channel *channel = channel_find(room, target + 1);
-	uint8_t modes = target[0] == '@' ? MEMBER_OP : MEMBER_OP | MEMBER_VOICE;
+	uint8_t least = member_mode_of(target[0]);
 	char source[SOURCE_MAX], name[ROOM_CHANNEL_MAX + 2];
 	struct speech speech = { user_source(from, source), verb, name, text, strlen(text) };
 	struct delivery d;
@@ -128,7 +128,7 @@ static void say_to_status(struct room *room, struct user *from, const char *targ
 		for (size_t i = 0; i < channel->n_members; i++) {
 			const struct member *m = &channel->members[i];
 
-			if ((m->modes & modes) && m->user != from)
+			if (m->modes >= least && m->user != from)
 				deliver(&d, m->user);
 		}
 		if (from->caps & CAP_ECHO_MESSAGE)
@@ -143,7 +143,7 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 	struct channel *channel;
 	struct user *to;
 
-	if (strchr("@+", target[0]) && target[1] == '#') {
+	if (strchr(MEMBER_SIGNS, target[0]) && target[1] == '#') {
 		say_to_status(room, from, target, verb, text, tags, notice);
 		return;
 	}

@@ -36,13 +36,13 @@ static void send_isupport(struct room *room, struct user *user)
 	      c->history ? "H" : "", ROOM_CHANNEL_MAX, c->accounts ? "a" : "", ROOM_KEY_MAX,
 	      ROOM_KICK_MAX);
 	reply(room, user, "005",
-	      "LINELEN=%d MAXLIST=Ibe:%u MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u PREFIX=(ov)@+ "
-	      "STATUSMSG=@+ "
+	      "LINELEN=%d MAXLIST=Ibe:%u MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u PREFIX=(qaohv)%s "
+	      "STATUSMSG=%s "
 	      "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,WHOIS:"
 	      "1 TOPICLEN=%d "
-	      "USERLEN=10 UTF8ONLY WHOX :are supported by this server",
+	      "USERLEN=10 UTF8ONLY FOSTER/NICKALPHABETS=1 WHOX :are supported by this server",
 	      IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX, c->network, c->nick_length,
-	      ROOM_TOPIC_MAX);
+	      MEMBER_SIGNS, MEMBER_SIGNS, ROOM_TOPIC_MAX);
 	if (c->history)
 		reply(room, user, "005",
 		      "CHATHISTORY=%d MSGREFTYPES=msgid,timestamp :are supported by this server",

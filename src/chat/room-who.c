@@ -20,13 +20,16 @@ struct who {
 	char token[TOKEN_MAX + 1];
 };
 
-static void flags_of(const struct who *w, const struct user *user, uint8_t modes, char buf[7])
-{
-	bool both = w->fields || (w->asker->caps & CAP_MULTI_PREFIX);
+#define FLAGS_MAX (4 + sizeof(MEMBER_SIGNS))
 
-	snprintf(buf, 7, "%s%s%s%s%s", user->away ? "G" : "H", user->oper ? "*" : "",
-		 user->bot ? "B" : "", modes & MEMBER_OP ? "@" : "",
-		 (modes & MEMBER_VOICE) && (both || !(modes & MEMBER_OP)) ? "+" : "");
+static void flags_of(const struct who *w, const struct user *user, uint8_t modes,
+		     char buf[FLAGS_MAX])
+{
+	bool all = w->fields || (w->asker->caps & CAP_MULTI_PREFIX);
+	char signs[sizeof(MEMBER_SIGNS)];
+
+	snprintf(buf, FLAGS_MAX, "%s%s%s%s", user->away ? "G" : "H", user->oper ? "*" : "",
+		 user->bot ? "B" : "", member_signs(modes, all, signs));
 }
 
 /* One field of 354; they come in this order whatever the order that was asked in. */
@@ -48,7 +51,7 @@ static const char *field(const struct who *w, char letter, const struct channel 
 			 (unsigned long long)((w->room->now - user->spoke) / USEC_PER_SEC));
 		return buf;
 	case 'a': return user->account ? user->account : "0";
-	case 'o': return modes & MEMBER_OP ? "1" : "n/a";
+	case 'o': return modes >= MEMBER_OP ? "1" : "n/a";
 	default: return NULL;
 	}
 }
@@ -75,7 +78,7 @@ static void whox_line(struct who *w, const struct channel *channel, const struct
 static void who_line(struct who *w, const struct channel *channel, const struct user *user,
 		     uint8_t modes)
 {
-	char flags[7];
+	char flags[FLAGS_MAX];
 
 	if (w->opers && !user->oper)
 		return;

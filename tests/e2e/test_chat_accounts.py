@@ -19,6 +19,7 @@ from chat_clients import Chatd, IrcClient
 from conftest import SANITIZER_WORDS, ordinary_user
 from foster import until
 from test_chat_clients import Terminal
+from test_chat_tls import TlsRoom, client as tls_client, fingerprint_of, make_certificate
 
 ON = 'accounts = on\nstate-directory = "state"\n'
 PASSWORD = "correct horse"
@@ -226,6 +227,36 @@ def test_registering(chatd):
     with IrcClient(room.irc, "tom") as tom:
         plain(tom, "lily", PASSWORD)
         tom.expect(" 903 ")
+
+
+def test_a_certificate_for_a_password(builddir, directory):
+    room = TlsRoom(builddir, directory / "tls", ON)
+    lilys, others = make_certificate(directory, "lily"), make_certificate(directory, "other")
+    try:
+        fosterctl(room, "add", "lily", password=PASSWORD)
+        fosterctl(room, "cert", "add", "lily", fingerprint_of(lilys[0]).upper())
+        room.start()
+        with IrcClient(room.tls, tls=tls_client(certificate=lilys)) as client:
+            client.send("CAP LS 302")
+            client.expect(r" sasl=PLAIN,SCRAM-SHA-256,EXTERNAL( |$)")
+            client.send("NICK lily", "USER lily 0 * :Lily", "AUTHENTICATE EXTERNAL")
+            client.expect(r"^AUTHENTICATE \+$")
+            client.send("AUTHENTICATE +")
+            client.expect(" 900 lily .* lily :You are now logged in as lily$")
+            client.send("CAP END")
+            client.expect(" 001 lily ")
+            fosterctl(room, "cert", "remove", "lily", fingerprint_of(lilys[0]))
+            client.send("AUTHENTICATE EXTERNAL", "AUTHENTICATE +")
+            client.expect(" 904 lily ")
+        for context in (tls_client(certificate=others), tls_client()):
+            with IrcClient(room.tls, "tom", tls=context) as client:
+                client.send("AUTHENTICATE EXTERNAL", "AUTHENTICATE +")
+                client.expect(" 904 tom ")
+                plain(client, "lily", PASSWORD)
+                client.expect(" 903 tom ")
+    finally:
+        room.end()
+    assert not any(word in room.output() for word in SANITIZER_WORDS), room.output()
 
 
 @pytest.mark.skipif(not all(map(shutil.which, ("irssi", "weechat-headless", "tmux"))),

@@ -305,7 +305,21 @@ static void no_database_is_said_with_its_reason(void **state)
 static void a_newer_one_is_left_alone(void **state)
 {
 	run_sql("PRAGMA user_version=7");
-	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 1)");
+	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 2)");
+}
+
+static void an_older_one_is_brought_up(void **state)
+{
+	const struct room_kline k = { "*@10.0.0.1", "a", "x", 1, 0 };
+	struct account account;
+
+	assert_int_equal(account_db_add(db, "lily", &made, 1, &e), 0);
+	account_db_close(db);
+	db = NULL;
+	run_sql("DROP TABLE klines; PRAGMA user_version=1");
+	assert_int_equal(account_db_open(path, &db, &e), 0);
+	assert_int_equal(account_db_find(db, "lily", &account, &e), 0);
+	assert_int_equal(account_db_add_kline(db, &k, &e), 0);
 }
 
 static void a_damaged_account_is_not_believed(void **state)
@@ -352,7 +366,7 @@ static void files_of_others_are_closed_to_them(void **state)
 	assert_int_equal(account_db_open(path, &db, &e), -ELOOP);
 }
 
-static char klines[256];
+static char klines[1024];
 
 static int take_kline(void *arg, const struct room_kline *k)
 {
@@ -561,6 +575,27 @@ static void the_end_waits_for_nobody(void **state)
 	room_closed(room, 1, "gone");
 }
 
+/* What was said just before the end is on disk after it. */
+static void klines_are_kept_at_the_end(void **state)
+{
+	char mask[32], text[64];
+
+	for (int i = 0; i < 20; i++) {
+		const struct room_operation o = {
+			.kind = ROOM_KLINE, .by = "x", .target = mask, .reason = "y", .at = 1 + i
+		};
+
+		snprintf(mask, sizeof(mask), "*@10.0.0.%d", i);
+		accounts_keep_kline(accounts, &o);
+	}
+	accounts_free(accounts);
+	accounts = NULL;
+	klines[0] = '\0';
+	assert_int_equal(account_db_list_klines(db, 0, take_kline, NULL, &e), 0);
+	snprintf(text, sizeof(text), "%s y x 0;", mask);
+	assert_non_null(strstr(klines, text));
+}
+
 static void registered_by_the_host(void **state)
 {
 	struct account account;
@@ -633,6 +668,7 @@ int main(void)
 		WITH_DB(nicks_and_certificates_go_with_their_account),
 		WITH_DB(no_database_is_said_with_its_reason),
 		WITH_DB(a_newer_one_is_left_alone),
+		WITH_DB(an_older_one_is_brought_up),
 		WITH_DB(a_damaged_account_is_not_believed),
 		WITH_DB(a_locked_one_is_not_waited_for_long),
 		WITH_DB(files_of_others_are_closed_to_them),
@@ -641,6 +677,7 @@ int main(void)
 		WITH_HOST(plain_by_the_host),
 		WITH_HOST(the_longest_unserved_place_is_next),
 		WITH_HOST(the_end_waits_for_nobody),
+		WITH_HOST(klines_are_kept_at_the_end),
 		WITH_HOST(registered_by_the_host),
 		WITH_HOST(changes_are_seen),
 		WITH_HOST(a_locked_database_is_no_wrong_password),

@@ -195,6 +195,24 @@ static void test_names(void **state)
 	assert_false(name_equal("a", "ab"));
 }
 
+static void test_alphabets_do_not_mix(void **state)
+{
+	static const char *const good[] = { "Jürgen_1", "Łukasz", "Анна", "αλφα[]", "Анна_7",
+					    "张三lily", "لیلیA",  "Ճան",  "ひロa" };
+	/* Cyrillic а, Greek ο, Cherokee Ꭺ, full width, mathematical, Roman, circled, Kelvin */
+	static const char *const bad[] = { "lilу", "аdmin", "rοot",   "Ꭺnna", "ｌily", "𝐥ily",
+					   "ⅷ",    "ⓐ",     "\u212A", "Αдa",  "Ճa" };
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (!name_is_nick(good[i], 32))
+			fail_msg("refused: %s", good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (name_is_nick(bad[i], 32))
+			fail_msg("taken: %s", bad[i]);
+	}
+}
+
 static void test_masks(void **state)
 {
 	assert_true(name_matches("*!*@10.0.0.*", "Bob!~b@10.0.0.7"));
@@ -284,6 +302,7 @@ int main(void)
 		cmocka_unit_test(test_items),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_alphabets_do_not_mix),
 		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_hash_depends_on_all),

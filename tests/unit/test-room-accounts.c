@@ -240,6 +240,24 @@ static void giving_up(void **state)
 	expect(0, ":srv 906 * :SASL authentication aborted\n");
 }
 
+/* The answer to what was given up is none to what was asked since. */
+static void a_late_answer_is_nobodys(void **state)
+{
+	struct room_answer late = { .id = 0, .verdict = ROOM_GRANTED, .account = "lily" };
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	say_plain(0);
+	late.serial = asked.serial;
+	line(0, "AUTHENTICATE *");
+	forget(0);
+	say_plain(0);
+	room_answer(room, &late);
+	expect(0, "");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, ":srv 904 tom :SASL authentication failed\n");
+}
+
 static void again_with_302_only(void **state)
 {
 	with_accounts(NULL);
@@ -549,6 +567,7 @@ int main(void)
 		TEST(pieces),
 		TEST(too_long),
 		TEST(giving_up),
+		TEST(a_late_answer_is_nobodys),
 		TEST(again_with_302_only),
 		TEST(external_shows_the_certificate),
 		TEST(failures_are_throttled),
