@@ -34,16 +34,41 @@ struct member {
 	int pidfd;
 };
 
+/* When the rest of a tree is looked at: of an adopted one that takes a walk through /proc. */
+enum due {
+	DUE_NOT,
+	DUE_LATER, /* with the next walk */
+	DUE_NOW,   /* that one has been made */
+};
+
 /* The rest of one tree. */
 struct watch {
 	struct service *service;
+	enum due due;
 	struct member members[WATCHED_MAX];
 	size_t n;
 	struct watch *next;
 };
 
+/* A process, with all by which its tree is known but its parents. */
+struct inhabitant {
+	pid_t pid;
+	struct proc_mark borne;
+	pid_t session, group; /* looked at only without a mark in the environment */
+};
+
+/* All of the system's at one time, but ourselves. */
+struct population {
+	struct inhabitant *list;
+	size_t n;
+	int error; /* -errno: some may be missing; 0 */
+};
+
 struct trees {
 	struct watch *watches;
+	struct event *walk;         /* makes the looks that are due */
+	struct population *of_turn; /* for the signals of this turn of the loop; NULL: none yet */
+	struct event *turn_over;
 	struct tree_mark *sweeps; /* to be ended at the next sweep */
 	size_t n_sweeps;
 	bool sweep_all; /* one of them was adopted: its orphans are not the supervisor's children */
@@ -78,15 +103,62 @@ bool trees_seem_empty(struct service *s)
 
 /* --- who belongs to a tree -------------------------------------------------------------- */
 
-static bool belongs(const struct manager *m, pid_t pid, const struct tree_mark *mark)
+static struct inhabitant meet(pid_t pid)
 {
-	struct proc_mark borne = proc_mark(pid);
+	struct inhabitant i = { .pid = pid, .borne = proc_mark(pid) };
 	struct proc_stat st;
 
-	if (borne.in_environment || proc_mark_is(&borne, m->run_id, mark->instance))
-		return proc_mark_is(&borne, m->run_id, mark->instance);
-	return proc_stat(pid, &st) == 0 && mark->main > 0 &&
-	       (st.session == mark->main || st.pgrp == mark->main);
+	if (!i.borne.in_environment && proc_stat(pid, &st) == 0) {
+		i.session = st.session;
+		i.group = st.pgrp;
+	}
+	return i;
+}
+
+static bool is_of(const struct manager *m, const struct inhabitant *i, const struct tree_mark *mark)
+{
+	if (i->borne.in_environment || proc_mark_is(&i->borne, m->run_id, mark->instance))
+		return proc_mark_is(&i->borne, m->run_id, mark->instance);
+	return mark->main > 0 && (i->session == mark->main || i->group == mark->main);
+}
+
+static bool belongs(const struct manager *m, pid_t pid, const struct tree_mark *mark)
+{
+	struct inhabitant i = meet(pid);
+
+	return is_of(m, &i, mark);
+}
+
+static struct population *population_free(struct population *p)
+{
+	if (p)
+		free(p->list);
+	free(p);
+	return NULL;
+}
+
+static void population_freep(struct population **p)
+{
+	population_free(*p);
+}
+
+/* NULL: out of memory. */
+static struct population *population_take(void)
+{
+	_cleanup_pids_ struct pid_list all = { 0 };
+	struct population *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->error = proc_all(&all);
+	p->list = calloc(all.n + 1, sizeof(*p->list));
+	if (!p->list)
+		return population_free(p);
+	for (size_t i = 0; i < all.n; i++) {
+		if (all.pids[i] != own_pid())
+			p->list[p->n++] = meet(all.pids[i]);
+	}
+	return p;
 }
 
 /* Adds what descends from those in the list already. */
@@ -114,21 +186,27 @@ static int add_orphans(const struct manager *m, const struct tree_mark *mark, st
 }
 
 /* Without the kernel's lists of children: every process is looked at. 0 or -errno. */
-static int add_all_marked(const struct manager *m, const struct tree_mark *mark, struct pid_list *l)
+static int add_all_marked(const struct manager *m, const struct population *p,
+			  const struct tree_mark *mark, struct pid_list *l)
 {
-	_cleanup_pids_ struct pid_list all = { 0 };
-	int error = proc_all(&all);
+	_cleanup_(population_freep) struct population *now = p ? NULL : population_take();
 
-	for (size_t i = 0; i < all.n; i++) {
-		if (all.pids[i] != mark->main && all.pids[i] != own_pid() &&
-		    belongs(m, all.pids[i], mark))
-			pid_list_add(l, all.pids[i]);
+	if (!p)
+		p = now;
+	if (!p)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->list[i].pid != mark->main && is_of(m, &p->list[i], mark))
+			pid_list_add(l, p->list[i].pid);
 	}
-	return error;
+	return p->error;
 }
 
-/* The tree without its main process. 0, or -errno: there may be more of it. */
-static int collect(const struct service *s, struct pid_list *l)
+/*
+ * The tree without its main process, as of the time of p, or of now when that is NULL. 0, or
+ * -errno: there may be more of it.
+ */
+static int collect_from(const struct service *s, const struct population *p, struct pid_list *l)
 {
 	struct tree_mark mark = { s->instance, s->tree_pid };
 	int error = 0;
@@ -138,10 +216,15 @@ static int collect(const struct service *s, struct pid_list *l)
 		proc_children(s->pid, l);
 	/* The orphans of one that was adopted went to init: it is not below the supervisor. */
 	if (s->adopted || add_orphans(s->manager, &mark, l) < 0)
-		error = add_all_marked(s->manager, &mark, l);
+		error = add_all_marked(s->manager, p, &mark, l);
 	add_descendants(l);
 	reserve_end();
 	return error;
+}
+
+static int collect(const struct service *s, struct pid_list *l)
+{
+	return collect_from(s, NULL, l);
 }
 
 void trees_members(struct service *s, struct pid_list *l)
@@ -230,13 +313,36 @@ static int signal_cgroup(struct service *s, int signo)
 	return cgroup_signal(s, signo);
 }
 
+/* Of many that get one in the same turn of the loop /proc is walked through once. */
+static const struct population *population_of_turn(const struct service *s)
+{
+	struct trees *t = s->manager->trees;
+
+	if (!s->adopted)
+		return NULL; /* its orphans are the supervisor's children: no walk */
+	if (!t->of_turn) {
+		reserve_begin();
+		t->of_turn = population_take();
+		reserve_end();
+		event_active(t->turn_over, 0, 0);
+	}
+	return t->of_turn;
+}
+
+static void on_turn_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct trees *t = arg;
+
+	t->of_turn = population_free(t->of_turn);
+}
+
 void trees_signal(struct service *s, int signo)
 {
 	_cleanup_pids_ struct pid_list members = { 0 };
 
 	if (s->in_cgroup && signal_cgroup(s, signo) == 0)
 		return;
-	collect(s, &members);
+	collect_from(s, population_of_turn(s), &members);
 	reserve_begin();
 	for (size_t i = 0; i < members.n; i++) {
 		_cleanup_close_ int fd = open_member(members.pids[i]);
@@ -296,33 +402,78 @@ static bool watch_member(struct watch *w, pid_t pid)
 	return true;
 }
 
-/* Looks at the tree anew; true when nothing is left of it. */
-static bool look(struct watch *w)
+/* Looks at the tree anew; true when nothing is left of it. p: as for collect_from(). */
+static bool look(struct watch *w, const struct population *p)
 {
 	_cleanup_pids_ struct pid_list members = { 0 };
 	bool empty;
 
 	drop_members(w);
-	empty = collect(w->service, &members) == 0;
+	empty = collect_from(w->service, p, &members) == 0;
 	for (size_t i = 0; i < members.n && w->n < WATCHED_MAX; i++)
 		empty = !watch_member(w, members.pids[i]) && empty;
 	return empty;
 }
 
-static void on_member_ended(evutil_socket_t fd, short what, void *arg)
+/* Frees the watch when nothing is left. */
+static void look_again(struct watch *w, const struct population *p)
 {
-	struct member *member = arg;
-	struct watch *w = member->watch;
 	struct service *s = w->service;
-	bool killed = s->machine.killed;
 
-	if (!look(w)) {
-		if (killed) /* what was born after the kill */
+	if (!look(w, p)) {
+		if (s->machine.killed) /* what was born after the kill */
 			trees_signal(s, SIGKILL);
 		return;
 	}
 	drop_watch(s->manager->trees, w);
 	service_event(s, EVENT_EMPTY, (struct machine_facts){ 0 });
+}
+
+static void look_later(struct watch *w)
+{
+	w->due = DUE_LATER;
+	event_active(w->service->manager->trees->walk, 0, 0);
+}
+
+static void on_member_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *w = ((struct member *)arg)->watch;
+
+	if (!w->service->adopted)
+		look_again(w, NULL);
+	else
+		look_later(w);
+}
+
+static struct watch *first_due(struct trees *t)
+{
+	struct watch *w = t->watches;
+
+	while (w && w->due != DUE_NOW)
+		w = w->next;
+	return w;
+}
+
+/*
+ * One walk through /proc for all that wait for one; what becomes due meanwhile waits for the next:
+ * this one might not have met who is looked for.
+ */
+static void on_walk(evutil_socket_t fd, short what, void *arg)
+{
+	struct manager *m = arg;
+	struct trees *t = m->trees;
+	_cleanup_(population_freep) struct population *p = NULL;
+	struct watch *w;
+
+	for (w = t->watches; w; w = w->next)
+		w->due = w->due == DUE_LATER ? DUE_NOW : w->due;
+	reserve_begin();
+	p = population_take();
+	reserve_end();
+	while ((w = first_due(t)) != NULL) {
+		w->due = DUE_NOT;
+		look_again(w, p);
+	}
 }
 
 bool trees_watch(struct service *s)
@@ -342,7 +493,11 @@ bool trees_watch(struct service *s)
 	w->service = s;
 	w->next = t->watches;
 	t->watches = w;
-	if (!look(w))
+	if (s->adopted) {
+		look_later(w);
+		return false;
+	}
+	if (!look(w, NULL))
 		return false;
 	drop_watch(t, w);
 	return true;
@@ -555,7 +710,9 @@ int trees_init(struct manager *m)
 	if (!m->trees)
 		return -ENOMEM;
 	m->trees->sweep_timer = evtimer_new(m->base, on_sweep, m);
-	return m->trees->sweep_timer ? 0 : -ENOMEM;
+	m->trees->walk = event_new(m->base, -1, 0, on_walk, m);
+	m->trees->turn_over = event_new(m->base, -1, 0, on_turn_over, m->trees);
+	return m->trees->sweep_timer && m->trees->walk && m->trees->turn_over ? 0 : -ENOMEM;
 }
 
 void trees_shutdown(struct manager *m)
@@ -568,6 +725,11 @@ void trees_shutdown(struct manager *m)
 		drop_watch(t, t->watches);
 	if (t->sweep_timer)
 		event_free(t->sweep_timer);
+	if (t->walk)
+		event_free(t->walk);
+	if (t->turn_over)
+		event_free(t->turn_over);
+	population_free(t->of_turn);
 	free(t->sweeps);
 	free(t);
 	m->trees = NULL;
