@@ -4,6 +4,7 @@
 
 #include "chat/accounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ struct accounts {
 	struct refresh refresh;
 	struct event *changes;
 	int inotify_fd;
-	char *file; /* its name in its directory */
+	char *path, *file; /* the database, and its name in its directory */
 	uint64_t warned_at;
 };
 
@@ -592,6 +593,11 @@ int accounts_new(struct event_base *base, struct room *room, const char *path,
 	a->refresh.job = (struct worker_job){ .run = run_refresh, .done = on_refreshed };
 	list_start(&a->waiting);
 	r = account_db_open(path, &a->db, e);
+	if (r == 0) {
+		a->path = realpath(path, NULL); /* as the kernel calls it */
+		if (!a->path)
+			r = error_set_errno(e, -errno, "%s", path);
+	}
 	if (r == 0)
 		r = first_look(a, e);
 	if (r < 0) {
@@ -633,6 +639,37 @@ void accounts_free(struct accounts *a)
 		event_free(a->too_many);
 	fd_close(a->inotify_fd);
 	account_db_close(a->db);
+	free(a->path);
 	free(a->file);
 	free(a);
+}
+
+static bool is_ours(const struct accounts *a, int fd)
+{
+	char link[64], target[4096];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strncmp(target, a->path, strlen(a->path)) == 0;
+}
+
+/* SQLite does not say which descriptors it has. */
+void accounts_close_copies(const struct accounts *a)
+{
+	DIR *directory = a ? opendir("/proc/self/fd") : NULL;
+	struct dirent *entry;
+	int64_t fd;
+
+	if (!directory)
+		return;
+	while ((entry = readdir(directory)) != NULL) {
+		if (parse_int(entry->d_name, 0, INT32_MAX, &fd) == 0 && is_ours(a, (int)fd))
+			fd_close((int)fd);
+	}
+	closedir(directory);
+	fd_close(a->inotify_fd);
 }

@@ -27,21 +27,22 @@ static void send_isupport(struct room *room, struct user *user)
 {
 	const struct room_config *c = room->config;
 
+	/* At most 13 in a line: a message has 15 parameters. */
 	reply(room, user, "005",
 	      "%sAWAYLEN=%d BOT=B CASEMAPPING=ascii CHANLIMIT=#:%u CHANMODES=Ibe,k,l,C%simnpst "
-	      "CHANNELLEN=%d "
-	      "CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,%sm INVEX=I KEYLEN=%d KICKLEN=%d "
+	      "CHANNELLEN=%d CHANTYPES=# ELIST=CMNTU EXCEPTS=e EXTBAN=,%sm "
 	      ":are supported by this server",
 	      c->accounts ? "ACCOUNTEXTBAN=a " : "", ROOM_AWAY_MAX, c->channels_per_user,
-	      c->history ? "H" : "", ROOM_CHANNEL_MAX, c->accounts ? "a" : "", ROOM_KEY_MAX,
-	      ROOM_KICK_MAX);
+	      c->history ? "H" : "", ROOM_CHANNEL_MAX, c->accounts ? "a" : "");
 	reply(room, user, "005",
-	      "LINELEN=%d MAXLIST=Ibe:%u MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u PREFIX=(qaohv)%s "
-	      "STATUSMSG=%s "
+	      "FOSTER/NICKALPHABETS=1 INVEX=I KEYLEN=%d KICKLEN=%d LINELEN=%d MAXLIST=Ibe:%u "
+	      "MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u :are supported by this server",
+	      ROOM_KEY_MAX, ROOM_KICK_MAX, IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX,
+	      c->network, c->nick_length);
+	reply(room, user, "005",
+	      "PREFIX=(qaohv)%s STATUSMSG=%s "
 	      "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,WHOIS:"
-	      "1 TOPICLEN=%d "
-	      "USERLEN=10 UTF8ONLY FOSTER/NICKALPHABETS=1 WHOX :are supported by this server",
-	      IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX, c->network, c->nick_length,
+	      "1 TOPICLEN=%d USERLEN=10 UTF8ONLY WHOX :are supported by this server",
 	      MEMBER_SIGNS, MEMBER_SIGNS, ROOM_TOPIC_MAX);
 	if (c->history)
 		reply(room, user, "005",

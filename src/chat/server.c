@@ -241,6 +241,7 @@ static void close_copies(void *arg)
 	connections_close_copies(s->connections);
 	datagrams_close_copies(s->datagrams);
 	history_close_copies(s->history);
+	accounts_close_copies(s->accounts);
 	fd_close(s->signal_fd);
 }
 

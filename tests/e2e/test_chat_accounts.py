@@ -163,6 +163,23 @@ def test_an_interrupted_question_leaves_the_terminal_as_it_was(chatd):
     assert fosterctl(room, "list") == ""
 
 
+def test_the_admin_child_has_no_copy_of_the_database(chatd):
+    room = chatd()
+
+    def open_files(pid):
+        names = []
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            try:
+                names.append(os.readlink(entry.path))
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return names
+
+    assert any("accounts.db" in name for name in open_files(room.pid))
+    until(lambda: not any("accounts.db" in name or "inotify" in name
+                          for name in open_files(room.admin())), "the copies are closed")
+
+
 def scram(client, name, password, spoil=lambda proof: proof):
     """RFC 7677 by the client's side. Returns the server's last message."""
     def say(text):

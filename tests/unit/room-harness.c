@@ -37,6 +37,24 @@ static void append(char *buf, size_t *size, const char *data, size_t n)
 	buf[*size] = '\0';
 }
 
+/* A message has fifteen parameters, of which the last may have blanks in it (RFC 2812, 2.3). */
+static void check_parameters(const char *data, size_t size)
+{
+	const char *end = data + size, *p = data;
+	int n = 0;
+
+	while (p && (*p == '@' || *p == ':')) { /* tags, source */
+		p = memchr(p, ' ', end - p);
+		p += p != NULL;
+	}
+	while (p && (p = memchr(p, ' ', end - p)) != NULL && p + 1 < end) {
+		n++;
+		if (*++p == ':')
+			break;
+	}
+	assert_in_range(n, 0, 15);
+}
+
 /* Every send is whole lines of at most 512 bytes; CR is taken off to read better. */
 static void on_send(void *arg, uint32_t id, const char *data, size_t size)
 {
@@ -47,6 +65,7 @@ static void on_send(void *arg, uint32_t id, const char *data, size_t size)
 	assert_null(memchr(data, '\0', size));
 	assert_ptr_equal(memchr(data, '\r', size), data + size - 2);
 	assert_ptr_equal(memchr(data, '\n', size), data + size - 1);
+	check_parameters(data, size - 2);
 	append(out[id], &out_size[id], data, size - 2);
 	append(out[id], &out_size[id], "\n", 1);
 }
