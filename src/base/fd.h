@@ -31,6 +31,9 @@ int fd_fill_stdio(void);
 /* Writes all of it, through EINTR and short writes. Blocking fds. 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t size);
 
+/* The directories above path that are not there: "a" and "a/b" of "a/b/c". 0 or -errno. */
+int fd_make_directories(const char *path, mode_t mode);
+
 /*
  * Reads a whole file of at most max bytes. *ret_data is NUL-terminated and the caller's to
  * free; *ret_size (may be NULL) does not count the NUL. 0 or -errno; -EFBIG above max.

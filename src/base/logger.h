@@ -31,7 +31,7 @@ enum logger_type {
 	LOGGER_LEAVE,    /* exit at once: another logger takes the pipes over */
 	LOGGER_REOPEN,   /* close all files: they are opened anew by their names */
 	LOGGER_SYNC,     /* its process has ended: write what the pipe holds, then answer */
-	LOGGER_COUNT,    /* with the memfd of counts: from now on it counts there */
+	LOGGER_COUNT,    /* with the memfd of counts, which it may have as descriptor 3 already */
 	/* to the manager */
 	LOGGER_SYNCED, /* the answer to LOGGER_SYNC, with its value */
 };

@@ -138,19 +138,6 @@ static int read_number(struct account_db *db, const char *sql, int64_t *ret, str
 
 /* --- opening ------------------------------------------------------------------------------ */
 
-/* "a/b/c": makes a and a/b. What is there already is left as it is. */
-static int make_directories(const char *path, struct error *e)
-{
-	char part[4096];
-
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
-			return error_set_errno(e, -errno, "%s", part);
-	}
-	return 0;
-}
-
 /*
  * SQLite's other files get the mode and owner of this one. What root makes for another user's
  * server, in that one's directory, is that user's.
@@ -162,10 +149,10 @@ static int make_file(const char *path, struct error *e)
 	char directory[4096] = ".";
 	struct stat st, above;
 	bool made = false;
-	int r = make_directories(path, e);
+	int r = fd_make_directories(path, 0700);
 
 	if (r < 0)
-		return r;
+		return error_set_errno(e, r, "the directory of %s", path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT) {
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -105,7 +105,10 @@ int journal_open(struct journal *j, struct error *e)
 {
 	struct history_id first[2] = { { 0, 0 } };
 	bool newer;
+	int made = fd_make_directories(j->path, 0700);
 
+	if (made < 0)
+		return error_set_errno(e, made, "the directory of %s", j->path);
 	for (int i = 0; i < 2; i++) {
 		int r = open_file(j, i, &first[i]);
 

@@ -67,7 +67,7 @@ static bool is_head(const struct head *head)
 {
 	return head->magic == RECORD_MAGIC && head->size <= HISTORY_RECORD_MAX &&
 	       head->channel_size <= HISTORY_CHANNEL_MAX && head->kind <= HISTORY_EVENT &&
-	       head->closed <= 1 &&
+	       head->closed <= 1 && head->zero == 0 && head->zero_too == 0 &&
 	       head->size == sizeof(*head) + head->channel_size + head->tags_size + head->line_size;
 }
 
@@ -84,7 +84,7 @@ ssize_t history_record_decode(const void *data, size_t size, struct history_reco
 		return -EBADMSG;
 	if (size < head.size)
 		return 0;
-	if (checksum(data, head.size) != head.checksum)
+	if (checksum(data, head.size) != head.checksum || memchr(p, '\0', head.channel_size))
 		return -EBADMSG;
 	memcpy(channel, p, head.channel_size);
 	channel[head.channel_size] = '\0';

@@ -24,8 +24,10 @@
 #include "chat/names.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
+#include "chat/utf8.h"
 
 #define FETCHING_MAX 64 /* answers that a user may wait for */
+#define SHOWN_MAX    80 /* bytes of a parameter in an error */
 #define BATCH_MAX    24 /* bytes of a batch's name */
 
 _Static_assert(HISTORY_CHANNEL_MAX == ROOM_CHANNEL_MAX, "every channel's name fits");
@@ -125,6 +127,18 @@ static void PRINTF(4, 5)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	send_text(room, user, ":%s FAIL CHATHISTORY %s %s", room->server, code, text);
+}
+
+/* A parameter that is repeated: one word, and not so long that no place is left for what is wrong. */
+static const char *shown(const char *text, char buf[SHOWN_MAX + 1])
+{
+	size_t n = utf8_cut(text, strcspn(text, " "), SHOWN_MAX);
+
+	if (n == 0 || text[0] == ':')
+		return "*";
+	memcpy(buf, text, n);
+	buf[n] = '\0';
+	return buf;
 }
 
 static void set_target(const struct room *room, struct history_target *target,
@@ -271,6 +285,7 @@ static bool parse_point(struct room *room, const struct user *user, const struct
 			const char *text, struct history_point *ret)
 {
 	static const char time_head[] = "timestamp=", id_head[] = "msgid=";
+	char buf[SHOWN_MAX + 1];
 
 	if (strcmp(text, "*") == 0 && verb->verb == HISTORY_LATEST)
 		return true;
@@ -289,7 +304,7 @@ static bool parse_point(struct room *room, const struct user *user, const struct
 		fail(room, user, "INVALID_PARAMS", "%s :That is no message's id", verb->name);
 		return false;
 	}
-	fail(room, user, "INVALID_MSGREFTYPE", "%s %.80s :%s", verb->name, *text ? text : "*",
+	fail(room, user, "INVALID_MSGREFTYPE", "%s %s :%s", verb->name, shown(text, buf),
 	     verb->verb == HISTORY_TARGETS ? "timestamp= is taken"
 					   : "timestamp= and msgid= are taken");
 	return false;
@@ -300,10 +315,11 @@ static struct history_query *query_of_channel(struct room *room, struct user *us
 {
 	const struct channel *channel = channel_find(room, name);
 	struct history_query *q;
+	char buf[SHOWN_MAX + 1];
 
 	if (!channel || !channel_member(channel, user)) {
-		fail(room, user, "INVALID_TARGET", "%s %.80s :You are in no such channel",
-		     verb->name, *name ? name : "*");
+		fail(room, user, "INVALID_TARGET", "%s %s :You are in no such channel", verb->name,
+		     shown(name, buf));
 		return NULL;
 	}
 	q = query_new(room, user, 1);
@@ -327,6 +343,7 @@ void command_chathistory(struct room *room, struct user *user, struct irc_messag
 	int first = verb && verb->verb == HISTORY_TARGETS ? 1 : 2;
 	struct history_point points[2] = { { .kind = HISTORY_NOWHERE } };
 	struct history_query *q;
+	char buf[SHOWN_MAX + 1];
 	int64_t limit;
 
 	if (!room->config->history) {
@@ -334,8 +351,8 @@ void command_chathistory(struct room *room, struct user *user, struct irc_messag
 		return;
 	}
 	if (!verb || m->n_params != first + verb->n_points + 1) {
-		fail(room, user, "INVALID_PARAMS", "%.40s :%s",
-		     m->n_params > 0 && *m->params[0] ? m->params[0] : "*",
+		fail(room, user, "INVALID_PARAMS", "%s :%s",
+		     shown(m->n_params > 0 ? m->params[0] : "", buf),
 		     !verb ? "There is no such subcommand" : "The number of parameters is wrong");
 		return;
 	}
@@ -359,7 +376,7 @@ void command_chathistory(struct room *room, struct user *user, struct irc_messag
 	q->events = user->caps & CAP_EVENT_PLAYBACK;
 	label_take(room, user, q->label);
 	if (fetch(room, user, q) < 0)
-		fail(room, user, "MESSAGE_ERROR", "%s %.80s :Try again later", verb->name,
+		fail(room, user, "MESSAGE_ERROR", "%s %s :Try again later", verb->name,
 		     first == 1 ? "*" : m->params[1]);
 }
 

@@ -127,6 +127,25 @@ static int parse_local(const char *text, uint64_t now, uint64_t *ret)
 	return -EINVAL;
 }
 
+/* Their midnight, as the clock on the wall has it. */
+static int parse_day(const char *text, uint64_t now, uint64_t *ret)
+{
+	time_t today = now / USEC_PER_SEC, found;
+	struct tm tm;
+
+	if (strcmp(text, "today") != 0 && strcmp(text, "yesterday") != 0)
+		return -EINVAL;
+	localtime_r(&today, &tm);
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	tm.tm_mday -= strcmp(text, "yesterday") == 0; /* mktime() makes a day of any month of 0 */
+	found = mktime(&tm);
+	if (found < 0)
+		return -EINVAL;
+	*ret = (uint64_t)found * USEC_PER_SEC;
+	return 0;
+}
+
 int log_since_parse(const char *text, uint64_t now, uint64_t *ret)
 {
 	size_t size = strlen(text), used = 0;
@@ -140,5 +159,5 @@ int log_since_parse(const char *text, uint64_t now, uint64_t *ret)
 		*ret = value < now ? now - value : 1;
 		return 0;
 	}
-	return parse_local(text, now, ret);
+	return parse_day(text, now, ret) == 0 ? 0 : parse_local(text, now, ret);
 }

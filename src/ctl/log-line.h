@@ -20,7 +20,7 @@ uint64_t log_line_time(const char *line, size_t size);
 
 /*
  * What --since takes: a duration before now, "2026-11-25T13:40:00Z" and the like, "2026-11-25
- * 13:40", "2026-11-25", or "13:40" of today, by local time. 0 or -EINVAL.
+ * 13:40", "2026-11-25", "today", "yesterday", or "13:40" of today, by local time. 0 or -EINVAL.
  */
 int log_since_parse(const char *text, uint64_t now, uint64_t *ret);
 

@@ -32,7 +32,7 @@ static const struct option_row rows[] = {
 	{ "whole",         0,   NULL,       FIELD(whole),         false, false, "signal the service's whole tree of processes" },
 	{ "follow",        'f', NULL,       FIELD(follow),        false, false, "go on with what happens from now on" },
 	{ "since",         0,   "SEQ",      FIELD(since),         false, false, "only events behind that number", "events" },
-	{ "since",         0,   "TIME",     FIELD(since),         false, false, "only lines since then: 13:40, \"2026-11-25 13:40\", 10min (ago)", "log" },
+	{ "since",         0,   "TIME",     FIELD(since),         false, false, "only lines since then: 13:40, \"2026-11-25 13:40\", today, 10min (ago)", "log" },
 	{ "config",        0,   "FILE",     FIELD(config),        false, false, "of the chat room, for its accounts" },
 	{ "stream",        0,   "STREAM",   FIELD(stream),        false, false, "stdout or stderr alone, where they are apart" },
 	{ "grep",          0,   "REGEX",    FIELD(grep),          false, false, "only lines that match the extended regular expression" },

@@ -166,8 +166,8 @@ static int parse_options(struct log *log)
 		return EXIT_USAGE;
 	}
 	if (ctl->since && log_since_parse(ctl->since, now_realtime(), &log->since) < 0) {
-		complain("--since=%s: this takes a time, as \"2026-11-25 13:40\", 13:40 or "
-			 "2026-11-25T13:40:00Z, or a duration before now, as 10min",
+		complain("--since=%s: this takes a time, as \"2026-11-25 13:40\", 13:40, "
+			 "yesterday or 2026-11-25T13:40:00Z, or a duration before now, as 10min",
 			 ctl->since);
 		return EXIT_USAGE;
 	}

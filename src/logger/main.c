@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -20,12 +21,14 @@
 #include "base/units.h"
 #include "logger/channel.h"
 #include "logger/compress.h"
+#include "logger/count.h"
 #include "logger/file.h"
 #include "logger/rotation.h"
 #include "logger/stream.h"
 
 #define EVENTS_A_TURN 64
 #define CHANNEL       STDIN_FILENO
+#define COUNTS        (STDERR_FILENO + 1)
 #define LAST_TRIES    (3 * USEC_PER_SEC) /* for what cannot be written at the end */
 
 static int epoll_fd = -1;
@@ -175,6 +178,15 @@ static int init(void)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, CHANNEL, &event) < 0 ? -errno : 0;
 }
 
+/* From the manager, as base/logger.h tells; without it nothing is counted until LOGGER_COUNT. */
+static void take_counts(void)
+{
+	const char *given = getenv("LISTEN_FDS");
+
+	if (given && strcmp(given, "1") == 0 && fd_set_cloexec(COUNTS, true) == 0)
+		count_to(COUNTS);
+}
+
 int main(void)
 {
 	int error;
@@ -188,6 +200,7 @@ int main(void)
 		log_error_errno(error, "standard input must be the channel of foster-manager");
 		return EXIT_FAILURE;
 	}
+	take_counts();
 	run();
 	return EXIT_SUCCESS;
 }

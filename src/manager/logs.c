@@ -149,7 +149,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		event_del(m->logs->readable);
 }
 
-/* Each logger is told before it is told of any pipe. */
+/* Of one that runs already: it may be one that was not given any. */
 static void tell_counts(struct manager *m)
 {
 	struct logger_message message = { .type = LOGGER_COUNT };
@@ -180,6 +180,12 @@ uint32_t logs_program_place(struct manager *m)
 	return m->logs->program_kept ? PLACE_LOGGER_PROGRAM : LINK_PLACE_NULL;
 }
 
+size_t logs_places(const struct manager *m, uint32_t *places)
+{
+	places[0] = PLACE_LOGGER_COUNTS;
+	return m->logs->counts ? 1 : 0;
+}
+
 int logs_init(struct manager *m, const struct link_child *child)
 {
 	struct logs *l = m->logs = calloc(1, sizeof(*l));
@@ -201,7 +207,8 @@ int logs_init(struct manager *m, const struct link_child *child)
 	if (!l->channel || !l->logger || !l->readable || event_add(l->readable, NULL) < 0)
 		return -ENOMEM;
 	l->counts = log_counts_new(m);
-	tell_counts(m); /* also of the last manager's: that may have died before it told */
+	if (child)
+		tell_counts(m);
 	if (child) {
 		restore_service(m, l->logger, child);
 		return 0;
@@ -533,7 +540,6 @@ void logs_logger_started(struct service *logger)
 	/* The first one is told of each pipe when it is made. */
 	if (logger->machine.restarts == 0)
 		return;
-	tell_counts(logger->manager);
 	ask_for_pipes(logger->manager);
 }
 

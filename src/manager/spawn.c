@@ -238,8 +238,11 @@ static size_t fill_limits(const struct service_config *c, struct spawn_limit *li
 
 static size_t fill_fds(struct service *s, uint32_t fds[LINK_FDS_MAX])
 {
-	size_t n = sockets_places(s->manager, s->config, fds, LINK_FDS_MAX);
+	size_t n;
 
+	if (logs_is_logger(s))
+		return logs_places(s->manager, fds);
+	n = sockets_places(s->manager, s->config, fds, LINK_FDS_MAX);
 	return n + fd_store_places(s, fds + n, LINK_FDS_MAX - n);
 }
 

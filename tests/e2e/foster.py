@@ -245,11 +245,20 @@ class Foster:
     def post(self, path, body=None, **arguments):
         return self.request("POST", path, body, **arguments)
 
+    def look(self, path):
+        """A get, once more if the manager was killed over it."""
+        for _ in range(10):
+            try:
+                return self.get(path)
+            except (ConnectionResetError, http.client.RemoteDisconnected):
+                pass
+        return self.get(path)
+
     def services(self):
-        return {s["name"]: s for s in self.get("/v1/services").json["services"]}
+        return {s["name"]: s for s in self.look("/v1/services").json["services"]}
 
     def service(self, name):
-        return self.get(f"/v1/services/{name}").json
+        return self.look(f"/v1/services/{name}").json
 
     def state(self, name):
         return self.service(name)["state"]
@@ -262,7 +271,7 @@ class Foster:
                      f"{name} is {' or '.join(states)}; it is {self.service(name)}", seconds)
 
     def manager_pid(self):
-        return self.get("/v1/version").json["manager_pid"]
+        return self.look("/v1/version").json["manager_pid"]
 
     def log(self, name):
         path = self.run / "log" / f"{name}.log"

@@ -11,7 +11,9 @@ import subprocess
 import pytest
 
 from chat_clients import Chatd, CourseClient, IrcClient
+from conftest import SANITIZER_WORDS
 from foster import until
+from test_chat_tls import TlsRoom, fingerprint_of, make_certificate
 
 NEEDED = ("irssi", "weechat-headless", "ii", "tmux")
 
@@ -137,6 +139,29 @@ class Weechat:
         os.kill(self.terminal.pid("weechat"), signal.SIGTERM)
 
 
+class IrssiByTls(Irssi):
+    """It shows a certificate of its own, too."""
+
+    def __init__(self, terminal, port, certificate):
+        self.terminal = terminal
+        terminal.open("irssi", "irssi", f"--home={terminal.directory}/irssi", "--nick", self.nick,
+                      "--noconnect")
+        self.wait("Irssi v", "irssi", terminal)
+        terminal.type("irssi", f"/connect -tls -notls_verify -tls_cert {certificate[0]} "
+                               f"-tls_pkey {certificate[1]} 127.0.0.1 {port}")
+
+
+class WeechatByTls(Weechat):
+    def join(self):
+        commands = ["/set logger.file.flush_delay 0", f"/server add t 127.0.0.1/{self.port}",
+                    "/set irc.server.t.ssl on", "/set irc.server.t.tls on",
+                    "/set irc.server.t.ssl_verify off", "/set irc.server.t.tls_verify off",
+                    f"/set irc.server.t.nicks {self.nick}", "/set irc.server.t.autojoin #chat",
+                    "/connect t"]
+        arguments = [word for command in commands for word in ("-r", command)]
+        self.terminal.open("weechat", "weechat-headless", "-d", str(self.home), *arguments)
+
+
 class Ii:
     nick = "ii_user"
 
@@ -229,3 +254,37 @@ def speak_to_all(clients, watcher, course, ear):
         until(lambda: "大家好" in listener.heard() and "张三" in listener.heard(),
               f"{listener.nick} hears the course")
         until(lambda: "挥手" in listener.heard(), f"{listener.nick} sees the action")
+
+
+@pytest.mark.skipif(any(not shutil.which(name) for name in NEEDED),
+                    reason="needs " + ", ".join(name for name in NEEDED if not shutil.which(name)))
+def test_real_clients_by_tls_see_what_was_said_before_a_restart(builddir, directory, terminal):
+    """irssi has no times in its lines, weechat asks for them."""
+    room = TlsRoom(builddir, directory / "c", 'history = on\nhistory-on-join = 5\n'
+                   f'state-directory = "{directory}/state"\n').start()
+    try:
+        with IrcClient(room.irc, "earlier", "#chat") as earlier:
+            earlier.send("PRIVMSG #chat :said 之前")
+            earlier.sync()
+        assert room.stop() == 0
+        room.start()
+        with IrcClient(room.irc, "watcher", "#chat") as watcher:
+            own = make_certificate(directory, "irssi")
+            clients = [IrssiByTls(terminal, room.tls_port, own),
+                       WeechatByTls(terminal, room.tls_port)]
+            for client in clients:
+                client.join()
+                watcher.expect(f"^:{client.nick}!.* JOIN :?#chat")
+                until(lambda: "said 之前" in client.heard(), f"{client.nick} is shown history")
+                watcher.send(f"WHOIS {client.nick}")
+                watcher.expect(f" 671 watcher {client.nick} ")
+            terminal.type("irssi", "/window goto 1")  # its answers stand there
+            terminal.type("irssi", f"/whois {Irssi.nick}")
+            until(lambda: fingerprint_of(own[0])[:16] in terminal.screen("irssi").replace("\n", ""),
+                  "irssi's fingerprint")
+            for client in clients:
+                client.quit()
+                watcher.expect(f"^:{client.nick}!.* QUIT ")
+    finally:
+        room.end()
+    assert not any(word in room.output() for word in SANITIZER_WORDS), room.output()

@@ -347,15 +347,26 @@ def test_a_damaged_database(rooms):
         assert texts(ask(a, "LATEST #x * 10")) == ["new"]
 
 
-def test_no_state_directory(rooms):
+def test_the_state_directory_is_made(rooms):
     room = rooms(start=False)
     room.state.rmdir()
     room.start()
-    room.wait_output("history.db.journal-0: No such file or directory; the room goes on")
+    assert room.state.stat().st_mode & 0o777 == 0o700
+    with enter(room, "a") as a:
+        a.send("PRIVMSG #x :hello")
+        assert texts(ask(a, "LATEST #x * 10")) == ["hello"]
+
+
+def test_no_state_directory(rooms):
+    room = rooms(start=False)
+    room.state.rmdir()
+    room.state.write_text("no directory")
+    room.start()
+    room.wait_output("history.db.journal-0: Not a directory; the room goes on")
     with enter(room, "a") as a:
         a.send("PRIVMSG #x :in memory")
         a.expect("PRIVMSG #x :in memory")
-        room.state.mkdir()
+        room.state.unlink()
         room.wait_output("history: goes on; nothing was lost")
         until(lambda: texts(ask(a, "LATEST #x * 10")) == ["in memory"], "it is kept")
 

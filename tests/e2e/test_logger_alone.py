@@ -266,6 +266,21 @@ def test_counts(builddir, directory, pipe):
         os.close(fd)
 
 
+def test_counts_from_the_first_line(builddir, directory, pipe):
+    """The memory is there before the first message is read: a pipe may be what that is about."""
+    reader, writer = pipe
+    memory = os.memfd_create("counts")
+    os.ftruncate(memory, NUMBERS * COUNT_SIZE)
+    logger = Logger(builddir, directory, env=dict(os.environ, LISTEN_FDS="1"), pass_fds=(3,),
+                    preexec_fn=lambda: os.dup2(memory, 3))
+    os.write(writer, b"one\n")
+    logger.open(reader)
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert counts_of(memory, 7)[1:3] == (1, 4)
+    os.close(memory)
+
+
 def test_memory_that_is_too_small_is_not_counted_in(builddir, directory, pipe):
     reader, writer = pipe
     memory = os.memfd_create("counts")

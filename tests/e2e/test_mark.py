@@ -20,6 +20,7 @@ def escape(directory):
 def make(foster, escape, identity, options=""):
     f = foster(f"cgroup = no\nservice a {{ command = {escaping(escape)} stop-timeout = \"100ms\" "
                f"{options} }}\nservice b {{ command = {SLEEP} }}", identity=identity)
+    f.wait_state("b", "running")  # one that is on its way ends when fosterd does
     return f, read_pid(escape)
 
 

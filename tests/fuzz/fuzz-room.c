@@ -19,6 +19,7 @@
 
 #define CONNECTIONS 12
 #define PEERS       6
+#define TEXT_MAX    8192
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -149,6 +150,19 @@ static const char *const words[] = {
 	"KICK #chat lily",
 	"PRIVMSG #chat :hi",
 	"JOIN 0",
+	"CHATHISTORY ",
+	"CHATHISTORY LATEST #chat * 5",
+	"CHATHISTORY TARGETS timestamp=1970-01-01T00:00:00Z timestamp=2100-01-01T00:00:00Z 9",
+	"BEFORE ",
+	"AROUND ",
+	"BETWEEN ",
+	"timestamp=2026-02-29T23:59:60.9999Z ",
+	"timestamp=",
+	"msgid=1-1 ",
+	" 5",
+	"draft/chathistory draft/event-playback",
+	"CAP REQ :batch message-tags server-time draft/event-playback",
+	"-H",
 };
 
 static void fail(const char *what)
@@ -159,9 +173,13 @@ static void fail(const char *what)
 
 static void on_send(void *arg, uint32_t id, const char *data, size_t size)
 {
+	const char *blank = data[0] == '@' ? memchr(data, ' ', size) : NULL;
+	size_t tags = blank ? blank + 1 - data : 0;
+
 	if (id >= CONNECTIONS || !connected[id])
 		fail("a line for nobody");
-	if (size < 3 || size > 512 || memcmp(data + size - 2, "\r\n", 2) != 0)
+	if (size - tags < 3 || size - tags > 512 || tags > TEXT_MAX ||
+	    memcmp(data + size - 2, "\r\n", 2) != 0)
 		fail("a line that is none");
 	if (memchr(data, '\n', size - 1) || memchr(data, '\r', size - 2) ||
 	    memchr(data, '\0', size))
@@ -215,6 +233,81 @@ static void on_ask(void *arg, const struct room_question *question)
 		fail("two questions at once");
 	asked[question->id].serial = question->serial;
 	asked[question->id].waits = question->kind != ROOM_ASKS_NO_MORE;
+}
+
+/* The history: what was kept last, and what was asked for. */
+#define KEPT    8
+#define QUERIES 4
+static struct {
+	char text[TEXT_MAX];
+	struct history_item item;
+} kept[KEPT];
+static size_t n_kept, n_queries;
+static struct history_query *queries[QUERIES];
+
+static void on_keep(void *arg, const struct history_record *record)
+{
+	size_t i = n_kept++ % KEPT;
+
+	if (record->line_size == 0 || record->line_size > 510 ||
+	    memchr(record->line, '\n', record->line_size) ||
+	    memchr(record->line, '\r', record->line_size) ||
+	    !utf8_is_valid(record->line, record->line_size))
+		fail("something is kept that is no line");
+	if (record->id.number == 0 || record->tags_size + record->line_size + 2 > TEXT_MAX)
+		fail("something is kept without an id, or with too much");
+	memcpy(kept[i].text, record->tags, record->tags_size);
+	kept[i].text[record->tags_size] = '\0';
+	memcpy(kept[i].text + record->tags_size + 1, record->line, record->line_size);
+	kept[i].text[record->tags_size + 1 + record->line_size] = '\0';
+	kept[i].item = (struct history_item){ .id = record->id,
+					      .time = record->time,
+					      .event = record->kind == HISTORY_EVENT,
+					      .line = (uint32_t)record->tags_size + 1 };
+}
+
+static int on_fetch(void *arg, struct history_query *query)
+{
+	if (query->connection >= CONNECTIONS || !connected[query->connection] ||
+	    query->limit == 0 || query->limit > HISTORY_LIMIT)
+		fail("a question of nobody, or without a limit");
+	if (n_queries == QUERIES)
+		return -11;
+	queries[n_queries++] = query;
+	return 0;
+}
+
+static void forget_queries(void)
+{
+	while (n_queries > 0)
+		free(queries[--n_queries]);
+}
+
+/* Whether it is what was asked for does not matter to the room. */
+static void answer_query(struct room *room, uint8_t what)
+{
+	struct history_query *query = n_queries > 0 ? queries[n_queries - 1] : NULL;
+	struct history_answer result = { .error = what % 4 == 0 ? -5 : 0 };
+	char target[] = "#chat";
+
+	if (!query)
+		return;
+	n_queries--;
+	if (result.error == 0 && n_kept > 0) {
+		result.items = &kept[what % MIN(n_kept, KEPT)].item;
+		result.text = kept[what % MIN(n_kept, KEPT)].text;
+		result.n_items = 1;
+	}
+	if (query->verb == HISTORY_TARGETS && result.n_items) {
+		struct history_item item = { .time = what };
+
+		result.items = &item;
+		result.text = target;
+		room_history(room, query, &result);
+	} else {
+		room_history(room, query, &result);
+	}
+	free(query);
 }
 
 static uint8_t take(struct input *in)
@@ -312,8 +405,10 @@ static void step(struct room *room, struct input *in, uint64_t *now)
 {
 	uint8_t what = take(in);
 
-	if (what < 150) {
+	if (what < 143) {
 		open_or_say(room, in);
+	} else if (what < 150) {
+		answer_query(room, what);
 	} else if (what < 225) {
 		send_datagram(room, in);
 	} else if (what < 240) {
@@ -339,33 +434,39 @@ static void step(struct room *room, struct input *in, uint64_t *now)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static char everywhere[] = "*", *masks[] = { everywhere, NULL };
 	static char *server_operators[] = { (char *)"lily", NULL };
-	static const struct room_config config = { .server_name = "s",
-						   .network = "n",
-						   .version = "v",
-						   .course_channel = "#chat",
-						   .operators_channel = "#o",
-						   .operators_open = true,
-						   .nick_length = 32,
-						   .accounts = true,
-						   .server_operators = server_operators,
-						   .account_registration = true,
-						   .nick_protection = true,
-						   .registration_timeout = 30 * USEC_PER_SEC,
-						   .ping_interval = 120 * USEC_PER_SEC,
-						   .ping_timeout = 60 * USEC_PER_SEC,
-						   .course_timeout = 600 * USEC_PER_SEC,
-						   .channels_per_user = 3,
-						   .channels_max = 5,
-						   .bans_per_channel = 3,
-						   .course_users_max = 4,
-						   .course_rate = 10,
-						   .course_burst = 20 };
+	const struct room_config config = { .server_name = "s",
+					    .network = "n",
+					    .version = "v",
+					    .course_channel = "#chat",
+					    .operators_channel = "#o",
+					    .operators_open = true,
+					    .nick_length = 32,
+					    .accounts = true,
+					    .server_operators = server_operators,
+					    .account_registration = true,
+					    .nick_protection = true,
+					    .registration_timeout = 30 * USEC_PER_SEC,
+					    .ping_interval = 120 * USEC_PER_SEC,
+					    .ping_timeout = 60 * USEC_PER_SEC,
+					    .course_timeout = 600 * USEC_PER_SEC,
+					    .channels_per_user = 3,
+					    .channels_max = 5,
+					    .bans_per_channel = 3,
+					    .course_users_max = 4,
+					    .course_rate = 10,
+					    .course_burst = 20,
+					    .history = true,
+					    .history_channels = masks,
+					    .history_on_join = 2 };
 	static const struct room_output output = { .send = on_send,
 						   .close = on_close,
 						   .datagram = on_datagram,
 						   .ask = on_ask,
-						   .command = on_command };
+						   .command = on_command,
+						   .keep = on_keep,
+						   .fetch = on_fetch };
 	struct room *room = room_new(&config, &output);
 	struct input in = { data, size };
 	uint64_t now = USEC_PER_SEC;
@@ -375,6 +476,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(connected, 0, sizeof(connected));
 	memset(asked, 0, sizeof(asked));
 	memset(&commander, 0, sizeof(commander));
+	n_kept = 0;
 	room_set_time(room, now, now);
 	while (in.size > 0) {
 		const char *what;
@@ -384,6 +486,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			fail(what);
 	}
 	room_free(room);
+	forget_queries();
 	return 0;
 }
 

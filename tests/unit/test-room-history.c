@@ -313,7 +313,10 @@ static void test_isupport_and_caps(void **state)
 	expect_part(1, " CHANMODES=Ibe,k,l,CHimnpst ");
 }
 
-#define FAIL ":srv FAIL CHATHISTORY "
+#define CJK_13 "中中中中中中中中中中中中中"
+#define CJK_26 CJK_13 CJK_13
+#define CJK_27 CJK_26 "中"
+#define FAIL   ":srv FAIL CHATHISTORY "
 
 static void test_errors(void **state)
 {
@@ -342,6 +345,10 @@ static void test_errors(void **state)
 		  "INVALID_PARAMS BEFORE :That is no time; write 2026-11-23T10:00:00.000Z\n" },
 		{ "BEFORE #x timestamp=2020-01-01T00:00:00.000+01:00 1",
 		  "INVALID_PARAMS BEFORE :That is no time; write 2026-11-23T10:00:00.000Z\n" },
+		/* One word of it, cut at a character's border. */
+		{ ":a b", "INVALID_PARAMS a :There is no such subcommand\n" },
+		{ "x" CJK_27 CJK_27, "INVALID_PARAMS x" CJK_26 " :There is no such subcommand\n" },
+		{ "LATEST ::x * 1", "INVALID_PARAMS LATEST :The number of parameters is wrong\n" },
 		{ "LATEST #none * 1", "INVALID_TARGET LATEST #none :You are in no such channel\n" },
 		{ "LATEST #y * 1", "INVALID_TARGET LATEST #y :You are in no such channel\n" },
 		{ "LATEST eve * 1", "INVALID_TARGET LATEST eve :You are in no such channel\n" },
