@@ -175,16 +175,23 @@ static bool type_line(struct run *r, uint64_t now)
 	return true;
 }
 
-static void type_input(struct run *r, uint64_t now)
+/* Whether there was anything that the session took. */
+static bool type_input(struct run *r, uint64_t now)
 {
+	bool typed = false;
+
 	while (r->input_size > 0 && takes_input(r, now)) {
 		if (r->terminal)
 			type_key(r, now);
 		else if (!type_line(r, now))
 			break;
+		typed = true;
 	}
-	if (r->input_ended && r->input_size == 0 && takes_input(r, now))
+	if (r->input_ended && r->input_size == 0 && takes_input(r, now)) {
 		session_leave(r->session, now);
+		typed = true;
+	}
+	return typed;
 }
 
 static void read_input(struct run *r)
@@ -316,8 +323,10 @@ static void turn(struct run *r)
 		read_input(r);
 	now = now_monotonic();
 	session_tick(r->session, now);
-	type_input(r, now);
-	work_door(r);
+	/* What comes in may make the session take what was typed long ago. */
+	do
+		work_door(r);
+	while (type_input(r, now));
 }
 
 static int exit_code(const struct run *r)
