@@ -18,7 +18,7 @@ import pytest
 
 from chat_clients import Chatd, CourseClient, IrcClient, free_port
 from conftest import SANITIZER_WORDS
-from foster import until
+from foster import children_of, until
 from test_chat_accounts import ON, PASSWORD, fosterctl
 from test_chat_clients import Terminal
 from test_chat_tls import TlsRoom, fingerprint_of, make_certificate
@@ -423,7 +423,8 @@ def test_every_end_gives_the_terminal_back(builddir, room, how, code):
 
 
 @pytest.mark.skipif(not shutil.which("tmux"), reason="needs tmux")
-def test_stopped_and_continued(builddir, room, directory):
+@pytest.mark.parametrize("by", ["key", "signal"])
+def test_stopped_and_continued(builddir, room, directory, by):
     """In a shell with job control, which has its own modes while the client is stopped."""
     home = directory / "home"
     home.mkdir()
@@ -436,10 +437,16 @@ def test_stopped_and_continued(builddir, room, directory):
             tom.receive()
             terminal.tmux("send-keys", "-t", "test:shell", "-l", "half")
             until(lambda: "say: half" in terminal.screen("shell"), "what is typed")
-            terminal.tmux("send-keys", "-t", "test:shell", "C-z")
+            if by == "key":
+                terminal.tmux("send-keys", "-t", "test:shell", "C-z")
+            else:
+                os.kill(children_of(terminal.pid("shell"))[0], signal.SIGSTOP)
             until(lambda: "Stopped" in terminal.screen("shell"), "its stop")
-            terminal.type("shell", "stty -a | tr ' ' '\\n' | grep -x -e '-*icanon' -e '-*echo'")
-            until(lambda: {"icanon", "echo"} <= set(terminal.screen("shell").split()),
+            # Who is stopped without being asked leaves the terminal as it is, to the shell.
+            sane = "stty sane; " if by == "signal" else ""
+            terminal.type("shell", sane + "stty -a | tr ' ;' '\\n\\n' | "
+                          "grep -x -e icanon -e echo | tr a-z A-Z")
+            until(lambda: {"ICANON", "ECHO"} <= set(terminal.screen("shell").split()),
                   "the terminal's own modes")
             tom.say("meanwhile")
             terminal.type("shell", "fg")

@@ -186,18 +186,16 @@ static void test_leaving(void **state)
 }
 
 /* Each datagram, and what the room makes of it, has at most 1024 bytes and whole characters. */
-static void test_long_lines_are_split(void **state)
+static void check_split(const char *character, int times, int datagrams)
 {
-	char text[3 * 1500 + 1] = "", together[sizeof(text)] = "", *list, *datagram;
-	char copy[8192];
+	char text[4600] = "", together[sizeof(text)] = "", copy[8192], *list = copy, *datagram;
 	int n = 0;
 
-	for (int i = 0; i < 1500; i++)
-		strcat(text, "中");
+	for (int i = 0; i < times; i++)
+		strcat(text, character);
 	enter("张三");
 	type(text);
 	snprintf(copy, sizeof(copy), "%s", take_sent());
-	list = copy;
 	while ((datagram = strsep(&list, "|")) && *datagram) {
 		assert_int_equal(strncmp(datagram, "C 张三 ", strlen("C 张三 ")), 0);
 		assert_true(strlen(datagram) + 1 <= COURSE_DATAGRAM_MAX);
@@ -205,9 +203,16 @@ static void test_long_lines_are_split(void **state)
 		strcat(together, datagram + strlen("C 张三 "));
 		n++;
 	}
-	assert_int_equal(n, 5);
+	assert_int_equal(n, datagrams);
 	assert_string_equal(together, text);
 	end();
+}
+
+static void test_long_lines_are_split(void **state)
+{
+	check_split("中", 1500, 5);
+	check_split("x", 4500, 5);
+	check_split("😀", 1000, 4);
 }
 
 /* A script is held up before the room drops what it says. */

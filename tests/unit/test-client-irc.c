@@ -50,7 +50,24 @@ static void test_entering_and_leaving(void **state)
 	end();
 	enter();
 	session_leave(session, session_now);
+	assert_true(session_deadline(session) <= session_now + 2 * USEC_PER_SEC);
 	session_lost(session, "gone", session_now);
+	assert_false(session_failed(session));
+	end();
+}
+
+/* The server may read for long what a script has sent: who hangs up before loses it. */
+static void test_a_script_waits_for_the_server(void **state)
+{
+	struct session_options o = lily;
+
+	o.patient = false;
+	begin(o);
+	receive(":srv 001 lily :hi\r\n:lily!u@h JOIN #chat\r\n");
+	session_leave(session, session_now);
+	assert_int_equal(session_deadline(session), session_now + 60 * USEC_PER_SEC);
+	wait_for_tick();
+	assert_int_equal(session_phase(session), SESSION_ENDED);
 	assert_false(session_failed(session));
 	end();
 }
@@ -358,6 +375,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entering_and_leaving),
+		cmocka_unit_test(test_a_script_waits_for_the_server),
 		cmocka_unit_test(test_refused_names),
 		cmocka_unit_test(test_what_is_shown),
 		cmocka_unit_test(test_oneself),
