@@ -451,8 +451,11 @@ def test_stopped_and_continued(builddir, room, directory, by):
             tom.say("meanwhile")
             terminal.type("shell", "fg")
             until(lambda: "tom : meanwhile\nsay: half" in terminal.screen("shell"), "its return")
-            terminal.type("shell", " way")
-            assert tom.receive() == "\nx : half way"
+            terminal.tmux("send-keys", "-t", "test:shell", "C-w")
+            terminal.tmux("send-keys", "-t", "test:shell", "-l", "all the way")
+            until(lambda: "\nsay: all the way" in terminal.screen("shell"), "its keys")
+            terminal.type("shell", "")
+            assert tom.receive() == "\nx : all the way"
             terminal.type("shell", "quit")
             assert tom.receive() == "\nx 退出聊天室"
             until(lambda: terminal.screen("shell").rstrip().endswith("$"), "the shell")
