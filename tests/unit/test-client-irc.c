@@ -231,6 +231,28 @@ static void test_long_lines_are_split(void **state)
 	end();
 }
 
+/* Whatever is typed, or asked by the server, no line is longer than a line may be. */
+static void test_no_line_is_too_long(void **state)
+{
+	char text[4000];
+
+	enter();
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "/raw ", strlen("/raw "));
+	strcpy(text + sizeof(text) - 4, "中");
+	type(text);
+	assert_int_equal(strlen(take_sent()), IRC_LINE_MAX);
+	memcpy(text, "/msg ", strlen("/msg "));
+	memcpy(text + 600, " hello", strlen(" hello"));
+	type(text);
+	assert_true(strlen(take_sent()) <= 20 * IRC_LINE_MAX); /* and not a line a letter */
+	memcpy(text, "PING ", strlen("PING "));
+	receive(text);
+	receive("\r\n");
+	assert_int_equal(strlen(take_sent()), IRC_LINE_MAX);
+	end();
+}
+
 /* However the stream is cut; a line that is too long is passed over whole. */
 static void test_the_stream(void **state)
 {
@@ -381,6 +403,7 @@ int main(void)
 		cmocka_unit_test(test_oneself),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_long_lines_are_split),
+		cmocka_unit_test(test_no_line_is_too_long),
 		cmocka_unit_test(test_the_stream),
 		cmocka_unit_test(test_login_by_password),
 		cmocka_unit_test(test_login_that_fails),

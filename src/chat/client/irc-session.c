@@ -203,17 +203,24 @@ static void end_line(struct session *s, uint64_t now)
 
 	s->irc.size = 0;
 	s->irc.too_long = false;
-	while (n > 0 && s->irc.line[n - 1] == '\r')
-		n--;
 	s->irc.line[n] = '\0';
 	if (!too_long && !memchr(s->irc.line, '\0', n))
 		take_line(s, s->irc.line, now);
 }
 
+/* A CR alone ends a line, too: in a name that is sent back it would do so for some servers. */
+static const char *find_end(const char *bytes, size_t size)
+{
+	const char *lf = memchr(bytes, '\n', size);
+	const char *cr = memchr(bytes, '\r', lf ? (size_t)(lf - bytes) : size);
+
+	return cr ? cr : lf;
+}
+
 static void receive(struct session *s, const char *bytes, size_t size, uint64_t now)
 {
 	while (size > 0 && s->phase != SESSION_ENDED) {
-		const char *end = memchr(bytes, '\n', size);
+		const char *end = find_end(bytes, size);
 		size_t n = end ? (size_t)(end - bytes) : size;
 		size_t fits = MIN(n, STREAM_LINE_MAX - s->irc.size);
 

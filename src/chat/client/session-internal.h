@@ -51,7 +51,8 @@ struct session {
 
 extern const struct protocol course_protocol, irc_protocol;
 
-void session_send(struct session *s, const char *fmt, ...) PRINTF(2, 3); /* one line and CR LF */
+/* One line of IRC: CR LF is added, and what does not fit is cut at a character's border. */
+void session_send(struct session *s, const char *fmt, ...) PRINTF(2, 3);
 void session_show(struct session *s, enum session_style style, const char *fmt, ...) PRINTF(3, 4);
 /* In the user's language; what follows are the strings that the word takes. */
 void session_tell(struct session *s, enum session_style style, enum word word, ...);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "chat/course.h"
+#include "chat/irc.h"
 #include "chat/utf8.h"
 
 #define SHOWN_MAX (STREAM_LINE_MAX * 2)
@@ -69,19 +70,17 @@ void session_free(struct session *s)
 
 void session_send(struct session *s, const char *fmt, ...)
 {
-	char line[TYPED_MAX + 8];
+	char text[TYPED_MAX];
+	struct irc_line line;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line) - 2, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
-	n = MIN(n, (int)sizeof(line) - 3);
-	memcpy(line + n, "\r\n", 2);
-	s->host->send(s->host->context, line, (size_t)n + 2);
-	explicit_bzero(line, sizeof(line));
+	irc_format(&line, "%s", text);
+	s->host->send(s->host->context, line.bytes, line.size);
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(&line, sizeof(line));
 }
 
 /* Nothing that a terminal would obey gets past here. */
