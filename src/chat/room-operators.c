@@ -58,6 +58,20 @@ bool operators_may_join(const struct room *room, const struct user *user)
 	return room->config->operators_open || is_operator(room->config->operators, user->account);
 }
 
+/* Who may not be there as that account, or as none, or under that configuration, is not. */
+void operators_check(struct room *room, struct user *user, const char *why)
+{
+	char source[SOURCE_MAX];
+	struct irc_line line;
+
+	if (!room->operators || !channel_member(room->operators, user) ||
+	    operators_may_join(room, user))
+		return;
+	irc_format(&line, ":%s KICK %s %s :%s", user_source(room->voice, source),
+		   room->operators->name, user->nick, why);
+	leave_channel(room, user, room->operators, room->voice, &line);
+}
+
 static bool is_question(const char *text)
 {
 	return text[0] == '!' && text[1] > ' ';

@@ -90,8 +90,10 @@ void room_configure(struct room *room, const struct room_config *config)
 {
 	room->config = config;
 	for (size_t id = 0; id < room->users_room; id++) {
-		if (room->users[id])
-			oper_check(room, room->users[id]);
+		if (!room->users[id])
+			continue;
+		oper_check(room, room->users[id]);
+		operators_check(room, room->users[id], "no right to be here any more");
 	}
 }
 

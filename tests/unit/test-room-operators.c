@@ -71,6 +71,45 @@ static void test_an_invitation_does_not_open_it(void **state)
 	expect_part(2, "473");
 }
 
+static void log_in_as(uint32_t id, const char *account)
+{
+	line(id, "CAP LS 302");
+	line(id, "AUTHENTICATE PLAIN");
+	line(id, "AUTHENTICATE AGEAYg==");
+	answer(id, ROOM_GRANTED, account);
+	expect_part(id, " 903 ");
+}
+
+static void test_who_loses_the_right_goes(void **state)
+{
+	char *operators[] = { (char *)"lily", NULL };
+
+	with_accounts("lily", "lily", NULL);
+	open_all();
+	enter(1, "a");
+	enter(2, "b");
+	log_in_as(2, "lily");
+	line(1, "JOIN #ops");
+	line(2, "JOIN #ops");
+	forget_all();
+	room_configure(room, &room_config);
+	expect(1, "");
+	room_config.operators_open = false;
+	room_config.operators = operators;
+	room_configure(room, &room_config);
+	expect(1, ":foster!foster@srv KICK #ops a :no right to be here any more\n");
+	expect(2, ":foster!foster@srv KICK #ops a :no right to be here any more\n");
+	room_operators_say(room, "web: running", NULL);
+	expect(1, "");
+	expect_part(2, "web: running");
+	forget(2);
+	room_config.operators = NULL;
+	room_configure(room, &room_config);
+	expect(2, ":foster!foster@srv KICK #ops b :no right to be here any more\n");
+	line(2, "PRIVMSG foster :!status");
+	expect(2, ":foster!foster@srv NOTICE b :join #ops first\n");
+}
+
 static void test_questions(void **state)
 {
 	open_all();
@@ -209,6 +248,7 @@ int main(void)
 		TEST(test_only_as_configured),
 		TEST(test_nobody_else_has_rights),
 		TEST(test_an_invitation_does_not_open_it),
+		TEST(test_who_loses_the_right_goes),
 		TEST(test_questions),
 		TEST(test_nobody_to_ask),
 		TEST(test_only_members_ask),
