@@ -270,9 +270,9 @@ static bool may_show(void *arg, const char *service)
 	return operate_may_show(((struct child *)arg)->operate, service);
 }
 
-static void redact(void *arg, char *line)
+static void redact(void *arg, const char *line, char *buf, size_t size)
 {
-	operate_redact(((struct child *)arg)->operate, line);
+	operate_redact(((struct child *)arg)->operate, line, buf, size);
 }
 
 static int set_up(struct child *c, const struct child_arguments *arguments)

@@ -354,8 +354,7 @@ static bool last_lines(struct feed *f, const json_t *event, char *buf, size_t si
 		char text[LINE_SIZE];
 		const char *line = json_string_value(json_array_get(lines, i));
 
-		snprintf(text, sizeof(text), "%s", line ? line : "");
-		f->output.redact(f->output.arg, text);
+		f->output.redact(f->output.arg, line ? line : "", text, sizeof(text));
 		if (*text)
 			add(buf, size, "%s%s", *buf ? " | " : "", text);
 	}

@@ -19,6 +19,7 @@
 #include "chat/admin/feed.h"
 #include "chat/admin/packet.h"
 #include "chat/admin/question.h"
+#include "chat/admin/redact.h"
 #include "chat/chat-config.h"
 #include "chat/operators.h"
 
@@ -26,9 +27,7 @@
 #define CONFIRM_TIME (30 * USEC_PER_SEC)
 #define PENDING_MAX  16
 #define LOG_LINES    10 /* as many as the manager gives */
-#define REDACTED     "[...]"
 #define TARGET_SIZE  1024
-#define REDACTIONS   64 /* in one line */
 
 /* What waits for its confirmation. */
 struct pending {
@@ -103,36 +102,14 @@ bool operate_may_show(const struct operate *o, const char *service)
 	return matches_any(o->show_log, service);
 }
 
-/* One place that matches becomes "[...]", which may be longer than it: the end is cut then. */
-static bool redact_one(const regex_t *re, char *line, size_t size, size_t *at)
+void operate_redact(const struct operate *o, const char *line, char *buf, size_t size)
 {
-	char rest[1024];
-	regmatch_t m;
-
-	if (line[*at] == '\0' || regexec(re, line + *at, 1, &m, *at ? REG_NOTBOL : 0) != 0 ||
-	    m.rm_eo == m.rm_so)
-		return false;
-	snprintf(rest, sizeof(rest), "%s", line + *at + m.rm_eo);
-	snprintf(line + *at + m.rm_so, size - *at - m.rm_so, REDACTED "%s", rest);
-	*at += m.rm_so + strlen(REDACTED);
-	return *at < strlen(line);
+	redact_line(o->redact, o->n_redact, line, buf, size);
 }
 
-void operate_redact(const struct operate *o, char *line)
+static void redact(void *arg, const char *line, char *buf, size_t size)
 {
-	size_t size = strlen(line) + 1;
-
-	for (size_t i = 0; i < o->n_redact; i++) {
-		size_t at = 0;
-
-		for (int k = 0; k < REDACTIONS && redact_one(&o->redact[i], line, size, &at); k++)
-			;
-	}
-}
-
-static void redact(void *arg, char *line)
-{
-	operate_redact(arg, line);
+	operate_redact(arg, line, buf, size);
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
