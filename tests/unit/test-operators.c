@@ -195,6 +195,30 @@ static void test_flapping_is_folded(void **state)
 	expect("web: backoff: exit 1\n");
 }
 
+static void test_given_up_is_forgotten(void **state)
+{
+	char name[32];
+
+	for (int i = 0; i < 600; i++) { /* more than are remembered */
+		snprintf(name, sizeof(name), "flaps%d", i);
+		for (int k = 0; k < 4; k++)
+			becomes(name, "backoff", "exit 1");
+		becomes(name, "failed", "exit 1");
+	}
+	pass(1800 * USEC_PER_SEC);
+	heard[0] = '\0';
+	becomes("web", "failed", "exit 1");
+	assert_true(feed_acknowledge(feed, "web"));
+}
+
+static void test_a_service_called_running(void **state)
+{
+	becomes("running", "backoff", "exit 1");
+	becomes("running", "running", "exit 1");
+	pass(USEC_PER_SEC);
+	expect("running: backoff: exit 1; running, pid 7\n");
+}
+
 static void test_a_slow_end_is_no_flapping(void **state)
 {
 	for (int i = 0; i < 10; i++) {
@@ -489,6 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ways_are_not_told),      TEST(test_end_with_its_last_lines),
 		TEST(test_end_and_return_are_one), TEST(test_restart_at_once),
+		TEST(test_given_up_is_forgotten),  TEST(test_a_service_called_running),
 		TEST(test_flapping_is_folded),     TEST(test_a_slow_end_is_no_flapping),
 		TEST(test_many_are_counted),       TEST(test_nothing_is_due_at_rest),
 		TEST(test_what_is_late_says_when), TEST(test_on_behalf),
