@@ -83,6 +83,24 @@ def test_ends_are_told_with_their_last_lines(ops):
         a.expect("PRIVMSG #ops :web: stopped")
 
 
+def test_what_is_redacted(ops):
+    """Also within colours, and of lines that are longer than what is read of a log."""
+    script = (r"printf 'token=\033[1m12345 seen\n'; printf 'password='; printf '%09000d\n' 7; "
+              "echo after; exec sleep 1000")
+    room = ops(OPEN + '\noperators-log = {"*"}\n'
+               'operators-redact = {"token=[0-9]+", "password=[^ ]*"}',
+               f"service web {{ command = {shell('echo alone; ' + script)} }}\n"
+               f"service low {{ command = {shell(script.partition(';')[0] + '; exec sleep 99')} }}")
+    until(lambda: "after" in room.f.log("web") and "seen" in room.f.log("low"))
+    with room.enter("a") as a:
+        ask(a, "!log low", r"low\| \[\.\.\.\] seen$")
+        a.send("PRIVMSG #ops :!log web", "PRIVMSG #ops :!log nix")
+        lines = []
+        while not lines or "no service" not in lines[-1]:
+            lines.append(a.expect("NOTICE #ops :(.*)$")[1])
+        assert "web| after" in lines and not any("000" in line for line in lines)
+
+
 def test_commands_take_an_account(ops):
     room = ops(OPEN, DB)
     pid = room.f.wait_state("db", "running")["pid"]
