@@ -53,6 +53,14 @@ int operators_open(struct room *room)
 	return 0;
 }
 
+void operators_begin(struct room *room)
+{
+	if (!room->operators)
+		return;
+	room->operators->created = room->voice->signed_on = room->realtime;
+	room->voice->spoke = room->now;
+}
+
 bool operators_may_join(const struct room *room, const struct user *user)
 {
 	return room->config->operators_open || is_operator(room->config->operators, user->account);
@@ -105,6 +113,7 @@ static void each_line(struct room *room, const char *text, const struct user *to
 {
 	char plain[OPERATORS_LINE_MAX];
 
+	room->voice->spoke = room->now;
 	while (*text) {
 		size_t n = strcspn(text, "\n");
 

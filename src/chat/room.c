@@ -99,8 +99,12 @@ void room_configure(struct room *room, const struct room_config *config)
 
 void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime)
 {
+	bool first = room->now == 0;
+
 	room->now = MAX(room->now, monotonic);
 	room->realtime = realtime;
+	if (first)
+		operators_begin(room);
 }
 
 static int make_place(struct room *room, uint32_t id)

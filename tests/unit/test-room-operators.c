@@ -164,6 +164,23 @@ static void test_says(void **state)
 	expect(2, "");
 }
 
+static void test_since_when_it_is_there(void **state)
+{
+	open_all();
+	enter(1, "a");
+	line(1, "JOIN #ops");
+	pass_time(5 * USEC_PER_SEC);
+	line(1, "WHOIS foster");
+	expect_part(1, ":srv 317 a foster 5 1600000000 :seconds idle, signon time\n");
+	line(1, "MODE #ops");
+	expect_part(1, ":srv 329 a #ops 1600000000\n");
+	room_operators_say(room, "web: running", NULL);
+	pass_time(USEC_PER_SEC);
+	forget(1);
+	line(1, "WHOIS foster");
+	expect_part(1, ":srv 317 a foster 1 1600000000 ");
+}
+
 static void test_answers(void **state)
 {
 	struct room_command in_channel, in_private;
@@ -253,6 +270,7 @@ int main(void)
 		TEST(test_nobody_to_ask),
 		TEST(test_only_members_ask),
 		TEST(test_says),
+		TEST(test_since_when_it_is_there),
 		TEST(test_answers),
 		TEST(test_what_nobody_heard),
 		TEST(test_is_no_connection),
