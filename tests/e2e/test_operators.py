@@ -169,6 +169,25 @@ def test_protected_services_are_asked_back_for(ops):
         ask(a, "!start db", "db: start: ")  # hurts nobody
 
 
+def test_what_a_protected_service_requires_is_protected(ops):
+    """A stop takes with it what requires the service, at any distance."""
+    room = ops('operators = {"alice:db"}\noperators-protected = {"shop"}',
+               DB + f"service web {{ command = {SLEEP} requires = {{db}} }}\n"
+               f"service shop {{ command = {SLEEP} requires = {{web}} }}\n")
+    pid = room.f.wait_state("shop", "running")["pid"]
+    with room.enter("a", "alice") as a:
+        for verb in ("restart", "stop"):
+            code = ask(a, f"!{verb} db", r"shop is protected, and ends with db: "
+                       rf"!confirm (\w{{8}}) within 30 s to {verb} db$")[1]
+        assert room.f.service("shop")["pid"] == pid
+        ask(a, f"!confirm {code}", "db: stop: ")
+        room.f.wait_state("shop", "stopped")
+        room.f.wait_state("db", "stopped")
+        ask(a, "!start db", "db: start: ")
+        room.f.wait_state("db", "running")
+        ask(a, "!stop db", "db: stop: ")  # the other one does not run
+
+
 def test_only_operators_may_read(ops):
     room = ops('operators = {"alice"}')
     with room.enter("a", channel=None) as a:
