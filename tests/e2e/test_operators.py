@@ -250,6 +250,8 @@ def test_no_supervisor_no_channel(builddir, directory):
 @pytest.mark.parametrize("line, message", [
     ('operators = {"a b"}', '"a b" is no operator: an account, or "account:services"'),
     ('operators = {"a:b:kill"}', '"kill" is none of start, stop, restart, reload, ack'),
+    ('operators = {"alice"}', "chat.conf: operators is set; it needs accounts = on"),
+    ('server-operators = {"alice"}', "server-operators is set; it needs accounts = on"),
     ('operators-redact = {"["}', 'is no regular expression: '),
     ('operators-channel = "ops"', '"ops" is no channel'),
     ('operators-channel = "#CHAT"', "operators-channel and course-channel are both #chat"),
