@@ -29,6 +29,7 @@
 #include "manager/notify-socket.h"
 #include "manager/proc.h"
 #include "manager/service.h"
+#include "manager/socket-file.h"
 #include "manager/supervisor-link.h"
 #include "manager/upgrade.h"
 
@@ -43,7 +44,7 @@ struct control {
 	struct evhttp *http;
 	struct evhttp_bound_socket *bound;
 	int listener, inotify;
-	ino_t inode; /* of the socket's file; 0: not known */
+	char file[SOCKET_FILE_MAX]; /* which file it is bound to: socket-file.h */
 	struct event *deleted;
 	struct event *retry; /* armed while there is no listener */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -413,13 +414,6 @@ static int make_listener(struct control *c)
 	return TAKE_FD(fd);
 }
 
-static void remember_path(struct control *c)
-{
-	struct stat st;
-
-	c->inode = stat(c->path, &st) == 0 ? st.st_ino : 0;
-}
-
 /* Makes the listener, keeps it with the supervisor, and listens. */
 static int open_listener(struct manager *m)
 {
@@ -428,10 +422,10 @@ static int open_listener(struct manager *m)
 
 	if (fd < 0)
 		return log_error_errno(fd, "%s", c->path);
-	supervisor_link_store(m, PLACE_CONTROL, "control", fd_copy(fd));
+	supervisor_link_store(m, PLACE_CONTROL, socket_file_name("control", c->path, c->file),
+			      fd_copy(fd));
 	keep_store(m, "control", c->path, fd);
 	c->listener = fd;
-	remember_path(c);
 	return 0;
 }
 
@@ -440,13 +434,18 @@ static void take_listener(struct manager *m)
 {
 	struct control *c = m->control;
 
-	if (supervisor_link_stored(m, PLACE_CONTROL)) {
+	const char *stored = supervisor_link_stored(m, PLACE_CONTROL);
+
+	if (stored) {
+		snprintf(c->file, sizeof(c->file), "%s", stored);
 		c->listener = supervisor_link_fetch(m, PLACE_CONTROL);
 		return;
 	}
 	c->listener = keep_take(m, "control", c->path);
 	if (c->listener >= 0)
-		supervisor_link_store(m, PLACE_CONTROL, "control", fd_copy(c->listener));
+		supervisor_link_store(m, PLACE_CONTROL,
+				      socket_file_name("control", c->path, c->file),
+				      fd_copy(c->listener));
 }
 
 static int listen_on(struct manager *m)
@@ -460,10 +459,7 @@ static int listen_on(struct manager *m)
 /* The file may be there and be another's: of a manager whose supervisor was killed, say. */
 static bool path_is_ours(const struct control *c)
 {
-	struct stat st;
-
-	return c->listener >= 0 && stat(c->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	       (c->inode == 0 || st.st_ino == c->inode);
+	return c->listener >= 0 && socket_file_is(c->file, c->path);
 }
 
 /* Descriptors were short, say. Until then clients wait. */
@@ -519,7 +515,6 @@ static int find_listener(struct manager *m)
 		c->listener = fd_close(c->listener);
 		error = open_listener(m);
 	}
-	remember_path(c);
 	return error < 0 ? error : listen_on(m);
 }
 

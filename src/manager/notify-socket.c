@@ -20,6 +20,7 @@
 #include "manager/handover.h"
 #include "manager/proc.h"
 #include "manager/service.h"
+#include "manager/socket-file.h"
 #include "manager/supervisor-link.h"
 
 #define MESSAGE_MAX    4096
@@ -31,6 +32,8 @@
 #define ERRNO_MAX      4095 /* of the kernel */
 #define RECEIVE_BUFFER (8 << 20)
 
+#define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+
 /* What came along with a message, and what it says of that. */
 struct descriptors {
 	int fds[FD_PASS_MAX];
@@ -41,7 +44,7 @@ struct descriptors {
 
 struct notify_socket {
 	int fd;
-	ino_t inode; /* of the socket's file; 0: not known yet */
+	char file[SOCKET_FILE_MAX]; /* which file it is bound to: socket-file.h */
 	struct event *readable;
 };
 
@@ -392,17 +395,17 @@ void notify_socket_hear(struct manager *m)
 		;
 }
 
+static const char *path_of(const struct manager *m, char buf[SOCKET_PATH_MAX])
+{
+	snprintf(buf, SOCKET_PATH_MAX, "%s/notify", m->options.run_directory);
+	return buf;
+}
+
 static bool path_is_there(const struct manager *m)
 {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	struct stat st;
+	char path[SOCKET_PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/notify", m->options.run_directory);
-	if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
-	if (m->notify->inode == 0)
-		m->notify->inode = st.st_ino;
-	return m->notify->inode == st.st_ino; /* else it is another's */
+	return socket_file_is(m->notify->file, path_of(m, path));
 }
 
 /* Makes the socket, keeps it with the supervisor, and listens to it. */
@@ -417,25 +420,29 @@ static int listen_to(struct manager *m, int fd)
 
 static int make_and_listen(struct manager *m)
 {
+	char path[SOCKET_PATH_MAX];
 	int fd = make_socket(m);
 
-	m->notify->inode = 0;
-	path_is_there(m);
 	if (fd < 0)
 		return log_error_errno(fd, "%s/notify", m->options.run_directory);
-	supervisor_link_store(m, PLACE_NOTIFY, "notify", fd_copy(fd));
+	supervisor_link_store(m, PLACE_NOTIFY,
+			      socket_file_name("notify", path_of(m, path), m->notify->file),
+			      fd_copy(fd));
 	return listen_to(m, fd);
 }
 
 int notify_socket_init(struct manager *m)
 {
+	const char *stored = supervisor_link_stored(m, PLACE_NOTIFY);
 	int fd = -ENOENT;
 
 	m->notify = calloc(1, sizeof(*m->notify));
 	if (!m->notify)
 		return -ENOMEM;
 	m->notify->fd = -1;
-	if (path_is_there(m) && supervisor_link_stored(m, PLACE_NOTIFY))
+	if (stored)
+		snprintf(m->notify->file, sizeof(m->notify->file), "%s", stored);
+	if (stored && path_is_there(m))
 		fd = supervisor_link_fetch(m, PLACE_NOTIFY);
 	return fd >= 0 ? listen_to(m, fd) : make_and_listen(m);
 }

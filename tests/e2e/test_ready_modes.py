@@ -436,6 +436,30 @@ def die_at_message(f, moment, text, **more):
     return f.start().wait_up()
 
 
+@pytest.mark.parametrize("name", ["control", "notify"])
+def test_manager_dies_when_it_makes_a_socket_again(foster, name):
+    """The file is there, and its socket is gone with the manager: the next one makes it again."""
+    f = make(foster, 'notify("READY=1"); stay()\n', f"ready = notify {NO_PRELOAD}", start=False)
+    (f.directory / "killed").touch()  # not at the start
+    die_at_message(f, "bind", f"/{name}")
+    f.wait_state("d", "running")
+    manager = f.manager_pid()
+    (f.directory / "killed").unlink()
+    (f.run / name).unlink()
+    until((f.directory / "killed").exists, "it died over it")
+    until(lambda: answers(f) not in (None, manager), f.output())
+    pid = f.service_pid("d")
+    assert f.post("/v1/services/d/restart").json["result"] == "ok"
+    assert f.service_pid("d") != pid and f.state("d") == "running"
+
+
+def answers(f):
+    try:
+        return f.manager_pid()
+    except OSError:
+        return None
+
+
 @moments
 @cgroups
 def test_manager_dies_at_what_is_said_once(foster, moment, cgroup):

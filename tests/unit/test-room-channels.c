@@ -47,6 +47,26 @@ static void test_channels_max(void **state)
 	expect_part(1, ":srv 405 a #y :");
 }
 
+static void test_private(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(1, "MODE #x +p");
+	line(1, "LIST #x");
+	expect_part(1, " 322 a #x 1 ");
+	line(2, "LIST");
+	expect_no(2, " 322 ");
+	line(2, "WHOIS a");
+	expect_no(2, "#x");
+	line(2, "NAMES #x");
+	expect_no(2, " 353 ");
+	line(2, "KNOCK #x");
+	expect_part(2, ":srv 403 b #x :No such channel\n");
+	line(2, "JOIN #x"); /* it is no lock */
+	expect_part(2, ":b!~b@10.0.0.2 JOIN #x\n");
+}
+
 static void test_part(void **state)
 {
 	enter(1, "a");
@@ -553,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROOM_TEST(test_join),
 		ROOM_TEST(test_channels_max),
+		ROOM_TEST(test_private),
 		ROOM_TEST(test_part),
 		ROOM_TEST(test_say),
 		ROOM_TEST(test_topic),

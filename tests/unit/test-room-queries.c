@@ -228,6 +228,7 @@ static void test_help_and_the_like(void **state)
 	line(1, "HELP nothing");
 	expect(1, ":srv 524 a nothing :There is no help on that\n");
 	line(1, "INFO");
+	expect_part(1, ":srv 371 a :foster-test\n");
 	expect_part(1, ":srv 374 a :End of /INFO list\n");
 	forget(1);
 	line(1, "LINKS");
