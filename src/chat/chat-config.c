@@ -306,8 +306,27 @@ static int check_plaintext(const struct chat_config *config, const char *path, s
 	return 0;
 }
 
+/* Else nobody could ever be one of them. */
+static int check_operators(const struct chat_config *config, const char *path, struct error *e)
+{
+	const char *what = strv_length(config->operators.accounts) > 0 ? "operators"
+			   : strv_length(config->server_operators) > 0 ? "server-operators"
+								       : NULL;
+
+	if (name_equal(config->operators.channel, config->course_channel))
+		return error_set(e, -EINVAL,
+				 "%s: operators-channel and course-channel are both %s: nobody is "
+				 "known by the course's door",
+				 path, config->course_channel);
+	if (what && !config->room.accounts)
+		return error_set(e, -EINVAL, "%s: %s is set; it needs accounts = on", path, what);
+	return 0;
+}
+
 static int check_whole(struct chat_config *config, const char *path, struct error *e)
 {
+	int r;
+
 	if (strv_length(config->motd) > MOTD_LINES_MAX)
 		return error_set(e, -EINVAL, "%s: the MOTD has more than %d lines", path,
 				 MOTD_LINES_MAX);
@@ -315,12 +334,8 @@ static int check_whole(struct chat_config *config, const char *path, struct erro
 	    strv_length(config->tls_listen) > SOCKETS_MAX ||
 	    strv_length(config->course_listen) > SOCKETS_MAX)
 		return error_set(e, -EINVAL, "%s: more than %d addresses", path, SOCKETS_MAX);
-	if (name_equal(config->operators.channel, config->course_channel))
-		return error_set(e, -EINVAL,
-				 "%s: operators-channel and course-channel are both %s: nobody is "
-				 "known by the course's door",
-				 path, config->course_channel);
-	return check_plaintext(config, path, e);
+	r = check_operators(config, path, e);
+	return r < 0 ? r : check_plaintext(config, path, e);
 }
 
 /* The system's own for root and those that stand for services, else the user's own. */

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/strv.h"
 #include "chat/names.h"
 #include "chat/numerics.h"
+#include "chat/operators.h"
 #include "chat/room-commands.h"
 
 #define COST         10 /* tries that a new account takes */
@@ -26,6 +28,16 @@ static void refuse(struct room *room, const struct user *user, const char *code,
 {
 	send_text(room, user, ":%s FAIL REGISTER %s %s%s:%s", room->server, code, account,
 		  *account ? " " : "", text);
+}
+
+/* The name of one that has rights, but is not made yet, or not any more. */
+static bool is_promised(const struct room *room, const char *name)
+{
+	STRV_FOREACH(promised, room->config->server_operators) {
+		if (name_equal(*promised, name))
+			return true;
+	}
+	return is_operator(room->config->operators, name);
 }
 
 /* What is wrong with the request is said; true: nothing. */
@@ -51,6 +63,9 @@ static bool check_user(struct room *room, const struct user *user, const char *n
 		       "An account has the name of who makes it");
 	else if (account_of_nick(room, user->nick))
 		refuse(room, user, "ACCOUNT_EXISTS", user->nick, "That name is an account's");
+	else if (is_promised(room, user->nick))
+		refuse(room, user, "BAD_ACCOUNT_NAME", user->nick,
+		       "The accounts of operators are not made here");
 	else
 		return true;
 	return false;

@@ -151,24 +151,10 @@ const char *account_or_star(const struct user *user)
 	return user->account ? user->account : "*";
 }
 
-/* Who may not be there as that account, or as none, is not. */
-static void leave_operators(struct room *room, struct user *user)
-{
-	char source[SOURCE_MAX];
-	struct irc_line line;
-
-	if (!room->operators || !channel_member(room->operators, user) ||
-	    operators_may_join(room, user))
-		return;
-	irc_format(&line, ":%s KICK %s %s :logged out", user_source(room->voice, source),
-		   room->operators->name, user->nick);
-	leave_channel(room, user, room->operators, room->voice, &line);
-}
-
 static void account_changed(struct room *room, struct user *user)
 {
 	oper_check(room, user);
-	leave_operators(room, user);
+	operators_check(room, user, "logged out");
 }
 
 static void tell_account(struct room *room, struct user *user)

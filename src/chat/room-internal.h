@@ -455,9 +455,12 @@ void away_line(struct irc_line *line, const struct user *user); /* "AWAY :...", 
 
 #define OPERATORS_LINE_MAX 2048 /* bytes of one line that its voice says; more is cut */
 
-int operators_open(struct room *room); /* 0 or -errno; nothing when there is to be none */
+int operators_open(struct room *room);   /* 0 or -errno; nothing when there is to be none */
+void operators_begin(struct room *room); /* the time is known now */
 void operators_close(struct room *room);
 bool operators_may_join(const struct room *room, const struct user *user);
+/* The user's account, or who may come in, is another now: who may not goes, and is told why. */
+void operators_check(struct room *room, struct user *user, const char *why);
 void operators_entered(struct room *room); /* somebody has */
 /* Said to the voice in private (channel NULL), or in its channel. */
 void operators_heard(struct room *room, const struct user *user, const struct channel *channel,

@@ -53,9 +53,31 @@ int operators_open(struct room *room)
 	return 0;
 }
 
+void operators_begin(struct room *room)
+{
+	if (!room->operators)
+		return;
+	room->operators->created = room->voice->signed_on = room->realtime;
+	room->voice->spoke = room->now;
+}
+
 bool operators_may_join(const struct room *room, const struct user *user)
 {
 	return room->config->operators_open || is_operator(room->config->operators, user->account);
+}
+
+/* Who may not be there as that account, or as none, or under that configuration, is not. */
+void operators_check(struct room *room, struct user *user, const char *why)
+{
+	char source[SOURCE_MAX];
+	struct irc_line line;
+
+	if (!room->operators || !channel_member(room->operators, user) ||
+	    operators_may_join(room, user))
+		return;
+	irc_format(&line, ":%s KICK %s %s :%s", user_source(room->voice, source),
+		   room->operators->name, user->nick, why);
+	leave_channel(room, user, room->operators, room->voice, &line);
 }
 
 static bool is_question(const char *text)
@@ -91,6 +113,7 @@ static void each_line(struct room *room, const char *text, const struct user *to
 {
 	char plain[OPERATORS_LINE_MAX];
 
+	room->voice->spoke = room->now;
 	while (*text) {
 		size_t n = strcspn(text, "\n");
 

@@ -90,15 +90,21 @@ void room_configure(struct room *room, const struct room_config *config)
 {
 	room->config = config;
 	for (size_t id = 0; id < room->users_room; id++) {
-		if (room->users[id])
-			oper_check(room, room->users[id]);
+		if (!room->users[id])
+			continue;
+		oper_check(room, room->users[id]);
+		operators_check(room, room->users[id], "no right to be here any more");
 	}
 }
 
 void room_set_time(struct room *room, uint64_t monotonic, uint64_t realtime)
 {
+	bool first = room->now == 0;
+
 	room->now = MAX(room->now, monotonic);
 	room->realtime = realtime;
+	if (first)
+		operators_begin(room);
 }
 
 static int make_place(struct room *room, uint32_t id)

@@ -31,6 +31,7 @@ json_t *control_tail(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	char text[TAIL_BYTES + 1], *line, *lines[TAIL_LINES];
+	bool cut;
 	json_t *array = json_array();
 	size_t n_lines = 0;
 	struct stat st;
@@ -38,6 +39,7 @@ json_t *control_tail(const char *path)
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return array;
+	cut = st.st_size > TAIL_BYTES;
 	n = pread(fd, text, TAIL_BYTES, MAX(st.st_size - TAIL_BYTES, (off_t)0));
 	if (n <= 0)
 		return array;
@@ -48,7 +50,8 @@ json_t *control_tail(const char *path)
 		lines[n_lines++] = line + 1;
 		*line = '\0';
 	}
-	if (n_lines < TAIL_LINES)
+	/* A line whose beginning is away does not say what it holds: a secret, perhaps. */
+	if (n_lines < TAIL_LINES && !cut)
 		lines[n_lines++] = text;
 	while (n_lines > 0)
 		json_array_append_new(array, line_text(lines[--n_lines]));

@@ -438,6 +438,23 @@ def test_the_manager_may_be_replaced(chatd, control):
         assert lily.receive() == "\n管理员 : three"
 
 
+def test_a_clock_that_was_set_back(chatd, control):
+    """A manager numbers its events from the time of its start: the next one may count from less."""
+    room = chatd(environment={"FOSTER_CONTROL": control.path})
+    control.accept()
+    with CourseClient(room.course, "lily") as lily:
+        control.announce("one", 5000)
+        assert lily.receive() == "\n管理员 : one"
+        control.hang_up()
+        control.accept()
+        control.announce("two", 1000)
+        control.announce("three", 1001)
+        assert [lily.receive(), lily.receive()] == ["\n管理员 : two", "\n管理员 : three"]
+        os.kill(room.admin(), signal.SIGKILL)
+        control.accept()
+        assert "&since=1001 HTTP/1.1" in control.requests[2]
+
+
 def test_the_admin_child_is_started_again(chatd, control):
     room = chatd(environment={"FOSTER_CONTROL": control.path})
     control.accept()

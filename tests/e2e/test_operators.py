@@ -83,6 +83,24 @@ def test_ends_are_told_with_their_last_lines(ops):
         a.expect("PRIVMSG #ops :web: stopped")
 
 
+def test_what_is_redacted(ops):
+    """Also within colours, and of lines that are longer than what is read of a log."""
+    script = (r"printf 'token=\033[1m12345 seen\n'; printf 'password='; printf '%09000d\n' 7; "
+              "echo after; exec sleep 1000")
+    room = ops(OPEN + '\noperators-log = {"*"}\n'
+               'operators-redact = {"token=[0-9]+", "password=[^ ]*"}',
+               f"service web {{ command = {shell('echo alone; ' + script)} }}\n"
+               f"service low {{ command = {shell(script.partition(';')[0] + '; exec sleep 99')} }}")
+    until(lambda: "after" in room.f.log("web") and "seen" in room.f.log("low"))
+    with room.enter("a") as a:
+        ask(a, "!log low", r"low\| \[\.\.\.\] seen$")
+        a.send("PRIVMSG #ops :!log web", "PRIVMSG #ops :!log nix")
+        lines = []
+        while not lines or "no service" not in lines[-1]:
+            lines.append(a.expect("NOTICE #ops :(.*)$")[1])
+        assert "web| after" in lines and not any("000" in line for line in lines)
+
+
 def test_commands_take_an_account(ops):
     room = ops(OPEN, DB)
     pid = room.f.wait_state("db", "running")["pid"]
@@ -151,6 +169,25 @@ def test_protected_services_are_asked_back_for(ops):
         ask(a, "!start db", "db: start: ")  # hurts nobody
 
 
+def test_what_a_protected_service_requires_is_protected(ops):
+    """A stop takes with it what requires the service, at any distance."""
+    room = ops('operators = {"alice:db"}\noperators-protected = {"shop"}',
+               DB + f"service web {{ command = {SLEEP} requires = {{db}} }}\n"
+               f"service shop {{ command = {SLEEP} requires = {{web}} }}\n")
+    pid = room.f.wait_state("shop", "running")["pid"]
+    with room.enter("a", "alice") as a:
+        for verb in ("restart", "stop"):
+            code = ask(a, f"!{verb} db", r"shop is protected, and ends with db: "
+                       rf"!confirm (\w{{8}}) within 30 s to {verb} db$")[1]
+        assert room.f.service("shop")["pid"] == pid
+        ask(a, f"!confirm {code}", "db: stop: ")
+        room.f.wait_state("shop", "stopped")
+        room.f.wait_state("db", "stopped")
+        ask(a, "!start db", "db: start: ")
+        room.f.wait_state("db", "running")
+        ask(a, "!stop db", "db: stop: ")  # the other one does not run
+
+
 def test_only_operators_may_read(ops):
     room = ops('operators = {"alice"}')
     with room.enter("a", channel=None) as a:
@@ -213,6 +250,8 @@ def test_no_supervisor_no_channel(builddir, directory):
 @pytest.mark.parametrize("line, message", [
     ('operators = {"a b"}', '"a b" is no operator: an account, or "account:services"'),
     ('operators = {"a:b:kill"}', '"kill" is none of start, stop, restart, reload, ack'),
+    ('operators = {"alice"}', "chat.conf: operators is set; it needs accounts = on"),
+    ('server-operators = {"alice"}', "server-operators is set; it needs accounts = on"),
     ('operators-redact = {"["}', 'is no regular expression: '),
     ('operators-channel = "ops"', '"ops" is no channel'),
     ('operators-channel = "#CHAT"', "operators-channel and course-channel are both #chat"),

@@ -14,6 +14,7 @@
 #include "chat/admin/answer.h"
 #include "chat/admin/feed.h"
 #include "chat/admin/question.h"
+#include "chat/admin/redact.h"
 #include "chat/operators.h"
 
 #define START (1000 * USEC_PER_SEC)
@@ -40,12 +41,14 @@ static bool may_show(void *arg, const char *service)
 	return strcmp(service, "secret") != 0;
 }
 
-static void redact(void *arg, char *line)
+static void redact(void *arg, const char *line, char *buf, size_t size)
 {
-	char *found = strstr(line, "key");
+	const char *found = strstr(line, "key");
 
 	if (found)
-		memcpy(found, "***", 3);
+		snprintf(buf, size, "%.*s***%s", (int)(found - line), line, found + 3);
+	else
+		snprintf(buf, size, "%s", line);
 }
 
 static int set_up(void **state)
@@ -190,6 +193,30 @@ static void test_flapping_is_folded(void **state)
 	becomes("web", "backoff", "exit 1"); /* as the first one again */
 	pass(USEC_PER_SEC);
 	expect("web: backoff: exit 1\n");
+}
+
+static void test_given_up_is_forgotten(void **state)
+{
+	char name[32];
+
+	for (int i = 0; i < 600; i++) { /* more than are remembered */
+		snprintf(name, sizeof(name), "flaps%d", i);
+		for (int k = 0; k < 4; k++)
+			becomes(name, "backoff", "exit 1");
+		becomes(name, "failed", "exit 1");
+	}
+	pass(1800 * USEC_PER_SEC);
+	heard[0] = '\0';
+	becomes("web", "failed", "exit 1");
+	assert_true(feed_acknowledge(feed, "web"));
+}
+
+static void test_a_service_called_running(void **state)
+{
+	becomes("running", "backoff", "exit 1");
+	becomes("running", "running", "exit 1");
+	pass(USEC_PER_SEC);
+	expect("running: backoff: exit 1; running, pid 7\n");
 }
 
 static void test_a_slow_end_is_no_flapping(void **state)
@@ -402,6 +429,59 @@ static void test_log(void **state)
 	json_decref(reply);
 }
 
+static void expect_redacted(const char *expression, const char *line, size_t size,
+			    const char *expected)
+{
+	char text[1024];
+	regex_t re;
+
+	assert_int_equal(regcomp(&re, expression, REG_EXTENDED | REG_ICASE), 0);
+	redact_line(&re, 1, line, text, size);
+	assert_string_equal(text, expected);
+	regfree(&re);
+}
+
+static void test_redacted(void **state)
+{
+	char many[2000] = "", line[600];
+	regex_t res[2];
+
+	expect_redacted("token=[^ ]*", "a token=12 b", 64, "a [...] b");
+	expect_redacted("token=[^ ]*", "nothing", 64, "nothing");
+	expect_redacted("^a", "aa", 64, "[...]a");
+	/* What a terminal obeys, or a client does not show, does not hide a secret from it. */
+	expect_redacted("token=[0-9]+", "\x1b[36mtoken=\x1b[0m12\x1b[1;31m34 b", 64, "[...] b");
+	expect_redacted("token=[0-9]+",
+			"to\x02ken=\x03"
+			"04,01"
+			"12",
+			64, "[...]");
+	expect_redacted("token=[0-9]+", "\x1b]0;title\x07token=1\x1b]8;;x\x1b\\2\x1b", 64, "[...]");
+	expect_redacted("token=[0-9]+", "\x1b[3", 64, "");
+	/* What may match nothing at all. */
+	expect_redacted("(token=[0-9]+)?", "a token=12", 64, "a [...]");
+	/* Matches side by side are one mark, and there may be any number. */
+	expect_redacted("[0-9]", "a 123 b", 64, "a [...] b");
+	for (int i = 0; i < 200; i++)
+		strcat(many, "x=777777 ");
+	redact_line(NULL, 0, many, line, sizeof(line));
+	assert_int_equal(strlen(line), sizeof(line) - 1);
+	assert_int_equal(regcomp(&res[0], "7+", REG_EXTENDED), 0);
+	assert_int_equal(regcomp(&res[1], "password=.* end", REG_EXTENDED), 0);
+	redact_line(res, 2, many, many, sizeof(many));
+	assert_null(strchr(many, '7'));
+	/* Looked through whole, cut then, and not within a character. */
+	memset(line, 's', sizeof(line));
+	memcpy(line, "password=", 9);
+	strcpy(line + sizeof(line) - 5, " end");
+	redact_line(res, 2, line, many, 64);
+	assert_string_equal(many, "[...]");
+	redact_line(res, 2, "abc张", many, 6);
+	assert_string_equal(many, "abc");
+	regfree(&res[0]);
+	regfree(&res[1]);
+}
+
 /* --- since when it was away ------------------------------------------------------------------ */
 
 static void test_absence(void **state)
@@ -433,6 +513,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ways_are_not_told),      TEST(test_end_with_its_last_lines),
 		TEST(test_end_and_return_are_one), TEST(test_restart_at_once),
+		TEST(test_given_up_is_forgotten),  TEST(test_a_service_called_running),
 		TEST(test_flapping_is_folded),     TEST(test_a_slow_end_is_no_flapping),
 		TEST(test_many_are_counted),       TEST(test_nothing_is_due_at_rest),
 		TEST(test_what_is_late_says_when), TEST(test_on_behalf),
@@ -440,7 +521,7 @@ int main(void)
 		TEST(test_tags_are_escaped),       cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_rights),     cmocka_unit_test(test_what_is_an_operator),
 		cmocka_unit_test(test_status),     cmocka_unit_test(test_log),
-		cmocka_unit_test(test_absence),
+		cmocka_unit_test(test_redacted),   cmocka_unit_test(test_absence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -446,6 +446,28 @@ static void squatters_yield(void **state)
 	expect_part(0, ":srv 001 jack ");
 }
 
+static void an_operators_account_is_not_registered(void **state)
+{
+	char *server_operators[] = { (char *)"Lily", NULL };
+	char *operators[] = { (char *)"rose", (char *)"tom:web:ack", NULL };
+
+	with_accounts("rose", "rose", NULL);
+	room_config.account_registration = true;
+	room_config.server_operators = server_operators;
+	room_config.operators = operators;
+	enter(0, "Tom");
+	enter(1, "lily");
+	line(0, "REGISTER * * longenough");
+	expect(0, ":srv FAIL REGISTER BAD_ACCOUNT_NAME Tom :The accounts of operators are not made "
+		  "here\n");
+	line(1, "REGISTER lily * longenough");
+	expect_part(1, " FAIL REGISTER BAD_ACCOUNT_NAME lily ");
+	assert_int_equal(n_asked, 0);
+	line(0, "NICK jack");
+	line(0, "REGISTER * * longenough");
+	assert_int_equal(n_asked, 1);
+}
+
 static void registering(void **state)
 {
 	with_accounts("rose", "rose", NULL);
@@ -577,6 +599,7 @@ int main(void)
 		TEST(a_nick_is_its_owners),
 		TEST(the_course_does_not_get_it_either),
 		TEST(squatters_yield),
+		TEST(an_operators_account_is_not_registered),
 		TEST(registering),
 		TEST(registrations_are_few),
 		TEST(masks_of_accounts),

@@ -71,6 +71,45 @@ static void test_an_invitation_does_not_open_it(void **state)
 	expect_part(2, "473");
 }
 
+static void log_in_as(uint32_t id, const char *account)
+{
+	line(id, "CAP LS 302");
+	line(id, "AUTHENTICATE PLAIN");
+	line(id, "AUTHENTICATE AGEAYg==");
+	answer(id, ROOM_GRANTED, account);
+	expect_part(id, " 903 ");
+}
+
+static void test_who_loses_the_right_goes(void **state)
+{
+	char *operators[] = { (char *)"lily", NULL };
+
+	with_accounts("lily", "lily", NULL);
+	open_all();
+	enter(1, "a");
+	enter(2, "b");
+	log_in_as(2, "lily");
+	line(1, "JOIN #ops");
+	line(2, "JOIN #ops");
+	forget_all();
+	room_configure(room, &room_config);
+	expect(1, "");
+	room_config.operators_open = false;
+	room_config.operators = operators;
+	room_configure(room, &room_config);
+	expect(1, ":foster!foster@srv KICK #ops a :no right to be here any more\n");
+	expect(2, ":foster!foster@srv KICK #ops a :no right to be here any more\n");
+	room_operators_say(room, "web: running", NULL);
+	expect(1, "");
+	expect_part(2, "web: running");
+	forget(2);
+	room_config.operators = NULL;
+	room_configure(room, &room_config);
+	expect(2, ":foster!foster@srv KICK #ops b :no right to be here any more\n");
+	line(2, "PRIVMSG foster :!status");
+	expect(2, ":foster!foster@srv NOTICE b :join #ops first\n");
+}
+
 static void test_questions(void **state)
 {
 	open_all();
@@ -123,6 +162,23 @@ static void test_says(void **state)
 	expect_part(1, " :foster!foster@srv PRIVMSG #ops :PING :x  two\n");
 	expect_part(1, "bot");
 	expect(2, "");
+}
+
+static void test_since_when_it_is_there(void **state)
+{
+	open_all();
+	enter(1, "a");
+	line(1, "JOIN #ops");
+	pass_time(5 * USEC_PER_SEC);
+	line(1, "WHOIS foster");
+	expect_part(1, ":srv 317 a foster 5 1600000000 :seconds idle, signon time\n");
+	line(1, "MODE #ops");
+	expect_part(1, ":srv 329 a #ops 1600000000\n");
+	room_operators_say(room, "web: running", NULL);
+	pass_time(USEC_PER_SEC);
+	forget(1);
+	line(1, "WHOIS foster");
+	expect_part(1, ":srv 317 a foster 1 1600000000 ");
 }
 
 static void test_answers(void **state)
@@ -209,10 +265,12 @@ int main(void)
 		TEST(test_only_as_configured),
 		TEST(test_nobody_else_has_rights),
 		TEST(test_an_invitation_does_not_open_it),
+		TEST(test_who_loses_the_right_goes),
 		TEST(test_questions),
 		TEST(test_nobody_to_ask),
 		TEST(test_only_members_ask),
 		TEST(test_says),
+		TEST(test_since_when_it_is_there),
 		TEST(test_answers),
 		TEST(test_what_nobody_heard),
 		TEST(test_is_no_connection),

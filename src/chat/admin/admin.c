@@ -62,7 +62,8 @@ static void handle_packet(struct admin *a, const struct packet *p)
 		.id = p->id, .since = p->since, .in_channel = p->in_channel, .nick = p->nick
 	};
 
-	a->last = MAX(a->last, p->seq);
+	if (p->seq > 0)
+		a->last = p->seq;
 	if (p->kind == PACKET_ANNOUNCEMENT)
 		a->events.announce(a->events.arg, p->text);
 	else if (p->kind == PACKET_EVENT)

@@ -207,8 +207,8 @@ void answer_why(const json_t *reply, char *buf, size_t size)
 
 /* --- log ------------------------------------------------------------------------------------ */
 
-void answer_log(const json_t *reply, unsigned n, void (*redact)(void *arg, char *line), void *arg,
-		char *buf, size_t size)
+void answer_log(const json_t *reply, unsigned n, answer_redact *redact, void *arg, char *buf,
+		size_t size)
 {
 	const json_t *lines = json_object_get(reply, "log_stderr");
 	size_t all;
@@ -221,8 +221,7 @@ void answer_log(const json_t *reply, unsigned n, void (*redact)(void *arg, char 
 		const char *line = json_string_value(json_array_get(lines, i));
 		char text[LOG_LINE];
 
-		snprintf(text, sizeof(text), "%s", line ? line : "");
-		redact(arg, text);
+		redact(arg, line ? line : "", text, sizeof(text));
 		add(buf, size, "%s| %s\n", text_of(reply, "name"), text);
 	}
 	if (!*buf)

@@ -16,9 +16,12 @@ void answer_services(const json_t *reply, const char *pattern, char *buf, size_t
 /* GET /v1/services/NAME/why. */
 void answer_why(const json_t *reply, char *buf, size_t size);
 
+/* Writes a whole line of a log as it may be shown, cut to size. */
+typedef void answer_redact(void *arg, const char *line, char *buf, size_t size);
+
 /* The log of GET /v1/services/NAME: its last n lines, each as redact leaves it. */
-void answer_log(const json_t *reply, unsigned n, void (*redact)(void *arg, char *line), void *arg,
-		char *buf, size_t size);
+void answer_log(const json_t *reply, unsigned n, answer_redact *redact, void *arg, char *buf,
+		size_t size);
 
 /* What came of a request that changes something, or why it failed. */
 void answer_result(const json_t *reply, int status, const char *verb, char *buf, size_t size);

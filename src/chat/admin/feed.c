@@ -191,9 +191,10 @@ static void say(struct feed *f, uint64_t now, enum count count, const char *name
 
 /* --- services ------------------------------------------------------------------------------- */
 
+/* One that flapped and was given up, or is no service any more, is not told of again either. */
 static bool is_forgettable(const struct record *r, uint64_t now)
 {
-	return now - r->touched >= FORGET_AFTER && !r->flaps && !r->held_until && !r->acknowledged;
+	return now - r->touched >= FORGET_AFTER && !r->held_until && !r->folded && !r->acknowledged;
 }
 
 /* NULL: it is a new one, and there are too many. */
@@ -284,7 +285,7 @@ static void runs(struct feed *f, uint64_t now, struct record *r, const char *lin
 	r->down = false;
 	/* Up again before the lines of its end have come: all in one. */
 	if (r->held_until)
-		add(r->held, sizeof(r->held), "; %s", strstr(line, "running"));
+		add(r->held, sizeof(r->held), "; %s", strstr(line, ": running") + strlen(": "));
 	else
 		say(f, now, COUNT_RUNNING, r->name, line, tags);
 }
@@ -354,8 +355,7 @@ static bool last_lines(struct feed *f, const json_t *event, char *buf, size_t si
 		char text[LINE_SIZE];
 		const char *line = json_string_value(json_array_get(lines, i));
 
-		snprintf(text, sizeof(text), "%s", line ? line : "");
-		f->output.redact(f->output.arg, text);
+		f->output.redact(f->output.arg, line ? line : "", text, sizeof(text));
 		if (*text)
 			add(buf, size, "%s%s", *buf ? " | " : "", text);
 	}

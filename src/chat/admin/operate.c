@@ -19,6 +19,7 @@
 #include "chat/admin/feed.h"
 #include "chat/admin/packet.h"
 #include "chat/admin/question.h"
+#include "chat/admin/redact.h"
 #include "chat/chat-config.h"
 #include "chat/operators.h"
 
@@ -26,9 +27,8 @@
 #define CONFIRM_TIME (30 * USEC_PER_SEC)
 #define PENDING_MAX  16
 #define LOG_LINES    10 /* as many as the manager gives */
-#define REDACTED     "[...]"
 #define TARGET_SIZE  1024
-#define REDACTIONS   64 /* in one line */
+#define TAKEN_MAX    64 /* services that a stop of one takes with it */
 
 /* What waits for its confirmation. */
 struct pending {
@@ -103,36 +103,14 @@ bool operate_may_show(const struct operate *o, const char *service)
 	return matches_any(o->show_log, service);
 }
 
-/* One place that matches becomes "[...]", which may be longer than it: the end is cut then. */
-static bool redact_one(const regex_t *re, char *line, size_t size, size_t *at)
+void operate_redact(const struct operate *o, const char *line, char *buf, size_t size)
 {
-	char rest[1024];
-	regmatch_t m;
-
-	if (line[*at] == '\0' || regexec(re, line + *at, 1, &m, *at ? REG_NOTBOL : 0) != 0 ||
-	    m.rm_eo == m.rm_so)
-		return false;
-	snprintf(rest, sizeof(rest), "%s", line + *at + m.rm_eo);
-	snprintf(line + *at + m.rm_so, size - *at - m.rm_so, REDACTED "%s", rest);
-	*at += m.rm_so + strlen(REDACTED);
-	return *at < strlen(line);
+	redact_line(o->redact, o->n_redact, line, buf, size);
 }
 
-void operate_redact(const struct operate *o, char *line)
+static void redact(void *arg, const char *line, char *buf, size_t size)
 {
-	size_t size = strlen(line) + 1;
-
-	for (size_t i = 0; i < o->n_redact; i++) {
-		size_t at = 0;
-
-		for (int k = 0; k < REDACTIONS && redact_one(&o->redact[i], line, size, &at); k++)
-			;
-	}
-}
-
-static void redact(void *arg, char *line)
-{
-	operate_redact(arg, line);
+	operate_redact(arg, line, buf, size);
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -183,10 +161,10 @@ static bool has_reply(const struct request *r, char *answer, size_t size)
 	return false;
 }
 
-static void get_service(const struct operate *o, const struct question *q, const char *what,
+static void get_service(const struct operate *o, const char *service, const char *what,
 			struct request *r, char *target, size_t size)
 {
-	char *name = http_escape(q->service);
+	char *name = http_escape(service);
 
 	snprintf(target, size, "/v1/services/%s%s", name ? name : "", what);
 	free(name);
@@ -219,7 +197,7 @@ static void why(const struct operate *o, const struct question *q, char *answer,
 	char target[TARGET_SIZE];
 	struct request r;
 
-	get_service(o, q, "/why", &r, target, sizeof(target));
+	get_service(o, q->service, "/why", &r, target, sizeof(target));
 	if (has_reply(&r, answer, size) && r.status == 200)
 		answer_why(r.reply, answer, size);
 	else if (r.reply)
@@ -243,7 +221,7 @@ static void show_log(const struct operate *o, const struct question *q, char *an
 			 q->service);
 		return;
 	}
-	get_service(o, q, "", &r, target, sizeof(target));
+	get_service(o, q->service, "", &r, target, sizeof(target));
 	if (has_reply(&r, answer, size) && r.status == 200)
 		answer_log(r.reply, n, redact, (void *)o, answer, size);
 	else if (r.reply)
@@ -272,9 +250,69 @@ static void act(const struct operate *o, const struct packet *p, enum verb verb,
 	json_decref(r.reply);
 }
 
-static void ask_back(struct operate *o, const struct packet *p, const struct question *q,
-		     char *answer, size_t size)
+/* Those that a stop takes with it: what requires the service, and what requires that. */
+struct taken {
+	size_t n;
+	char names[TAKEN_MAX][QUESTION_NAME_MAX + 1];
+};
+
+static void take(struct taken *t, const char *name)
 {
+	for (size_t i = 0; i < t->n; i++) {
+		if (strcmp(t->names[i], name) == 0)
+			return;
+	}
+	if (t->n < TAKEN_MAX)
+		snprintf(t->names[t->n++], sizeof(t->names[0]), "%s", name);
+}
+
+static void take_dependents(struct taken *t, const json_t *reply)
+{
+	const json_t *list = json_object_get(reply, "required_by"), *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *name = json_string_value(json_object_get(item, "name"));
+		const char *state = json_string_value(json_object_get(item, "state"));
+
+		if (name && (!state || strcmp(state, "stopped") != 0))
+			take(t, name);
+	}
+}
+
+/*
+ * The first that would go and is protected; NULL: none. Of so many that they are not all looked
+ * through the last one counts as protected. False: answer says why nobody knows.
+ */
+static bool find_protected(const struct operate *o, const char *service, struct taken *t,
+			   const char **ret, char *answer, size_t size)
+{
+	t->n = 0;
+	take(t, service);
+	for (size_t i = 0; i < t->n && strv_length(o->protected) > 0; i++) {
+		char target[TARGET_SIZE];
+		struct request r;
+		bool known;
+
+		*ret = t->names[i];
+		if (i == TAKEN_MAX - 1 || matches_any(o->protected, t->names[i]))
+			return true;
+		get_service(o, t->names[i], "/why", &r, target, sizeof(target));
+		known = has_reply(&r, answer, size);
+		take_dependents(t, r.reply);
+		json_decref(r.reply);
+		if (!known)
+			return false;
+	}
+	*ret = NULL;
+	return true;
+}
+
+static void ask_back(struct operate *o, const struct packet *p, const struct question *q,
+		     const char *protected, char *answer, size_t size)
+{
+	bool other = strcmp(protected, q->service) != 0;
 	struct pending *free_one = &o->pending[0];
 	uint32_t number = 0;
 
@@ -291,8 +329,10 @@ static void ask_back(struct operate *o, const struct packet *p, const struct que
 	snprintf(free_one->token, sizeof(free_one->token), "%08" PRIx32, number);
 	snprintf(free_one->account, sizeof(free_one->account), "%s", p->account);
 	snprintf(free_one->service, sizeof(free_one->service), "%s", q->service);
-	snprintf(answer, size, "%s is protected: !confirm %s within %d s to %s it", q->service,
-		 free_one->token, (int)(CONFIRM_TIME / USEC_PER_SEC), verb_to_string(q->verb));
+	snprintf(answer, size, "%s is protected%s%s: !confirm %s within %d s to %s %s", protected,
+		 other ? ", and ends with " : "", other ? q->service : "", free_one->token,
+		 (int)(CONFIRM_TIME / USEC_PER_SEC), verb_to_string(q->verb),
+		 other ? q->service : "it");
 }
 
 /* By whom it was asked for, in time, and once. */
@@ -354,15 +394,28 @@ static bool refuse(const struct operate *o, const struct packet *p, const struct
 	return true;
 }
 
+/* A stop or restart: at once, or when it is confirmed. */
+static void end_service(struct operate *o, const struct packet *p, const struct question *q,
+			char *answer, size_t size)
+{
+	const char *protected;
+	struct taken taken;
+
+	if (!find_protected(o, q->service, &taken, &protected, answer, size))
+		return;
+	if (protected)
+		ask_back(o, p, q, protected, answer, size);
+	else
+		act(o, p, q->verb, q->service, answer, size);
+}
+
 static void command(struct operate *o, const struct packet *p, const struct question *q,
 		    struct feed *feed, char *answer, size_t size)
 {
-	bool ends = q->verb == VERB_STOP || q->verb == VERB_RESTART;
-
 	if (refuse(o, p, q, answer, size))
 		return;
-	if (ends && matches_any(o->protected, q->service))
-		ask_back(o, p, q, answer, size);
+	if (q->verb == VERB_STOP || q->verb == VERB_RESTART)
+		end_service(o, p, q, answer, size);
 	else if (q->verb == VERB_CONFIRM)
 		confirm(o, p, q, answer, size);
 	else if (q->verb == VERB_ACK)

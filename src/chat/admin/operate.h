@@ -26,6 +26,6 @@ void operate_answer(struct operate *o, const struct packet *question, struct fee
 
 /* Whether the service's log may be shown, and a line of it as it may be. */
 bool operate_may_show(const struct operate *o, const char *service);
-void operate_redact(const struct operate *o, char *line);
+void operate_redact(const struct operate *o, const char *line, char *buf, size_t size);
 
 #endif
