@@ -147,6 +147,31 @@ static void test_what_is_shown(void **state)
 	end();
 }
 
+/* A server that leaves out what should be there. */
+static void test_lines_without_parameters(void **state)
+{
+	static const char *const verbs[] = { "AUTHENTICATE", "CAP",  "ERROR", "FAIL",    "INVITE",
+					     "JOIN",         "KICK", "MODE",  "NICK",    "NOTICE",
+					     "PART",         "PING", "QUIT",  "PRIVMSG", "TOPIC" };
+	char line[64];
+
+	for (int numeric = 0; numeric < 1000; numeric++) {
+		enter();
+		snprintf(line, sizeof(line), ":srv %03d\r\n", numeric);
+		receive(line);
+		end();
+	}
+	for (size_t i = 0; i < 2 * ELEMENTSOF(verbs); i++) {
+		if (i % 2)
+			enter();
+		else
+			begin(lily);
+		snprintf(line, sizeof(line), ":a!b@c %s\r\n", verbs[i / 2]);
+		receive(line);
+		end();
+	}
+}
+
 /* One's own nick and channel follow what the server says. */
 static void test_oneself(void **state)
 {
@@ -400,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_a_script_waits_for_the_server),
 		cmocka_unit_test(test_refused_names),
 		cmocka_unit_test(test_what_is_shown),
+		cmocka_unit_test(test_lines_without_parameters),
 		cmocka_unit_test(test_oneself),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_long_lines_are_split),

@@ -152,8 +152,18 @@ static bool is_one_word(const char *name)
 	return *name;
 }
 
-static void take_name(struct session *s, const char *name, uint64_t now)
+static void trim(char *text)
 {
+	size_t n = strspn(text, " "), size = strlen(text + n);
+
+	memmove(text, text + n, size + 1);
+	while (size > 0 && text[size - 1] == ' ')
+		text[--size] = '\0';
+}
+
+static void take_name(struct session *s, char *name, uint64_t now)
+{
+	trim(name);
 	if (!is_one_word(name) || !session_set(&s->name, name)) {
 		session_tell(s, SHOW_TROUBLE, WORD_BAD_NAME);
 		session_refused(s);
