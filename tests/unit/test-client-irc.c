@@ -328,6 +328,25 @@ static void test_login_by_password(void **state)
 	end();
 }
 
+static void test_login_with_a_name_that_is_taken(void **state)
+{
+	struct session_options o = lily;
+
+	o.account = "lily";
+	begin(o);
+	type("secret");
+	receive(":srv CAP * LS :sasl\r\n:srv 433 * lily :taken\r\n:srv CAP * ACK :sasl\r\n");
+	take_sent();
+	receive("AUTHENTICATE +\r\n:srv 903 * :ok\r\n");
+	assert_string_equal(take_sent(), "AUTHENTICATE AGxpbHkAc2VjcmV0\r\nCAP END\r\n");
+	assert_int_equal(session_phase(session), SESSION_NAME);
+	type("rose");
+	assert_string_equal(take_sent(), "NICK rose\r\n");
+	receive(":srv 001 rose :hi\r\n");
+	assert_string_equal(take_sent(), "JOIN #chat\r\n");
+	end();
+}
+
 static void test_login_that_fails(void **state)
 {
 	struct session_options o = lily;
@@ -346,6 +365,13 @@ static void test_login_that_fails(void **state)
 	receive(":srv CAP * LS :batch sasl=EXTERNAL\r\n");
 	assert_string_equal(take_shown(), "bad the server takes no such login (SASL)\n");
 	assert_string_equal(take_sent(), "QUIT\r\n"); /* the password was not told */
+	assert_true(session_failed(session));
+	end();
+	begin(o);
+	type("x");
+	take_sent();
+	receive(":srv 421 * CAP :Unknown command\r\n:srv 001 lily :hi\r\n");
+	assert_string_equal(take_sent(), "QUIT\r\n"); /* one is not to be there as nobody */
 	assert_true(session_failed(session));
 	end();
 }
@@ -432,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_no_line_is_too_long),
 		cmocka_unit_test(test_the_stream),
 		cmocka_unit_test(test_login_by_password),
+		cmocka_unit_test(test_login_with_a_name_that_is_taken),
 		cmocka_unit_test(test_login_that_fails),
 		cmocka_unit_test(test_login_by_certificate),
 		cmocka_unit_test(test_long_passwords),

@@ -157,6 +157,10 @@ static void welcome(struct session *s, const struct irc_message *m, uint64_t now
 	if (s->irc.registered)
 		return;
 	s->irc.registered = true;
+	if ((s->account || s->external) && !s->irc.logged_in) {
+		irc_login_failed(s, NULL); /* it does not know what CAP is */
+		return;
+	}
 	if (*param(m, 0))
 		session_set(&s->name, param(m, 0));
 	session_tell(s, SHOW_NOTICE, WORD_ENTERED, s->server);

@@ -32,7 +32,7 @@ struct irc_state {
 	char line[STREAM_LINE_MAX + 1];
 	size_t size;
 	bool too_long; /* the rest of this line is passed over */
-	bool user_sent, registered, offered;
+	bool user_sent, registered, offered, logged_in;
 	bool pinged; /* and nothing came since */
 };
 
@@ -60,6 +60,8 @@ void session_entered(struct session *s, uint64_t deadline);
 /* The reason has been shown. */
 void session_refused(struct session *s);
 void session_end(struct session *s, bool failed);
+
+void session_forget_password(struct session *s);
 
 /* Replaces a string by a copy. False, and unchanged: out of memory. */
 bool session_set(char **string, const char *value);

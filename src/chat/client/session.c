@@ -24,7 +24,7 @@ bool session_set(char **string, const char *value)
 	return true;
 }
 
-static void forget_password(struct session *s)
+void session_forget_password(struct session *s)
 {
 	if (s->password)
 		explicit_bzero(s->password, strlen(s->password));
@@ -56,7 +56,7 @@ void session_free(struct session *s)
 {
 	if (!s)
 		return;
-	forget_password(s);
+	session_forget_password(s);
 	explicit_bzero(s->irc.line, sizeof(s->irc.line));
 	free(s->server);
 	free(s->name);
@@ -212,7 +212,7 @@ void session_type(struct session *s, const char *bytes, size_t size, uint64_t no
 	tidy(text);
 	switch (s->phase) {
 	case SESSION_PASSWORD:
-		forget_password(s);
+		session_forget_password(s);
 		session_set(&s->password, text);
 		go_on_to_name(s, now);
 		break;
