@@ -241,6 +241,8 @@ static void test_nothing_reaches_the_terminal(void **state)
 	receive("\nTom : a\n-- you are in the room\nb"); /* nobody's words look like ours */
 	assert_string_equal(take_shown(),
 			    "said Tom : a\nsaid   -- you are in the room\nsaid   b\n");
+	receive("\nTom : \u202eabc\u2069\u2028中\u2026");
+	assert_string_equal(take_shown(), "said Tom : \ufffdabc\ufffd\ufffd中\u2026\n");
 	type("a\rQ b");
 	assert_string_equal(take_sent(), "C a a|");
 	type("bad \xff byte");

@@ -83,6 +83,20 @@ void session_send(struct session *s, const char *fmt, ...)
 	explicit_bzero(&line, sizeof(line));
 }
 
+/*
+ * What turns the direction of writing, or ends a line without being a control character (U+2028 to
+ * U+202E, U+2066 to U+2069): with it one's words could look like another's. As long as U+FFFD.
+ */
+static void disarm_directions(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text;
+	     (p = (unsigned char *)strchr((char *)p, 0xe2)); p++) {
+		if ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+		    (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9))
+			memcpy(p, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
+	}
+}
+
 /* Nothing that a terminal would obey gets past here. */
 static void PRINTF(3, 0)
 	show(struct session *s, enum session_style style, const char *fmt, va_list ap)
@@ -93,6 +107,7 @@ static void PRINTF(3, 0)
 	if (n < 0)
 		return;
 	course_plain(plain, sizeof(plain), raw, MIN((size_t)n, sizeof(raw) - 1));
+	disarm_directions(plain);
 	s->host->show(s->host->context, style, plain);
 }
 
