@@ -283,6 +283,30 @@ def test_a_reader_that_has_gone(builddir, room):
         assert tom.receive() == "\nlily 退出聊天室"
 
 
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_script(builddir, room, signo):
+    with CourseClient(room.course, "tom") as tom, \
+            Script(builddir, "-n", "lily", at(room.course)) as lily:
+        lily.expect("^-- you are in")
+        tom.receive()
+        lily.process.send_signal(signo)
+        assert lily.process.wait(DEADLINE) == 128 + signo
+        assert tom.receive() == "\nlily 退出聊天室"
+
+
+@pytest.mark.parametrize("arguments, environment, prompt", [
+    (["--lang", "zh"], {}, "发言:"),
+    ([], {"LC_ALL": "zh_CN.UTF-8"}, "发言:"),
+    (["--lang", "en"], {"LC_ALL": "zh_CN.UTF-8"}, "say: "),
+    ([], {"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "say: "),
+])
+def test_languages(builddir, room, arguments, environment, prompt):
+    with Seat(builddir, *arguments, "-n", "x", at(room.course), **environment) as seat:
+        seat.until_last(prompt)
+        seat.type("quit\n")
+        assert seat.end() == 0
+
+
 @pytest.mark.parametrize("arguments, complaint", [
     (["--irc", "--course"], "two protocols"),
     (["--tls"], "for --irc"),
