@@ -276,9 +276,11 @@ def test_a_reader_that_has_gone(builddir, room):
         lily.expect("^-- you are in")
         lily.process.stdout.close()
         lily.process.stdout = open(os.devnull, "rb")
+        tom.receive()
         tom.say("hello")
         assert lily.process.wait(DEADLINE) == 1
         assert b"cannot write: Broken pipe" in lily.process.stderr.read()
+        assert tom.receive() == "\nlily 退出聊天室"
 
 
 @pytest.mark.parametrize("arguments, complaint", [
@@ -318,6 +320,13 @@ def test_nobody_listens(builddir):
     with Script(builddir, "-n", "x", "nowhere.invalid") as script:
         code, _, err = script.end()
         assert code == 1 and "nowhere.invalid" in err
+
+
+def test_another_address_of_the_host(builddir, rooms):
+    """localhost may be ::1 first, where nobody listens."""
+    room = rooms(Chatd, 'course-listen = {"127.0.0.1:@course@"}\n').start()
+    with Script(builddir, "-n", "x", f"localhost:{room.course_port}") as script:
+        assert script.end("hello")[0] == 0
 
 
 @pytest.fixture
@@ -451,8 +460,11 @@ def test_stopped_and_continued(builddir, room, directory, by):
             tom.say("meanwhile")
             terminal.type("shell", "fg")
             until(lambda: "tom : meanwhile\nsay: half" in terminal.screen("shell"), "its return")
-            terminal.type("shell", " way")
-            assert tom.receive() == "\nx : half way"
+            terminal.tmux("send-keys", "-t", "test:shell", "C-w")
+            terminal.tmux("send-keys", "-t", "test:shell", "-l", "all the way")
+            until(lambda: "\nsay: all the way" in terminal.screen("shell"), "its keys")
+            terminal.type("shell", "")
+            assert tom.receive() == "\nx : all the way"
             terminal.type("shell", "quit")
             assert tom.receive() == "\nx 退出聊天室"
             until(lambda: terminal.screen("shell").rstrip().endswith("$"), "the shell")
@@ -480,6 +492,27 @@ def test_irc_on_a_terminal(builddir, room):
         seat.type("quit\n")
         assert seat.end() == 0
         tom.expect("^:lily!.* QUIT ")
+
+
+def test_a_terminal_that_knows_nothing(builddir, room):
+    with CourseClient(room.course, "tom") as tom, \
+            Seat(builddir, "-n", "x", at(room.course), TERM="dumb") as seat:
+        tom.receive()
+        until(lambda: any("-- you are in" in line for line in seat.screen()), "its greeting")
+        assert termios.tcgetattr(seat.slave) == seat.modes
+        seat.type("hello\n")
+        assert tom.receive() == "\nx : hello"
+        seat.type("quit\n")
+        assert seat.end() == 0
+        assert b"\033" not in seat.bytes
+
+
+def test_no_colour(builddir, room):
+    with Seat(builddir, "-n", "x", at(room.course), NO_COLOR="1") as seat:
+        seat.until_last("say: ")
+        seat.type("quit\n")
+        assert seat.end() == 0
+        assert b"\033[2m" not in seat.bytes
 
 
 # --- TLS and accounts ---------------------------------------------------------------------------

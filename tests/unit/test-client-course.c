@@ -27,7 +27,7 @@ static void test_the_notes_way(void **state)
 {
 	begin((struct session_options){ .patient = true, .language = LANGUAGE_CHINESE });
 	assert_string_equal(session_prompt(session), "请输入姓名:");
-	type("张三");
+	type(" 张三 ");
 	assert_string_equal(take_sent(), "L 张三|");
 	assert_string_equal(session_prompt(session), "");
 	receive("OK");

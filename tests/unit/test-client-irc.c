@@ -147,6 +147,31 @@ static void test_what_is_shown(void **state)
 	end();
 }
 
+/* A server that leaves out what should be there. */
+static void test_lines_without_parameters(void **state)
+{
+	static const char *const verbs[] = { "AUTHENTICATE", "CAP",  "ERROR", "FAIL",    "INVITE",
+					     "JOIN",         "KICK", "MODE",  "NICK",    "NOTICE",
+					     "PART",         "PING", "QUIT",  "PRIVMSG", "TOPIC" };
+	char line[64];
+
+	for (int numeric = 0; numeric < 1000; numeric++) {
+		enter();
+		snprintf(line, sizeof(line), ":srv %03d\r\n", numeric);
+		receive(line);
+		end();
+	}
+	for (size_t i = 0; i < 2 * ELEMENTSOF(verbs); i++) {
+		if (i % 2)
+			enter();
+		else
+			begin(lily);
+		snprintf(line, sizeof(line), ":a!b@c %s\r\n", verbs[i / 2]);
+		receive(line);
+		end();
+	}
+}
+
 /* One's own nick and channel follow what the server says. */
 static void test_oneself(void **state)
 {
@@ -231,6 +256,28 @@ static void test_long_lines_are_split(void **state)
 	end();
 }
 
+/* Whatever is typed, or asked by the server, no line is longer than a line may be. */
+static void test_no_line_is_too_long(void **state)
+{
+	char text[4000];
+
+	enter();
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "/raw ", strlen("/raw "));
+	strcpy(text + sizeof(text) - 4, "中");
+	type(text);
+	assert_int_equal(strlen(take_sent()), IRC_LINE_MAX);
+	memcpy(text, "/msg ", strlen("/msg "));
+	memcpy(text + 600, " hello", strlen(" hello"));
+	type(text);
+	assert_true(strlen(take_sent()) <= 20 * IRC_LINE_MAX); /* and not a line a letter */
+	memcpy(text, "PING ", strlen("PING "));
+	receive(text);
+	receive("\r\n");
+	assert_int_equal(strlen(take_sent()), IRC_LINE_MAX);
+	end();
+}
+
 /* However the stream is cut; a line that is too long is passed over whole. */
 static void test_the_stream(void **state)
 {
@@ -281,6 +328,25 @@ static void test_login_by_password(void **state)
 	end();
 }
 
+static void test_login_with_a_name_that_is_taken(void **state)
+{
+	struct session_options o = lily;
+
+	o.account = "lily";
+	begin(o);
+	type("secret");
+	receive(":srv CAP * LS :sasl\r\n:srv 433 * lily :taken\r\n:srv CAP * ACK :sasl\r\n");
+	take_sent();
+	receive("AUTHENTICATE +\r\n:srv 903 * :ok\r\n");
+	assert_string_equal(take_sent(), "AUTHENTICATE AGxpbHkAc2VjcmV0\r\nCAP END\r\n");
+	assert_int_equal(session_phase(session), SESSION_NAME);
+	type("rose");
+	assert_string_equal(take_sent(), "NICK rose\r\n");
+	receive(":srv 001 rose :hi\r\n");
+	assert_string_equal(take_sent(), "JOIN #chat\r\n");
+	end();
+}
+
 static void test_login_that_fails(void **state)
 {
 	struct session_options o = lily;
@@ -299,6 +365,13 @@ static void test_login_that_fails(void **state)
 	receive(":srv CAP * LS :batch sasl=EXTERNAL\r\n");
 	assert_string_equal(take_shown(), "bad the server takes no such login (SASL)\n");
 	assert_string_equal(take_sent(), "QUIT\r\n"); /* the password was not told */
+	assert_true(session_failed(session));
+	end();
+	begin(o);
+	type("x");
+	take_sent();
+	receive(":srv 421 * CAP :Unknown command\r\n:srv 001 lily :hi\r\n");
+	assert_string_equal(take_sent(), "QUIT\r\n"); /* one is not to be there as nobody */
 	assert_true(session_failed(session));
 	end();
 }
@@ -378,11 +451,14 @@ int main(void)
 		cmocka_unit_test(test_a_script_waits_for_the_server),
 		cmocka_unit_test(test_refused_names),
 		cmocka_unit_test(test_what_is_shown),
+		cmocka_unit_test(test_lines_without_parameters),
 		cmocka_unit_test(test_oneself),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_long_lines_are_split),
+		cmocka_unit_test(test_no_line_is_too_long),
 		cmocka_unit_test(test_the_stream),
 		cmocka_unit_test(test_login_by_password),
+		cmocka_unit_test(test_login_with_a_name_that_is_taken),
 		cmocka_unit_test(test_login_that_fails),
 		cmocka_unit_test(test_login_by_certificate),
 		cmocka_unit_test(test_long_passwords),

@@ -27,6 +27,7 @@ struct door {
 	struct addrinfo *addresses, *next; /* next: what to try when this one fails */
 	int fd;
 	enum door_state state;
+	bool heard; /* something came, so it is the right address */
 	struct door_tls *tls;
 	short tls_reads, tls_writes; /* what TLS waits for to read, and to write */
 	char *out;
@@ -192,6 +193,18 @@ short door_events(const struct door *door)
 
 /* --- sending and receiving ---------------------------------------------------------------- */
 
+/*
+ * A socket for datagrams connects to any address; that nobody is there is told later. What was sent
+ * is lost; whoever sent it asks again, of the next address.
+ */
+static int refused(struct door *door, struct error *e)
+{
+	if (!door->heard && door->next)
+		return try_next(door, -ECONNREFUSED, e);
+	return error_set_errno(e, -ECONNREFUSED, "%s port %s", door->options->host,
+			       door->options->port);
+}
+
 /* Datagrams stand in the queue behind their size. */
 typedef uint16_t datagram_size;
 
@@ -211,9 +224,9 @@ static int send_datagrams(struct door *door, struct error *e)
 		if (send(door->fd, door->out + sizeof(size), size, MSG_NOSIGNAL) < 0) {
 			if (errno == EAGAIN || errno == EINTR)
 				return 0;
-			/* An answer of before, that nobody listens there: this one was not sent. */
+			/* An answer to one of before: this one was not sent. */
 			if (errno == ECONNREFUSED)
-				return error_set_errno(e, -errno, "send");
+				return refused(door, e);
 		}
 		drop_sent(door, sizeof(size) + size);
 	}
@@ -269,12 +282,16 @@ ssize_t door_read(struct door *door, char *buf, size_t size, struct error *e)
 	do
 		n = recv(door->fd, buf, size, 0);
 	while (n == 0 && door->options->datagrams); /* an empty one means nothing */
-	if (n > 0)
+	if (n > 0) {
+		door->heard = true;
 		return n;
+	}
 	if (n == 0)
 		return error_set(e, -EPIPE, "the server has ended it");
 	if (errno == EAGAIN || errno == EINTR)
 		return 0;
+	if (errno == ECONNREFUSED && door->options->datagrams)
+		return refused(door, e);
 	return error_set_errno(e, -errno, "receive");
 }
 

@@ -11,6 +11,9 @@
  */
 #define SOURCE_MAX (strlen(":!@ ") + 11 + 64)
 
+/* Names that take more are nobody's; half a line is left for the text. */
+#define HEAD_MAX (IRC_LINE_MAX / 2)
+
 #define ACTION_MARK "\1ACTION "
 
 /* In as many lines as it takes. mark: NULL, or ACTION_MARK. */
@@ -21,6 +24,7 @@ static void say_to(struct session *s, const char *target, const char *text, cons
 
 	if (mark)
 		head += strlen(mark) + 1;
+	head = MIN(head, (size_t)HEAD_MAX);
 	while (size > 0) {
 		size_t n = irc_fit(text, size, head);
 

@@ -65,9 +65,15 @@ static void tick(struct session *s, uint64_t now)
 	}
 }
 
+/* Logging in goes on while another name is thought of. */
+static bool is_coming_in(const struct session *s)
+{
+	return !s->irc.registered && (s->phase == SESSION_ENTERING || s->phase == SESSION_NAME);
+}
+
 /* --- login -------------------------------------------------------------------------------- */
 
-static void login_failed(struct session *s, const char *why)
+void irc_login_failed(struct session *s, const char *why)
 {
 	if (why)
 		session_show(s, SHOW_TROUBLE, "%s", why);
@@ -103,18 +109,18 @@ void irc_take_cap(struct session *s, const struct irc_message *m)
 	const char *verb = m->n_params > 1 ? m->params[1] : "";
 	bool more = m->n_params > 3 && strcmp(m->params[2], "*") == 0;
 
-	if (s->phase != SESSION_ENTERING)
+	if (!is_coming_in(s))
 		return;
 	if (strcmp(verb, "LS") == 0) {
 		s->irc.offered |= offers_login(m->params[m->n_params - 1], mechanism(s));
 		if (!more && s->irc.offered)
 			session_send(s, "CAP REQ :sasl");
 		else if (!more)
-			login_failed(s, NULL);
+			irc_login_failed(s, NULL);
 	} else if (strcmp(verb, "ACK") == 0) {
 		session_send(s, "AUTHENTICATE %s", mechanism(s));
 	} else if (strcmp(verb, "NAK") == 0) {
-		login_failed(s, NULL);
+		irc_login_failed(s, NULL);
 	}
 }
 
@@ -136,7 +142,7 @@ void irc_take_authenticate(struct session *s, const struct irc_message *m)
 	char plain[SASL_MAX], text[BASE64_SIZE(SASL_MAX) + 1];
 	int n;
 
-	if (s->phase != SESSION_ENTERING || m->n_params < 1 || strcmp(m->params[0], "+") != 0)
+	if (!is_coming_in(s) || m->n_params < 1 || strcmp(m->params[0], "+") != 0)
 		return;
 	if (s->external) {
 		session_send(s, "AUTHENTICATE +");
@@ -158,13 +164,15 @@ void irc_take_login(struct session *s, int numeric, const struct irc_message *m)
 {
 	const char *why = m->n_params > 0 ? m->params[m->n_params - 1] : NULL;
 
-	if (s->phase != SESSION_ENTERING)
+	if (!is_coming_in(s))
 		return;
 	if (numeric == RPL_SASLSUCCESS) {
+		s->irc.logged_in = true;
+		session_forget_password(s);
 		session_send(s, "CAP END");
 		return;
 	}
-	login_failed(s, why);
+	irc_login_failed(s, why);
 }
 
 /* --- the stream --------------------------------------------------------------------------- */
@@ -203,17 +211,24 @@ static void end_line(struct session *s, uint64_t now)
 
 	s->irc.size = 0;
 	s->irc.too_long = false;
-	while (n > 0 && s->irc.line[n - 1] == '\r')
-		n--;
 	s->irc.line[n] = '\0';
 	if (!too_long && !memchr(s->irc.line, '\0', n))
 		take_line(s, s->irc.line, now);
 }
 
+/* A CR alone ends a line, too: in a name that is sent back it would do so for some servers. */
+static const char *find_end(const char *bytes, size_t size)
+{
+	const char *lf = memchr(bytes, '\n', size);
+	const char *cr = memchr(bytes, '\r', lf ? (size_t)(lf - bytes) : size);
+
+	return cr ? cr : lf;
+}
+
 static void receive(struct session *s, const char *bytes, size_t size, uint64_t now)
 {
 	while (size > 0 && s->phase != SESSION_ENDED) {
-		const char *end = memchr(bytes, '\n', size);
+		const char *end = find_end(bytes, size);
 		size_t n = end ? (size_t)(end - bytes) : size;
 		size_t fits = MIN(n, STREAM_LINE_MAX - s->irc.size);
 

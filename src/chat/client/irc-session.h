@@ -39,7 +39,8 @@ void irc_take_message(struct session *s, const char *source, const struct irc_me
 void irc_take_cap(struct session *s, const struct irc_message *m);
 void irc_take_authenticate(struct session *s, const struct irc_message *m);
 void irc_take_login(struct session *s, int numeric, const struct irc_message *m);
-void irc_in(struct session *s, uint64_t now); /* if it was not already */
+void irc_login_failed(struct session *s, const char *why); /* NULL: there is no such login */
+void irc_in(struct session *s, uint64_t now);              /* if it was not already */
 
 void irc_say(struct session *s, char *text, uint64_t now);
 

@@ -25,6 +25,11 @@ static bool is_mine(const struct session *s, const char *nick)
 	return same(nick, s->name);
 }
 
+static const char *last_param(const struct irc_message *m)
+{
+	return m->n_params > 0 ? m->params[m->n_params - 1] : "";
+}
+
 /* The parameters from the first one on, as one text. */
 static const char *text_from(const struct irc_message *m, int first, char *buf, size_t size)
 {
@@ -152,6 +157,10 @@ static void welcome(struct session *s, const struct irc_message *m, uint64_t now
 	if (s->irc.registered)
 		return;
 	s->irc.registered = true;
+	if ((s->account || s->external) && !s->irc.logged_in) {
+		irc_login_failed(s, NULL); /* it does not know what CAP is */
+		return;
+	}
 	if (*param(m, 0))
 		session_set(&s->name, param(m, 0));
 	session_tell(s, SHOW_NOTICE, WORD_ENTERED, s->server);
@@ -213,7 +222,7 @@ static void take_numeric(struct session *s, int numeric, const struct irc_messag
 	case ERR_SASLFAIL + 2:
 	case ERR_SASLALREADY: irc_take_login(s, numeric, m); break;
 	case RPL_SASLMECHS: break; /* 904 comes behind it */
-	case RPL_LOGGEDIN: session_show(s, SHOW_NOTICE, "%s", param(m, m->n_params - 1)); break;
+	case RPL_LOGGEDIN: session_show(s, SHOW_NOTICE, "%s", last_param(m)); break;
 	default:
 		/* Greetings and counts of before the first word in a channel are left out. */
 		if (numeric >= ERRORS_FROM && numeric < RPL_LOGGEDIN)
@@ -230,8 +239,7 @@ static void take_standard_reply(struct session *s, const struct irc_message *m)
 {
 	bool fail = strcasecmp(m->command, "FAIL") == 0;
 
-	session_show(s, fail ? SHOW_TROUBLE : SHOW_NOTICE, "%s",
-		     m->n_params > 0 ? m->params[m->n_params - 1] : "");
+	session_show(s, fail ? SHOW_TROUBLE : SHOW_NOTICE, "%s", last_param(m));
 	if (fail && same(param(m, 0), "NICK") && s->phase == SESSION_ENTERING && !s->irc.registered)
 		session_refused(s);
 }

@@ -347,7 +347,8 @@ static void loop(struct run *r)
 		turn(r);
 		draw(r);
 	}
-	/* The last word to the room, if it is taken at once. */
+	/* The last word to the room, if it is taken at once; also when nobody reads us any more. */
+	session_leave(r->session, now_monotonic());
 	if (r->door && !r->door_failed)
 		door_work(r->door, &r->door_error);
 	terminal_give_back();

@@ -32,7 +32,7 @@ struct irc_state {
 	char line[STREAM_LINE_MAX + 1];
 	size_t size;
 	bool too_long; /* the rest of this line is passed over */
-	bool user_sent, registered, offered;
+	bool user_sent, registered, offered, logged_in;
 	bool pinged; /* and nothing came since */
 };
 
@@ -51,7 +51,8 @@ struct session {
 
 extern const struct protocol course_protocol, irc_protocol;
 
-void session_send(struct session *s, const char *fmt, ...) PRINTF(2, 3); /* one line and CR LF */
+/* One line of IRC: CR LF is added, and what does not fit is cut at a character's border. */
+void session_send(struct session *s, const char *fmt, ...) PRINTF(2, 3);
 void session_show(struct session *s, enum session_style style, const char *fmt, ...) PRINTF(3, 4);
 /* In the user's language; what follows are the strings that the word takes. */
 void session_tell(struct session *s, enum session_style style, enum word word, ...);
@@ -59,6 +60,8 @@ void session_entered(struct session *s, uint64_t deadline);
 /* The reason has been shown. */
 void session_refused(struct session *s);
 void session_end(struct session *s, bool failed);
+
+void session_forget_password(struct session *s);
 
 /* Replaces a string by a copy. False, and unchanged: out of memory. */
 bool session_set(char **string, const char *value);

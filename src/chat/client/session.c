@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "chat/course.h"
+#include "chat/irc.h"
 #include "chat/utf8.h"
 
 #define SHOWN_MAX (STREAM_LINE_MAX * 2)
@@ -23,7 +24,7 @@ bool session_set(char **string, const char *value)
 	return true;
 }
 
-static void forget_password(struct session *s)
+void session_forget_password(struct session *s)
 {
 	if (s->password)
 		explicit_bzero(s->password, strlen(s->password));
@@ -55,7 +56,7 @@ void session_free(struct session *s)
 {
 	if (!s)
 		return;
-	forget_password(s);
+	session_forget_password(s);
 	explicit_bzero(s->irc.line, sizeof(s->irc.line));
 	free(s->server);
 	free(s->name);
@@ -69,19 +70,17 @@ void session_free(struct session *s)
 
 void session_send(struct session *s, const char *fmt, ...)
 {
-	char line[TYPED_MAX + 8];
+	char text[TYPED_MAX];
+	struct irc_line line;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line) - 2, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
-	n = MIN(n, (int)sizeof(line) - 3);
-	memcpy(line + n, "\r\n", 2);
-	s->host->send(s->host->context, line, (size_t)n + 2);
-	explicit_bzero(line, sizeof(line));
+	irc_format(&line, "%s", text);
+	s->host->send(s->host->context, line.bytes, line.size);
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(&line, sizeof(line));
 }
 
 /* Nothing that a terminal would obey gets past here. */
@@ -153,8 +152,18 @@ static bool is_one_word(const char *name)
 	return *name;
 }
 
-static void take_name(struct session *s, const char *name, uint64_t now)
+static void trim(char *text)
 {
+	size_t n = strspn(text, " "), size = strlen(text + n);
+
+	memmove(text, text + n, size + 1);
+	while (size > 0 && text[size - 1] == ' ')
+		text[--size] = '\0';
+}
+
+static void take_name(struct session *s, char *name, uint64_t now)
+{
+	trim(name);
 	if (!is_one_word(name) || !session_set(&s->name, name)) {
 		session_tell(s, SHOW_TROUBLE, WORD_BAD_NAME);
 		session_refused(s);
@@ -203,7 +212,7 @@ void session_type(struct session *s, const char *bytes, size_t size, uint64_t no
 	tidy(text);
 	switch (s->phase) {
 	case SESSION_PASSWORD:
-		forget_password(s);
+		session_forget_password(s);
 		session_set(&s->password, text);
 		go_on_to_name(s, now);
 		break;
