@@ -474,6 +474,34 @@ def test_the_admin_child_is_started_again(chatd, control):
     assert "ended after" in room.output()
 
 
+def test_what_is_held_outlives_the_admin_child(chatd, control):
+    """An end waits for its last lines; an admin child that dies over that does not lose it, and
+    what was announced meanwhile is not announced twice."""
+    room = chatd("operators-open = on\n", environment={"FOSTER_CONTROL": control.path})
+    control.accept()
+    events = [dict(type="service", service="web", state="backoff", reason="exit 1", seq=10),
+              dict(type="announce", text="tea", by="root", seq=11),
+              dict(type="note", text="the configuration was reloaded", seq=12)]
+    with IrcClient(room.irc, "a", "#ops") as a:
+        for event in events:
+            control.send_event(**event)
+        a.expect("NOTICE a :.*tea$")
+        a.expect("PRIVMSG #ops :the configuration was reloaded$")
+        os.kill(room.admin(), signal.SIGKILL)
+        control.accept()
+        since = int(re.search("since=([0-9]+)", control.requests[1])[1])
+        for event in events:
+            if event["seq"] > since:
+                control.send_event(**event)
+        control.announce("coffee", 13)
+        said = []
+        while not said or "coffee" not in said[-1]:
+            said.append(a.expect(" :(.*)$")[1])
+        assert not any("tea" in line for line in said)
+        if not any("web: backoff: exit 1" in line for line in said):
+            a.expect("PRIVMSG #ops :web: backoff: exit 1$")
+
+
 def test_kill_takes_the_admin_child_along(chatd, control):
     room = chatd(environment={"FOSTER_CONTROL": control.path})
     control.accept()

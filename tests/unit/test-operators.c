@@ -126,11 +126,14 @@ static void test_ways_are_not_told(void **state)
 
 static void test_end_with_its_last_lines(void **state)
 {
+	assert_int_equal(feed_first_held(feed), 0);
 	becomes("web", "backoff", "exit 1, 1st retry in 1s");
 	expect(""); /* held for them */
+	assert_int_equal(feed_first_held(feed), 1);
 	crashes("web", "the key is 7");
 	pass(USEC_PER_SEC);
 	expect("web: backoff: exit 1, 1st retry in 1s; last lines: before | the *** is 7\n");
+	assert_int_equal(feed_first_held(feed), 0);
 	becomes("web", "failed", "exit 1, given up");
 	pass(USEC_PER_SEC); /* they do not come */
 	expect("web: failed: exit 1, given up\n");

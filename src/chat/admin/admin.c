@@ -32,8 +32,9 @@ struct admin {
 	struct child_arguments child;
 	struct event *packets, *sentinel, *restart;
 	uint64_t started_at, delay;
-	uint64_t last; /* the number of the last event that was told */
-	int fd;        /* our end of the pair */
+	uint64_t last;      /* the number up to which all events were told */
+	uint64_t announced; /* that of the last announcement */
+	int fd;             /* our end of the pair */
 };
 
 static int start(struct admin *a);
@@ -64,9 +65,11 @@ static void handle_packet(struct admin *a, const struct packet *p)
 
 	if (p->seq > 0)
 		a->last = p->seq;
-	if (p->kind == PACKET_ANNOUNCEMENT)
+	if (p->kind == PACKET_ANNOUNCEMENT) {
+		a->announced = p->number;
 		a->events.announce(a->events.arg, p->text);
-	else if (p->kind == PACKET_EVENT)
+	}
+	if (p->kind == PACKET_EVENT)
 		a->events.event(a->events.arg, p->text, p->tags);
 	else if (p->kind == PACKET_ANSWER)
 		a->events.answer(a->events.arg, &to, p->text);
@@ -190,8 +193,9 @@ static int run_child(void *arg)
 
 static int fork_child(struct admin *a, int child_fd)
 {
-	a->child =
-		(struct child_arguments){ .control = a->control, .fd = child_fd, .last = a->last };
+	a->child = (struct child_arguments){
+		.control = a->control, .fd = child_fd, .last = a->last, .announced = a->announced
+	};
 	a->child.config = a->events.config(a->events.arg, &a->child.path);
 	a->process = foster_process_new("admin", run_child, a);
 	if (!a->process)

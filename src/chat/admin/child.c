@@ -40,9 +40,10 @@
 struct child {
 	const char *control, *path;
 	int parent;
-	int delay;       /* ms */
-	uint64_t last;   /* the number of the last event */
-	bool knows_last; /* else only what is to come is told */
+	int delay;                       /* ms */
+	uint64_t last;                   /* the number of the last event */
+	bool knows_last;                 /* else only what is to come is told */
+	uint64_t asked_since, announced; /* at the start; what lies between was announced before */
 	uint64_t began; /* realtime: an announcement before then was for those who were here then */
 	bool told;      /* that the control socket cannot be reached */
 	struct feed *feed;
@@ -50,13 +51,22 @@ struct child {
 	struct packet packet; /* the one that is being sent, or was received */
 };
 
+/* What a next child need not ask for: all before that was said. */
+static uint64_t told(const struct child *c)
+{
+	uint64_t held = feed_first_held(c->feed);
+
+	return held ? MIN(held - 1, c->last) : c->last;
+}
+
 /* Blocks until the parent has taken it: so what was read is never dropped. */
 static void send_packet(struct child *c, enum packet_kind kind, const char *text)
 {
 	size_t size = utf8_cut(text, strlen(text), PACKET_TEXT_MAX);
 
 	c->packet.kind = kind;
-	c->packet.seq = c->last;
+	c->packet.seq = told(c);
+	c->packet.number = c->last;
 	memcpy(c->packet.text, text, size);
 	c->packet.text[size] = '\0';
 	while (send(c->parent, &c->packet, packet_size(&c->packet), MSG_NOSIGNAL) < 0 &&
@@ -86,7 +96,8 @@ static void on_event(void *arg, const json_t *event)
 	c->knows_last = true;
 	if (strcmp(type, "announce") != 0)
 		feed_event(c->feed, now_monotonic(), now_realtime(), event);
-	else if (text && *text && event_time(event) >= c->began)
+	else if (text && *text && event_time(event) >= c->began &&
+		 (seq <= c->asked_since || seq > c->announced))
 		send_packet(c, PACKET_ANNOUNCEMENT, text);
 }
 
@@ -294,6 +305,8 @@ int child_run(const struct child_arguments *arguments)
 	c.parent = arguments->fd;
 	c.last = arguments->last;
 	c.knows_last = c.last > 0;
+	c.asked_since = c.last;
+	c.announced = arguments->announced;
 	c.delay = DELAY_FIRST;
 	become_self();
 	if (set_up(&c, arguments) < 0) {

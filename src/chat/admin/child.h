@@ -15,6 +15,7 @@ struct child_arguments {
 	const char *control;              /* path; NULL: there is no supervisor, only wait */
 	int fd;                           /* to the parent: packet.h */
 	uint64_t last;                    /* the number of the last event that was told; 0: none */
+	uint64_t announced;               /* that of the last announcement */
 	const struct chat_config *config; /* of now */
 	const char *path;                 /* of its file, to be read again; NULL: there is none */
 };

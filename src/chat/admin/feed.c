@@ -49,6 +49,7 @@ struct record {
 	bool flaps, down, acknowledged;
 	bool end_told;        /* its last end is */
 	uint64_t held_until;  /* 0: nothing is held */
+	uint64_t held_seq;    /* of the event that is */
 	char held[LINE_SIZE]; /* the line of its last end */
 	char held_tags[TAGS_SIZE];
 	enum count held_count;
@@ -245,7 +246,7 @@ static bool begins_to_flap(struct record *r, uint64_t now)
 }
 
 /* It ended, and that was not asked for. */
-static void ended(struct feed *f, uint64_t now, struct record *r, enum count count,
+static void ended(struct feed *f, uint64_t now, struct record *r, enum count count, uint64_t seq,
 		  const char *line, const char *tags)
 {
 	char text[DURATION_TEXT_MAX];
@@ -273,6 +274,7 @@ static void ended(struct feed *f, uint64_t now, struct record *r, enum count cou
 		snprintf(r->held_tags, sizeof(r->held_tags), "%s", tags);
 		r->held_count = count;
 		r->held_until = now + HOLD;
+		r->held_seq = seq;
 	}
 }
 
@@ -325,7 +327,8 @@ static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const js
 	if (r && at_once && r->end_told)
 		return;
 	if (end && r) {
-		ended(f, now, r, failed ? COUNT_FAILED : COUNT_ENDED, line, tags);
+		ended(f, now, r, failed ? COUNT_FAILED : COUNT_ENDED,
+		      json_integer_value(json_object_get(event, "seq")), line, tags);
 	} else if (up && r) {
 		runs(f, now, r, line, tags);
 	} else {
@@ -506,6 +509,17 @@ uint64_t feed_deadline(const struct feed *f)
 			first = MIN(first, r->running_since + STABLE_AFTER);
 		if (r->flaps && r->folded)
 			first = MIN(first, r->told_at + FLAP_TIME);
+	}
+	return first;
+}
+
+uint64_t feed_first_held(const struct feed *f)
+{
+	uint64_t first = 0;
+
+	for (const struct record *r = f->records; r; r = r->next) {
+		if (r->held_until && (!first || r->held_seq < first))
+			first = r->held_seq;
 	}
 	return first;
 }

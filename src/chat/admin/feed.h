@@ -37,6 +37,9 @@ bool feed_acknowledge(struct feed *feed, const char *service);
 void feed_tick(struct feed *feed, uint64_t now);
 uint64_t feed_deadline(const struct feed *feed);
 
+/* The number of the first event that waits to be said; 0: none does. */
+uint64_t feed_first_held(const struct feed *feed);
+
 static inline void feed_freep(struct feed **feed)
 {
 	feed_free(*feed);

@@ -32,7 +32,8 @@ struct packet {
 	uint32_t kind;
 	uint32_t id; /* of who asks, as in struct room_command */
 	uint64_t since;
-	uint64_t seq; /* from the child: the number of the last event that was told; 0: as before */
+	uint64_t seq;    /* from the child: up to this number all events were told; 0: as before */
+	uint64_t number; /* from the child: that of the last event that it has seen */
 	bool in_channel;
 	char nick[ROOM_NICK_MAX + 1], account[ROOM_NICK_MAX + 1];
 	char source[PACKET_SOURCE_MAX + 1];
