@@ -57,7 +57,7 @@ def test_killed_with_escaped_daemons(foster, escape, identity, both):
         os.kill(manager, signal.SIGKILL)
         assert alive(pid)
         f.start().wait_up()
-    until(lambda: not alive(pid), "it is ended", 2)
+    until(lambda: not alive(pid), f"it is ended: {f.output()}", 2)
     assert alive(other)
     if not both:
         f.start().wait_up()
