@@ -101,6 +101,7 @@ int proc_life(pid_t pid, struct proc_life *ret)
 	ret->headless = ret->exiting && threads > 1;
 	ret->dead = state == 'X' || (state == 'Z' && threads <= 1);
 	ret->stopped = state == 'T';
+	ret->blocked = state == 'D';
 	ret->born = born;
 	return 0;
 }

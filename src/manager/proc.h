@@ -40,6 +40,7 @@ struct proc_life {
 	bool exiting;  /* its main thread, at least */
 	bool headless; /* others go on when that one has ended */
 	bool dead;     /* nothing of it runs */
+	bool blocked;  /* in the kernel, whatever comes: in vfork(2), for its child, say */
 	bool stopped;  /* by a signal */
 	uint64_t born; /* clock ticks since the boot */
 };

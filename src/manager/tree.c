@@ -569,6 +569,25 @@ struct hunt {
 	bool again;            /* not the first walk: what cannot be signalled was told of */
 };
 
+/*
+ * Who waits in vfork(2) stops only when his child has executed or ended, and that one is stopped.
+ * He has his signal, and does nothing before he acts on it.
+ */
+static bool waits_in_vfork(pid_t pid, const struct proc_life *life)
+{
+	_cleanup_pids_ struct pid_list children = { 0 };
+	struct proc_life child;
+
+	if (!life->blocked)
+		return false;
+	proc_children(pid, &children);
+	for (size_t i = 0; i < children.n; i++) {
+		if (proc_life(children.pids[i], &child) == 0 && child.stopped)
+			return true;
+	}
+	return false;
+}
+
 /* What is stopped does not fork. */
 static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
 {
@@ -590,7 +609,7 @@ static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
 	if (error < 0)
 		return;
 	/* Of one without its main thread nobody can see whether the others stand still. */
-	h->moving += !life.stopped && !life.headless;
+	h->moving += !life.stopped && !life.headless && !waits_in_vfork(pid, &life);
 	pid_list_add(&h->found, pid);
 }
 

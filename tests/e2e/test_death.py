@@ -466,6 +466,18 @@ def test_log_outlives_all_of_foster(foster):
     assert lines == [str(i) for i in range(400)]
 
 
+def test_who_waits_in_vfork_stands_still(foster, builddir):
+    """He stops only when his child has executed, which is stopped: that is not waited for."""
+    f = foster("", start=False)
+    file = f.directory / "pids"
+    script = shell(f"{builddir}/test-vfork {file} & exec sleep 1000")
+    f.write(f"cgroup = no\nservice a {{ command = {script} daemon = true }}\n")
+    f.start().wait_up()
+    pids = [int(p) for p in until(lambda: file.exists() and file.read_text().split())]
+    f.kill_supervisor()
+    until(lambda: not any(map(alive, pids)), "they are ended", 1)
+
+
 def test_logger_whose_start_was_not_recorded_is_dismissed(foster):
     """fosterd was killed between the fork and the note of who that is."""
     f = foster(f"service keeper {{ command = {SLEEP} }}")
