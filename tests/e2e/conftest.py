@@ -33,8 +33,9 @@ def pytest_configure(config):
         raise pytest.UsageError("FOSTER_BUILDDIR must name the build directory; "
                                 "./quickstart test sets it")
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # A shell in the background has it ignored, and so would all that is tested.
+    # A shell in the background, or nohup, has them ignored, and so would all that is tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def kill_one(pid, signo, kill=os.kill):
