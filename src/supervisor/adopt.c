@@ -17,6 +17,7 @@
 #include "supervisor/table.h"
 
 #define LOGGER_LEAVES 1000 /* ms, at most */
+#define LOGGER_ENDS   5000 /* the same, when it was killed */
 #define MANAGER_ENDS  1000 /* the same */
 
 static void mark_ended(struct table_slot *slot, uint32_t flags)
@@ -54,17 +55,21 @@ static int open_child(struct supervisor *s, const struct table_slot *slot)
 /*
  * The logger of an earlier supervisor has gone on writing for those that live. The next one
  * takes the pipes over: this one is asked to leave, which takes it no longer than one write. One that
- * hangs in that, or was stopped, is killed: it may be a while until it is gone, but from now on it
- * takes nothing out of a pipe, and the pipes are what the two of them must not share.
+ * hangs in that, or was stopped, is killed. The two must not share a pipe: one that has died in the
+ * middle of taking out what it has written goes on to the end of that when it has a processor again,
+ * and would take out what nobody has written. So its end is waited for, but for one that hangs in a
+ * write: it takes out nothing any more.
  */
 static void dismiss_logger(struct supervisor *s, const struct table_slot *slot)
 {
 	_cleanup_close_ int pidfd = open_child(s, slot);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd >= 0 && identity_pidfd_signal(pidfd, SIGUSR1) == 0 &&
-	    poll(&ended, 1, LOGGER_LEAVES) != 1)
-		identity_pidfd_signal(pidfd, SIGKILL);
+	if (pidfd < 0 || identity_pidfd_signal(pidfd, SIGUSR1) < 0 ||
+	    poll(&ended, 1, LOGGER_LEAVES) == 1)
+		return;
+	identity_pidfd_signal(pidfd, SIGKILL);
+	poll(&ended, 1, LOGGER_ENDS);
 }
 
 /*
