@@ -467,6 +467,8 @@ static void on_walk(evutil_socket_t fd, short what, void *arg)
 
 	for (w = t->watches; w; w = w->next)
 		w->due = w->due == DUE_LATER ? DUE_NOW : w->due;
+	if (!first_due(t))
+		return; /* forgotten meanwhile */
 	reserve_begin();
 	p = population_take();
 	reserve_end();
@@ -517,28 +519,13 @@ void trees_forget(struct service *s)
 
 /* --- ending what is marked -------------------------------------------------------------- */
 
-static bool bears_one(const struct manager *m, const struct proc_mark *borne,
-		      const struct tree_mark *marks, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (proc_mark_is(borne, m->run_id, marks[i].instance))
-			return true;
-	}
-	return false;
-}
-
 /* By the mark, else by the session and the group: one read of each, however many marks. */
 static bool is_marked(const struct manager *m, pid_t pid, const struct tree_mark *marks, size_t n)
 {
-	struct proc_mark borne = proc_mark(pid);
-	struct proc_stat st;
+	struct inhabitant who = meet(pid);
 
-	if (bears_one(m, &borne, marks, n))
-		return true;
-	if (borne.in_environment || proc_stat(pid, &st) < 0)
-		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (marks[i].main > 0 && (st.session == marks[i].main || st.pgrp == marks[i].main))
+		if (is_of(m, &who, &marks[i]))
 			return true;
 	}
 	return false;
