@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/exchange.h"
 #include "base/macro.h"
 #include "base/units.h"
+#include "chat/admin/words.h"
 
 #define ANSWER_TIME (5 * USEC_PER_SEC)
 #define BEFORE_END \
@@ -26,22 +25,7 @@ static bool is_end(const json_t *event, const char *state)
 		if (strcmp(ends[i], state) == 0)
 			return true;
 	}
-	return strcmp(state, "starting") == 0 &&
-	       json_integer_value(json_object_get(event, "attempts")) == 1;
-}
-
-uint64_t event_time(const json_t *event)
-{
-	const char *text = json_string_value(json_object_get(event, "time")), *rest;
-	struct tm tm = { 0 };
-	time_t seconds;
-
-	rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-	seconds = rest ? timegm(&tm) : -1;
-	if (seconds < 0)
-		return 0;
-	return seconds * USEC_PER_SEC +
-	       (*rest == '.' ? (uint64_t)(strtod(rest, NULL) * USEC_PER_SEC) : 0);
+	return event_is_restart_at_once(event);
 }
 
 /* The last of the lines that is older than that. */
@@ -65,10 +49,7 @@ static uint64_t last_before(const char *lines, uint64_t time)
 /* Of an event about own; "": it is about something else. */
 static const char *state_of(const json_t *event, const char *own)
 {
-	const char *service = json_string_value(json_object_get(event, "service"));
-	const char *state = json_string_value(json_object_get(event, "state"));
-
-	return service && state && strcmp(service, own) == 0 ? state : "";
+	return strcmp(words_of(event, "service"), own) == 0 ? words_of(event, "state") : "";
 }
 
 uint64_t absence_began(const char *lines, const char *own)

@@ -8,16 +8,11 @@
 
 #include <stdint.h>
 
-#include <jansson.h>
-
 /*
  * Of JSON lines the number of the last event that the room has surely told: own is its service, and
  * what came shortly before its end may have been lost with it. 0: none is its end. Pure.
  */
 uint64_t absence_began(const char *lines, const char *own);
-
-/* When it was, CLOCK_REALTIME; 0: nobody knows. */
-uint64_t event_time(const json_t *event);
 
 /* Asks the control socket for these lines; blocks, at most some seconds. 0, or -errno. */
 int absence_find(const char *control, const char *own, uint64_t *ret);

@@ -3,36 +3,18 @@
 #include "chat/admin/answer.h"
 
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "chat/admin/words.h"
 
 #define SERVICES_SHOWN 10
 #define STATES_MAX     12
 #define ENDS_SHOWN     3
 #define LOG_LINE       350
-
-static void PRINTF(3, 4) add(char *buf, size_t size, const char *fmt, ...)
-{
-	size_t used = strlen(buf);
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (used < size)
-		vsnprintf(buf + used, size - used, fmt, ap);
-	va_end(ap);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
 
 /* --- status --------------------------------------------------------------------------------- */
 
@@ -56,9 +38,9 @@ static void count_state(struct tally *tallies, const char *state)
 /* Up, and wanted to be; or down, and wanted to be that. */
 static bool is_as_wanted(const json_t *service)
 {
-	const char *state = text_of(service, "state");
+	const char *state = words_of(service, "state");
 
-	if (strcmp(text_of(service, "desired"), "down") == 0)
+	if (strcmp(words_of(service, "desired"), "down") == 0)
 		return strcmp(state, "stopped") == 0;
 	return strcmp(state, "running") == 0 || strcmp(state, "exited") == 0;
 }
@@ -68,24 +50,24 @@ static void add_service(const json_t *service, char *buf, size_t size)
 	json_int_t pid = json_integer_value(json_object_get(service, "pid"));
 	json_int_t restarts = json_integer_value(json_object_get(service, "restarts"));
 	const json_t *uptime = json_object_get(service, "uptime_us");
-	const char *state = text_of(service, "state"), *reason = text_of(service, "reason");
-	const char *status = text_of(service, "status");
+	const char *state = words_of(service, "state"), *reason = words_of(service, "reason");
+	const char *status = words_of(service, "status");
 	char up[DURATION_TEXT_MAX];
 
-	add(buf, size, "%s: %s", text_of(service, "name"), state);
+	words_add(buf, size, "%s: %s", words_of(service, "name"), state);
 	if (pid > 0)
-		add(buf, size, ", pid %" JSON_INTEGER_FORMAT, pid);
+		words_add(buf, size, ", pid %" JSON_INTEGER_FORMAT, pid);
 	if (json_is_integer(uptime))
-		add(buf, size, ", up %s",
-		    format_duration(up, sizeof(up), json_integer_value(uptime)));
+		words_add(buf, size, ", up %s",
+			  format_duration(up, sizeof(up), json_integer_value(uptime)));
 	if (restarts > 0)
-		add(buf, size, ", %" JSON_INTEGER_FORMAT " restarts", restarts);
+		words_add(buf, size, ", %" JSON_INTEGER_FORMAT " restarts", restarts);
 	/* Of one that runs it is the last end's. */
 	if (*reason && strcmp(reason, state) != 0 && strcmp(state, "running") != 0)
-		add(buf, size, ": %s", reason);
+		words_add(buf, size, ": %s", reason);
 	if (*status)
-		add(buf, size, " (%s)", status);
-	add(buf, size, "\n");
+		words_add(buf, size, " (%s)", status);
+	words_add(buf, size, "\n");
 }
 
 void answer_services(const json_t *reply, const char *pattern, char *buf, size_t size)
@@ -98,10 +80,10 @@ void answer_services(const json_t *reply, const char *pattern, char *buf, size_t
 
 	json_array_foreach(services, i, service)
 	{
-		if (*pattern && fnmatch(pattern, text_of(service, "name"), 0) != 0)
+		if (*pattern && fnmatch(pattern, words_of(service, "name"), 0) != 0)
 			continue;
 		n++;
-		count_state(tallies, text_of(service, "state"));
+		count_state(tallies, words_of(service, "state"));
 		if (!*pattern && is_as_wanted(service))
 			continue;
 		unwell++;
@@ -112,20 +94,22 @@ void answer_services(const json_t *reply, const char *pattern, char *buf, size_t
 	}
 	buf[0] = '\0';
 	if (n == 0) {
-		add(buf, size, *pattern ? "no service '%s'" : "there are no services%s", pattern);
+		words_add(buf, size, *pattern ? "no service '%s'" : "there are no services%s",
+			  pattern);
 		return;
 	}
 	if (n > 1) {
-		add(buf, size, "%u services: ", n);
+		words_add(buf, size, "%u services: ", n);
 		for (i = 0; i < STATES_MAX && tallies[i].state; i++)
-			add(buf, size, "%s%u %s", i ? ", " : "", tallies[i].n, tallies[i].state);
-		add(buf, size, "\n");
+			words_add(buf, size, "%s%u %s", i ? ", " : "", tallies[i].n,
+				  tallies[i].state);
+		words_add(buf, size, "\n");
 	} else if (!*pattern && unwell == 0) {
 		add_service(json_array_get(services, 0), buf, size);
 	}
-	add(buf, size, "%s", rows);
+	words_add(buf, size, "%s", rows);
 	if (unwell > shown)
-		add(buf, size, "and %u more\n", unwell - shown);
+		words_add(buf, size, "and %u more\n", unwell - shown);
 }
 
 /* --- why ------------------------------------------------------------------------------------ */
@@ -137,13 +121,13 @@ static void add_wish(const json_t *wish, char *buf, size_t size)
 
 	if (!json_is_object(wish))
 		return;
-	add(buf, size, "last wish: %s (%s)", text_of(wish, "verb"), text_of(wish, "why"));
-	if (*text_of(wish, "command"))
-		add(buf, size, " by %s", text_of(wish, "command"));
+	words_add(buf, size, "last wish: %s (%s)", words_of(wish, "verb"), words_of(wish, "why"));
+	if (*words_of(wish, "command"))
+		words_add(buf, size, " by %s", words_of(wish, "command"));
 	if (json_is_integer(ago))
-		add(buf, size, ", %s ago",
-		    format_duration(text, sizeof(text), json_integer_value(ago)));
-	add(buf, size, "\n");
+		words_add(buf, size, ", %s ago",
+			  format_duration(text, sizeof(text), json_integer_value(ago)));
+	words_add(buf, size, "\n");
 }
 
 static void add_names(const char *what, const json_t *list, char *buf, size_t size)
@@ -153,21 +137,21 @@ static void add_names(const char *what, const json_t *list, char *buf, size_t si
 
 	if (json_array_size(list) == 0)
 		return;
-	add(buf, size, "%s:", what);
+	words_add(buf, size, "%s:", what);
 	json_array_foreach(list, i, item)
 	{
 		const char *name =
-			json_is_string(item) ? json_string_value(item) : text_of(item, "name");
+			json_is_string(item) ? json_string_value(item) : words_of(item, "name");
 
 		if (i == SERVICES_SHOWN) {
-			add(buf, size, " and %zu more", json_array_size(list) - i);
+			words_add(buf, size, " and %zu more", json_array_size(list) - i);
 			break;
 		}
-		add(buf, size, "%s %s", i ? "," : "", name);
-		if (*text_of(item, "state"))
-			add(buf, size, " (%s)", text_of(item, "state"));
+		words_add(buf, size, "%s %s", i ? "," : "", name);
+		if (*words_of(item, "state"))
+			words_add(buf, size, " (%s)", words_of(item, "state"));
 	}
-	add(buf, size, "\n");
+	words_add(buf, size, "\n");
 }
 
 static void add_ends(const json_t *ends, char *buf, size_t size)
@@ -182,23 +166,24 @@ static void add_ends(const json_t *ends, char *buf, size_t size)
 
 		if (i == ENDS_SHOWN)
 			break;
-		add(buf, size, "%s%s, %s ago", i ? "; " : "last ends: ", text_of(end, "text"),
-		    format_duration(text, sizeof(text), ago));
+		words_add(buf, size, "%s%s, %s ago",
+			  i ? "; " : "last ends: ", words_of(end, "text"),
+			  format_duration(text, sizeof(text), ago));
 	}
 	if (i > 0)
-		add(buf, size, "\n");
+		words_add(buf, size, "\n");
 }
 
 void answer_why(const json_t *reply, char *buf, size_t size)
 {
-	const char *next = text_of(reply, "next"), *waits = text_of(reply, "waits_for");
+	const char *next = words_of(reply, "next"), *waits = words_of(reply, "waits_for");
 
 	buf[0] = '\0';
 	add_service(reply, buf, size);
 	if (*waits)
-		add(buf, size, "waits for: %s\n", waits);
+		words_add(buf, size, "waits for: %s\n", waits);
 	if (*next)
-		add(buf, size, "next: %s\n", next);
+		words_add(buf, size, "next: %s\n", next);
 	add_wish(json_object_get(reply, "wish"), buf, size);
 	add_ends(json_object_get(reply, "ends"), buf, size);
 	add_names("requires", json_object_get(reply, "requires"), buf, size);
@@ -222,24 +207,24 @@ void answer_log(const json_t *reply, unsigned n, answer_redact *redact, void *ar
 		char text[LOG_LINE];
 
 		redact(arg, line ? line : "", text, sizeof(text));
-		add(buf, size, "%s| %s\n", text_of(reply, "name"), text);
+		words_add(buf, size, "%s| %s\n", words_of(reply, "name"), text);
 	}
 	if (!*buf)
-		add(buf, size, "%s: nothing in its log", text_of(reply, "name"));
+		words_add(buf, size, "%s: nothing in its log", words_of(reply, "name"));
 }
 
 /* --- what was done -------------------------------------------------------------------------- */
 
 void answer_result(const json_t *reply, int status, const char *verb, char *buf, size_t size)
 {
-	const char *error = text_of(reply, "error");
+	const char *error = words_of(reply, "error");
 
 	buf[0] = '\0';
-	if (status == 200 && *text_of(reply, "name"))
-		add(buf, size, "%s: %s: %s now", text_of(reply, "name"), verb,
-		    text_of(reply, "state"));
+	if (status == 200 && *words_of(reply, "name"))
+		words_add(buf, size, "%s: %s: %s now", words_of(reply, "name"), verb,
+			  words_of(reply, "state"));
 	else if (status == 200)
-		add(buf, size, "%s: done", verb);
+		words_add(buf, size, "%s: done", verb);
 	else
-		add(buf, size, "%s: %s", verb, *error ? error : "refused");
+		words_add(buf, size, "%s: %s", verb, *error ? error : "refused");
 }

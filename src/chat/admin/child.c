@@ -23,6 +23,7 @@
 #include "chat/admin/operate.h"
 #include "chat/admin/packet.h"
 #include "chat/admin/stream.h"
+#include "chat/admin/words.h"
 #include "chat/chat-config.h"
 #include "chat/utf8.h"
 
@@ -85,18 +86,17 @@ static void on_line(void *arg, const char *line, const char *tags)
 static void on_event(void *arg, const json_t *event)
 {
 	struct child *c = arg;
-	const char *type = json_string_value(json_object_get(event, "type"));
-	const char *text = json_string_value(json_object_get(event, "text"));
+	const char *type = words_of(event, "type"), *text = words_of(event, "text");
 	uint64_t seq = json_integer_value(json_object_get(event, "seq"));
 
 	/* Less is no repetition: a manager began after the clock had been set back. */
-	if (!type || seq == 0 || seq == c->last)
+	if (!*type || seq == 0 || seq == c->last)
 		return;
 	c->last = seq;
 	c->knows_last = true;
 	if (strcmp(type, "announce") != 0)
 		feed_event(c->feed, now_monotonic(), now_realtime(), event);
-	else if (text && *text && event_time(event) >= c->began &&
+	else if (*text && event_time(event) >= c->began &&
 		 (seq <= c->asked_since || seq > c->announced))
 		send_packet(c, PACKET_ANNOUNCEMENT, text);
 }

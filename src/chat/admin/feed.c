@@ -2,14 +2,13 @@
 /* Events for people: see feed.h. */
 #include "chat/admin/feed.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/macro.h"
 #include "base/units.h"
-#include "chat/admin/absence.h"
+#include "chat/admin/words.h"
 
 #define RECORDS_MAX  512                  /* services of which something is remembered */
 #define FORGET_AFTER (600 * USEC_PER_SEC) /* without an event */
@@ -91,38 +90,20 @@ void feed_free(struct feed *f)
 
 /* --- text ----------------------------------------------------------------------------------- */
 
-static void PRINTF(3, 4) add(char *buf, size_t size, const char *fmt, ...)
-{
-	size_t used = strlen(buf);
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (used < size)
-		vsnprintf(buf + used, size - used, fmt, ap);
-	va_end(ap);
-}
-
 /* Escaped as IRCv3's message tags ask for it. */
 static void add_tag(char *buf, size_t size, const char *name, const char *value)
 {
-	add(buf, size, "%s%s=", *buf ? ";" : "", name);
+	words_add(buf, size, "%s%s=", *buf ? ";" : "", name);
 	for (; *value; value++) {
 		switch (*value) {
-		case ';': add(buf, size, "\\:"); break;
-		case ' ': add(buf, size, "\\s"); break;
-		case '\\': add(buf, size, "\\\\"); break;
+		case ';': words_add(buf, size, "\\:"); break;
+		case ' ': words_add(buf, size, "\\s"); break;
+		case '\\': words_add(buf, size, "\\\\"); break;
 		case '\r':
 		case '\n': break;
-		default: add(buf, size, "%c", *value);
+		default: words_add(buf, size, "%c", *value);
 		}
 	}
-}
-
-static const char *text_of(const json_t *event, const char *key)
-{
-	const char *text = json_string_value(json_object_get(event, key));
-
-	return text ? text : "";
 }
 
 static void make_tags(char *tags, const json_t *event, const char *what)
@@ -130,8 +111,8 @@ static void make_tags(char *tags, const json_t *event, const char *what)
 	char seq[32];
 
 	tags[0] = '\0';
-	if (*text_of(event, "service"))
-		add_tag(tags, TAGS_SIZE, "foster/service", text_of(event, "service"));
+	if (*words_of(event, "service"))
+		add_tag(tags, TAGS_SIZE, "foster/service", words_of(event, "service"));
 	add_tag(tags, TAGS_SIZE, "foster/event", what);
 	snprintf(seq, sizeof(seq), "%" JSON_INTEGER_FORMAT,
 		 json_integer_value(json_object_get(event, "seq")));
@@ -145,7 +126,7 @@ static const char *when(const json_t *event, uint64_t realtime, char buf[32])
 
 	buf[0] = '\0';
 	if (at > 0 && at + LATE < realtime)
-		snprintf(buf, 32, "at %.8sZ: ", text_of(event, "time") + strlen("2026-11-23T"));
+		snprintf(buf, 32, "at %.8sZ: ", words_of(event, "time") + strlen("2026-11-23T"));
 	return buf;
 }
 
@@ -158,11 +139,11 @@ static void end_window(struct feed *f)
 	for (int i = 0; i < COUNTS; i++) {
 		if (f->counts[i] == 0)
 			continue;
-		add(line, sizeof(line), "%s%u %s",
-		    *line ? ", " : "in the last minute also: ", f->counts[i], count_words[i]);
+		words_add(line, sizeof(line), "%s%u %s",
+			  *line ? ", " : "in the last minute also: ", f->counts[i], count_words[i]);
 		if (f->names[i][0])
-			add(line, sizeof(line), " (%s%s)", f->names[i],
-			    f->counts[i] > NAMES_SHOWN ? ", ..." : "");
+			words_add(line, sizeof(line), " (%s%s)", f->names[i],
+				  f->counts[i] > NAMES_SHOWN ? ", ..." : "");
 	}
 	f->window = 0;
 	f->lines = f->requests = 0;
@@ -186,8 +167,8 @@ static void say(struct feed *f, uint64_t now, enum count count, const char *name
 		return;
 	}
 	if (f->counts[count]++ < NAMES_SHOWN && *name)
-		add(f->names[count], sizeof(f->names[count]), "%s%s",
-		    f->names[count][0] ? ", " : "", name);
+		words_add(f->names[count], sizeof(f->names[count]), "%s%s",
+			  f->names[count][0] ? ", " : "", name);
 }
 
 /* --- services ------------------------------------------------------------------------------- */
@@ -260,10 +241,11 @@ static void ended(struct feed *f, uint64_t now, struct record *r, enum count cou
 		r->told_at = now;
 		let_go(f, now, r);
 		r->held[0] = '\0';
-		add(r->held, sizeof(r->held),
-		    "%s: flaps: %d ends in %s, told once a minute until it stays up; last: %s",
-		    r->name, FLAP_ENDS, format_duration(text, sizeof(text), now - r->ends[0]),
-		    line);
+		words_add(
+			r->held, sizeof(r->held),
+			"%s: flaps: %d ends in %s, told once a minute until it stays up; last: %s",
+			r->name, FLAP_ENDS, format_duration(text, sizeof(text), now - r->ends[0]),
+			line);
 		say(f, now, count, r->name, r->held, "foster/event=flaps");
 	} else if (r->flaps) {
 		r->folded++;
@@ -287,24 +269,18 @@ static void runs(struct feed *f, uint64_t now, struct record *r, const char *lin
 	r->down = false;
 	/* Up again before the lines of its end have come: all in one. */
 	if (r->held_until)
-		add(r->held, sizeof(r->held), "; %s", strstr(line, ": running") + strlen(": "));
+		words_add(r->held, sizeof(r->held), "; %s",
+			  strstr(line, ": running") + strlen(": "));
 	else
 		say(f, now, COUNT_RUNNING, r->name, line, tags);
 }
 
-/* The first restart is at once: nothing else tells of the end before it. */
-static bool is_restart_at_once(const json_t *event, const char *state)
-{
-	return json_integer_value(json_object_get(event, "attempts")) == 1 &&
-	       (strcmp(state, "starting") == 0 || strcmp(state, "waiting") == 0);
-}
-
 static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
-	const char *name = text_of(event, "service"), *state = text_of(event, "state");
-	const char *reason = text_of(event, "reason");
+	const char *name = words_of(event, "service"), *state = words_of(event, "state");
+	const char *reason = words_of(event, "reason");
 	bool failed = strcmp(state, "failed") == 0, up = strcmp(state, "running") == 0;
-	bool at_once = is_restart_at_once(event, state);
+	bool at_once = event_is_restart_at_once(event);
 	bool end = failed || at_once || strcmp(state, "backoff") == 0;
 	bool stopped = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0;
 	struct record *r;
@@ -352,7 +328,7 @@ static bool last_lines(struct feed *f, const json_t *event, char *buf, size_t si
 	size_t n = json_array_size(lines);
 
 	buf[0] = '\0';
-	if (n == 0 || !f->output.may_show(f->output.arg, text_of(event, "service")))
+	if (n == 0 || !f->output.may_show(f->output.arg, words_of(event, "service")))
 		return false;
 	for (size_t i = n > LINES_SHOWN ? n - LINES_SHOWN : 0; i < n; i++) {
 		char text[LINE_SIZE];
@@ -360,21 +336,21 @@ static bool last_lines(struct feed *f, const json_t *event, char *buf, size_t si
 
 		f->output.redact(f->output.arg, line ? line : "", text, sizeof(text));
 		if (*text)
-			add(buf, size, "%s%s", *buf ? " | " : "", text);
+			words_add(buf, size, "%s%s", *buf ? " | " : "", text);
 	}
 	return *buf != '\0';
 }
 
 static void on_crash(struct feed *f, uint64_t now, const json_t *event)
 {
-	const char *name = text_of(event, "service");
+	const char *name = words_of(event, "service");
 	struct record *r = find(f, now, name, false);
 	char text[LINE_SIZE / 2], line[LINE_SIZE], tags[TAGS_SIZE];
 
 	if (!last_lines(f, event, text, sizeof(text)) || (r && r->acknowledged))
 		return;
 	if (r && (r->held_until || r->flaps)) {
-		add(r->held, sizeof(r->held), "; last lines: %s", text);
+		words_add(r->held, sizeof(r->held), "; last lines: %s", text);
 		return;
 	}
 	snprintf(line, sizeof(line), "%s: last lines: %s", name, text);
@@ -385,14 +361,14 @@ static void on_crash(struct feed *f, uint64_t now, const json_t *event)
 /* "web: restart asked for by fosterctl (uid 0, pid 12)", "... by alice, through ..." */
 static void on_request(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
-	const char *name = text_of(event, "service"), *whom = text_of(event, "for");
+	const char *name = words_of(event, "service"), *whom = words_of(event, "for");
 	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
 
 	snprintf(line, sizeof(line),
 		 "%s%s%s%s asked for by %s%s%s (uid %" JSON_INTEGER_FORMAT
 		 ", pid %" JSON_INTEGER_FORMAT ")",
-		 when(event, realtime, late), name, *name ? ": " : "", text_of(event, "verb"), whom,
-		 *whom ? ", through " : "", text_of(event, "command"),
+		 when(event, realtime, late), name, *name ? ": " : "", words_of(event, "verb"),
+		 whom, *whom ? ", through " : "", words_of(event, "command"),
 		 json_integer_value(json_object_get(event, "uid")),
 		 json_integer_value(json_object_get(event, "pid")));
 	make_tags(tags, event, "request");
@@ -403,14 +379,14 @@ static void on_note(struct feed *f, uint64_t now, uint64_t realtime, const json_
 {
 	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
 
-	snprintf(line, sizeof(line), "%s%s", when(event, realtime, late), text_of(event, "text"));
-	make_tags(tags, event, text_of(event, "type"));
+	snprintf(line, sizeof(line), "%s%s", when(event, realtime, late), words_of(event, "text"));
+	make_tags(tags, event, words_of(event, "type"));
 	say(f, now, COUNT_OTHER, "", line, tags);
 }
 
 void feed_event(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
-	const char *type = text_of(event, "type");
+	const char *type = words_of(event, "type");
 
 	feed_tick(f, now);
 	if (strcmp(type, "service") == 0)
@@ -419,7 +395,7 @@ void feed_event(struct feed *f, uint64_t now, uint64_t realtime, const json_t *e
 		on_crash(f, now, event);
 	else if (strcmp(type, "request") == 0)
 		on_request(f, now, realtime, event);
-	else if (*text_of(event, "text"))
+	else if (*words_of(event, "text"))
 		on_note(f, now, realtime, event);
 }
 
@@ -462,8 +438,8 @@ static void tell_folded(struct feed *f, uint64_t now, struct record *r)
 {
 	char line[LINE_SIZE] = "";
 
-	add(line, sizeof(line), "%s: %u more ends in the last minute; last: %s", r->name, r->folded,
-	    r->held);
+	words_add(line, sizeof(line), "%s: %u more ends in the last minute; last: %s", r->name,
+		  r->folded, r->held);
 	r->told_at = now;
 	r->folded = 0;
 	say(f, now, COUNT_ENDED, r->name, line, "foster/event=flaps");

@@ -20,6 +20,7 @@
 #include "chat/admin/packet.h"
 #include "chat/admin/question.h"
 #include "chat/admin/redact.h"
+#include "chat/admin/words.h"
 #include "chat/chat-config.h"
 #include "chat/operators.h"
 
@@ -273,10 +274,9 @@ static void take_dependents(struct taken *t, const json_t *reply)
 
 	json_array_foreach(list, i, item)
 	{
-		const char *name = json_string_value(json_object_get(item, "name"));
-		const char *state = json_string_value(json_object_get(item, "state"));
+		const char *name = words_of(item, "name");
 
-		if (name && (!state || strcmp(state, "stopped") != 0))
+		if (*name && strcmp(words_of(item, "state"), "stopped") != 0)
 			take(t, name);
 	}
 }
