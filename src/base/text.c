@@ -2,7 +2,9 @@
 /* UTF-8 and misspelt words: see text.h. */
 #include "base/text.h"
 
+#include <locale.h>
 #include <string.h>
+#include <wchar.h>
 
 #define NEAREST_MAX 40 /* longer words are not compared: the work grows with the square */
 
@@ -41,6 +43,23 @@ size_t utf8_decode(const char *s, size_t size, uint32_t *ret)
 		return i + 1;
 	}
 	return 0;
+}
+
+/*
+ * wcwidth() knows the widths only in a UTF-8 locale. That of the C library needs no file and is
+ * set at the first call: most programs never ask, and time counts.
+ */
+size_t utf8_width(uint32_t c)
+{
+	static bool have_locale;
+	int width;
+
+	if (!have_locale) {
+		setlocale(LC_CTYPE, "C.UTF-8");
+		have_locale = true;
+	}
+	width = wcwidth((wchar_t)c);
+	return width < 0 ? 1 : (size_t)width;
 }
 
 bool utf8_valid(const char *s)

@@ -16,6 +16,9 @@
  */
 size_t utf8_decode(const char *s, size_t size, uint32_t *ret);
 
+/* The places of a character on a terminal; 1 for what cannot be shown. Not for several threads. */
+size_t utf8_width(uint32_t c);
+
 bool utf8_valid(const char *s); /* the whole string */
 
 /* Copies any bytes, with U+FFFD for each that is no UTF-8: at most 3 * size. The new size. */

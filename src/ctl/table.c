@@ -3,11 +3,9 @@
 #include "ctl/table.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "base/text.h"
 
@@ -27,23 +25,6 @@ struct table {
 	size_t n_cells, room;
 };
 
-/*
- * wcwidth() knows the widths only in a UTF-8 locale. That of the C library needs no file and is
- * asked for at the first character that is not ASCII: most output has none, and time counts.
- */
-static size_t character_width(uint32_t c)
-{
-	static bool have_locale;
-	int width;
-
-	if (!have_locale) {
-		setlocale(LC_CTYPE, "C.UTF-8");
-		have_locale = true;
-	}
-	width = wcwidth((wchar_t)c);
-	return width < 0 ? 1 : (size_t)width;
-}
-
 /* Places of the character at s, and its bytes. */
 static size_t next_width(const char *s, size_t size, size_t *ret_bytes)
 {
@@ -54,7 +35,7 @@ static size_t next_width(const char *s, size_t size, size_t *ret_bytes)
 		return 1;
 	*ret_bytes = utf8_decode(s, size, &c);
 	if (*ret_bytes > 0)
-		return character_width(c);
+		return utf8_width(c);
 	*ret_bytes = 1;
 	return 1;
 }

@@ -2,11 +2,9 @@
 /* The line being typed: see editor.h. */
 #include "chat/client/editor.h"
 
-#include <locale.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
 #include "base/text.h"
 
@@ -16,20 +14,6 @@
 
 /* --- widths ------------------------------------------------------------------------------- */
 
-/* wcwidth() knows the widths only in a UTF-8 locale. That of the C library needs no file. */
-static size_t character_width(uint32_t c)
-{
-	static bool have_locale;
-	int width;
-
-	if (!have_locale) {
-		setlocale(LC_CTYPE, "C.UTF-8");
-		have_locale = true;
-	}
-	width = wcwidth((wchar_t)c);
-	return width < 0 ? 1 : (size_t)width;
-}
-
 static size_t next_width(const char *s, size_t *ret_bytes)
 {
 	uint32_t c = 0;
@@ -37,7 +21,7 @@ static size_t next_width(const char *s, size_t *ret_bytes)
 	*ret_bytes = utf8_decode(s, strlen(s), &c);
 	if (*ret_bytes == 0)
 		*ret_bytes = 1;
-	return character_width(c);
+	return utf8_width(c);
 }
 
 size_t editor_width(const char *text)
