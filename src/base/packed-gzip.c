@@ -13,7 +13,6 @@
 #define LIBRARY "libz.so.1"
 
 static struct {
-	void *library;
 	__typeof__(&gzdopen) open;
 	__typeof__(&gzread) read;
 	__typeof__(&gzwrite) write;
@@ -22,26 +21,15 @@ static struct {
 	__typeof__(&gzclose) close;
 } z;
 
-static int load(void)
+static bool find(void *library)
 {
-	void *library = z.library ? NULL : dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-
-	if (z.library)
-		return 0;
-	if (!library)
-		return -ELIBACC;
 	z.open = (__typeof__(z.open))dlsym(library, "gzdopen");
 	z.read = (__typeof__(z.read))dlsym(library, "gzread");
 	z.write = (__typeof__(z.write))dlsym(library, "gzwrite");
 	z.direct = (__typeof__(z.direct))dlsym(library, "gzdirect");
 	z.error = (__typeof__(z.error))dlsym(library, "gzerror");
 	z.close = (__typeof__(z.close))dlsym(library, "gzclose");
-	if (z.open && z.read && z.write && z.direct && z.error && z.close) {
-		z.library = library;
-		return 0;
-	}
-	dlclose(library);
-	return -ELIBACC;
+	return z.open && z.read && z.write && z.direct && z.error && z.close;
 }
 
 static void *open_gzip(int fd, bool write, int *ret_error)
@@ -87,7 +75,7 @@ static int close_gzip(void *file)
 const struct packed_kind packed_gzip = {
 	.suffix = ".gz",
 	.library = LIBRARY,
-	.load = load,
+	.find = find,
 	.open = open_gzip,
 	.read = read_gzip,
 	.write = write_gzip,

@@ -20,7 +20,6 @@
 #define PIECE ((size_t)128 * 1024) /* of a file, at a time */
 
 static struct {
-	void *library;
 	__typeof__(&ZSTD_isError) is_error;
 	__typeof__(&ZSTD_createCCtx) new_writer;
 	__typeof__(&ZSTD_CCtx_setParameter) set;
@@ -52,21 +51,6 @@ static bool find(void *library)
 	z.free_reader = (__typeof__(z.free_reader))dlsym(library, "ZSTD_freeDCtx");
 	return z.is_error && z.new_writer && z.set && z.compress && z.free_writer && z.new_reader &&
 	       z.decompress && z.free_reader;
-}
-
-static int load(void)
-{
-	void *library = z.library ? NULL : dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-
-	if (z.library)
-		return 0;
-	if (library && find(library)) {
-		z.library = library;
-		return 0;
-	}
-	if (library)
-		dlclose(library);
-	return -ELIBACC;
 }
 
 static void free_stream(struct stream *s)
@@ -178,7 +162,7 @@ static int close_zstd(void *handle)
 const struct packed_kind packed_zstd = {
 	.suffix = SUFFIX,
 	.library = LIBRARY,
-	.load = load,
+	.find = find,
 	.open = open_zstd,
 	.read = read_zstd,
 	.write = write_zstd,

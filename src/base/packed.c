@@ -2,6 +2,7 @@
 /* Compressed files: see packed.h. */
 #include "base/packed.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -30,13 +31,27 @@ const char *packing_library(enum packing packing)
 
 bool packing_is_built(enum packing packing)
 {
-	return packing == PACKING_NONE || kinds[packing]->load;
+	return packing == PACKING_NONE || kinds[packing]->find;
+}
+
+/* Once, and kept. 0 or -ELIBACC. */
+static int load(enum packing packing)
+{
+	static bool loaded[PACKING_COUNT];
+	const struct packed_kind *kind = kinds[packing];
+	void *library = NULL;
+
+	if (!loaded[packing] && kind->find)
+		library = dlopen(kind->library, RTLD_NOW | RTLD_LOCAL);
+	if (library && !(loaded[packing] = kind->find(library)))
+		dlclose(library);
+	return loaded[packing] ? 0 : -ELIBACC;
 }
 
 static struct packed *open_stream(enum packing packing, int fd, bool write, int *ret_error)
 {
 	const struct packed_kind *kind = kinds[packing];
-	int error = kind->load ? kind->load() : -ELIBACC;
+	int error = load(packing);
 	struct packed *p = error == 0 ? calloc(1, sizeof(*p)) : NULL;
 
 	if (p) {

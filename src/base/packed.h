@@ -43,7 +43,7 @@ int packed_close(struct packed *);
 
 struct packed_kind {
 	const char *suffix, *library;
-	int (*load)(void); /* 0 or -ELIBACC */
+	bool (*find)(void *library); /* its functions; false: one is lacking */
 	/* The handle. NULL: *ret_error is what it is set to, or -ENOMEM. */
 	void *(*open)(int fd, bool write, int *ret_error);
 	ssize_t (*read)(void *handle, char *data, size_t size);
@@ -51,6 +51,6 @@ struct packed_kind {
 	int (*close)(void *handle);
 };
 
-extern const struct packed_kind packed_gzip, packed_zstd; /* zstd: load is NULL when not built */
+extern const struct packed_kind packed_gzip, packed_zstd; /* zstd: find is NULL when not built */
 
 #endif
