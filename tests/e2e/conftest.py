@@ -184,3 +184,20 @@ def foster(builddir, directory):
     for instance in made:
         text = instance.output()
         assert not any(word in text for word in SANITIZER_WORDS), text
+
+
+@pytest.fixture
+def any_room(builddir, directory):
+    """any_room(class, options, start=True, ...): a chat room, which is ended and looked through."""
+    made = []
+
+    def make(kind, options="", start=True, **arguments):
+        room = kind(builddir, directory / f"c{len(made)}", options, **arguments)
+        made.append(room)
+        return room.start() if start else room
+
+    yield make
+    for room in made:
+        room.end()
+    for room in made:
+        assert not any(word in room.output() for word in SANITIZER_WORDS), room.output()

@@ -1,5 +1,6 @@
 """foster-chatd as a program, from outside: both doors, its supervisor's side, its limits."""
 
+import functools
 import os
 import re
 import select
@@ -11,25 +12,14 @@ import time
 import pytest
 
 from chat_clients import Chatd, CourseClient, IrcClient, MockControl, free_ports
-from conftest import SANITIZER_WORDS, ordinary_user
+from conftest import ordinary_user
 from foster import alive, until
 
 
 @pytest.fixture
-def chatd(builddir, directory):
+def chatd(any_room):
     """Makes chat rooms: chatd(options, ...) starts one and waits until it is ready."""
-    made = []
-
-    def make(options="", **arguments):
-        instance = Chatd(builddir, directory / f"c{len(made)}", options, **arguments)
-        made.append(instance)
-        return instance.start()
-
-    yield make
-    for instance in made:
-        instance.end()
-    for instance in made:
-        assert not any(word in instance.output() for word in SANITIZER_WORDS), instance.output()
+    return functools.partial(any_room, Chatd)
 
 
 # --- the doors --------------------------------------------------------------------------------

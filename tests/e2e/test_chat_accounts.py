@@ -26,20 +26,9 @@ PASSWORD = "correct horse"
 
 
 @pytest.fixture
-def chatd(builddir, directory):
+def chatd(any_room):
     """Makes chat rooms with accounts; chatd(options, start=False) only writes the config."""
-    made = []
-
-    def make(options="", start=True, **arguments):
-        instance = Chatd(builddir, directory / f"c{len(made)}", ON + options, **arguments)
-        made.append(instance)
-        return instance.start() if start else instance
-
-    yield make
-    for instance in made:
-        instance.end()
-    for instance in made:
-        assert not any(word in instance.output() for word in SANITIZER_WORDS), instance.output()
+    return lambda options="", **arguments: any_room(Chatd, ON + options, **arguments)
 
 
 def fosterctl(room, *words, password=None, check=True):

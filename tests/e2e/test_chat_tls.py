@@ -1,5 +1,6 @@
 """TLS at the chat room's door, from outside: versions, certificates, reload, and bad clients."""
 
+import functools
 import hashlib
 import os
 import signal
@@ -11,7 +12,6 @@ import warnings
 import pytest
 
 from chat_clients import Chatd, IrcClient, free_ports
-from conftest import SANITIZER_WORDS
 from foster import until
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -66,19 +66,8 @@ class TlsRoom(Chatd):
 
 
 @pytest.fixture
-def rooms(builddir, directory):
-    made = []
-
-    def make(options="", start=True, **arguments):
-        room = TlsRoom(builddir, directory / f"c{len(made)}", options, **arguments)
-        made.append(room)
-        return room.start() if start else room
-
-    yield make
-    for room in made:
-        room.end()
-    for room in made:
-        assert not any(word in room.output() for word in SANITIZER_WORDS), room.output()
+def rooms(any_room):
+    return functools.partial(any_room, TlsRoom)
 
 
 @pytest.mark.parametrize("family", [4, 6])

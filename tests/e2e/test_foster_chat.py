@@ -1,6 +1,7 @@
 """foster-chat, in a script and on a terminal, with foster-chatd's doors and with rooms that misbehave."""
 
 import fcntl
+import functools
 import os
 import pty
 import re
@@ -28,24 +29,14 @@ UTF8 = {"LANG": "en_US.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "TERM": "xterm",
 
 
 @pytest.fixture
-def room(builddir, directory):
-    instance = Chatd(builddir, directory / "c").start()
-    yield instance
-    instance.end()
+def room(any_room):
+    return any_room(Chatd)
 
 
 @pytest.fixture
-def rooms(builddir, directory):
-    """Makes rooms of a class with options."""
-    made = []
-
-    def make(kind, options=""):
-        made.append(kind(builddir, directory / f"c{len(made)}", options))
-        return made[-1]
-
-    yield make
-    for instance in made:
-        instance.end()
+def rooms(any_room):
+    """Makes rooms of a class with options; they are not started yet."""
+    return functools.partial(any_room, start=False)
 
 
 class Script:

@@ -634,16 +634,20 @@ def test_mainpid_of_somebody_else_is_not_believed(foster, cgroup):
     assert f"MAINPID={other}: none of its tree, or gone: not believed" in f.output()
 
 
-@cgroups
-def test_mainpid_said_with_the_last_breath(foster, cgroup):
-    """It is heard before the end of its sender, also by a manager that was not there."""
-    f = make(foster, '''
+# It names another process for the main one, and ends.
+LAST_BREATH = '''
 pid = os.fork()
 if pid == 0: os.setsid(); say("d"); stay()
 say("parent"); gate("go")
 notify(f"MAINPID={pid}\\nREADY=1")
 sys.exit(0)
-''', "ready = notify", cgroup)
+'''
+
+
+@cgroups
+def test_mainpid_said_with_the_last_breath(foster, cgroup):
+    """It is heard before the end of its sender, also by a manager that was not there."""
+    f = make(foster, LAST_BREATH, "ready = notify", cgroup)
     parent = wait_said(f, "parent")
     manager = f.manager_pid()
     os.kill(manager, signal.SIGSTOP)
@@ -657,13 +661,7 @@ sys.exit(0)
 @cgroups
 def test_end_is_known_when_another_takes_over(foster, cgroup):
     """The manager hears of both in one breath: the end is not the service's any more."""
-    f = make(foster, '''
-pid = os.fork()
-if pid == 0: os.setsid(); say("d"); stay()
-say("parent"); gate("go")
-notify(f"MAINPID={pid}\\nREADY=1")
-sys.exit(0)
-''', f"ready = notify {NO_PRELOAD}", cgroup, start=False)
+    f = make(foster, LAST_BREATH, f"ready = notify {NO_PRELOAD}", cgroup, start=False)
     die_at_message(f, "handled", "MAINPID", KILL_AT_SIGNAL=str(int(signal.SIGSTOP)))
     parent, daemon, manager = wait_said(f, "parent"), wait_said(f, "d"), f.manager_pid()
     os.kill(manager, signal.SIGSTOP)

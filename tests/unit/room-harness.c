@@ -250,6 +250,15 @@ void answer(uint32_t id, enum room_verdict verdict, const char *text)
 	check();
 }
 
+void log_in_as(uint32_t id, const char *account)
+{
+	line(id, "AUTHENTICATE PLAIN");
+	line(id, "AUTHENTICATE AGEAYg==");
+	answer(id, ROOM_GRANTED, account);
+	expect_part(id, " 903 ");
+	forget(id);
+}
+
 int harness_stop(void **state)
 {
 	room_free(room);

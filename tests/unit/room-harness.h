@@ -81,6 +81,8 @@ void expect_operation_at(const char *text, const char *file, int at);
 
 /* To the question that id asked last; text: the account, or with ROOM_CONTINUE the data. */
 void answer(uint32_t id, enum room_verdict verdict, const char *text);
+/* By SASL; what it was told of that is forgotten. */
+void log_in_as(uint32_t id, const char *account);
 /* The room anew, with accounts; nick and account alternate, up to a NULL. */
 void with_accounts(const char *first_nick, ...);
 

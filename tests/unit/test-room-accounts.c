@@ -20,15 +20,6 @@ static void say_plain(uint32_t id)
 	line(id, "AUTHENTICATE " LILYS_PLAIN);
 }
 
-static void log_in_as(uint32_t id, const char *account)
-{
-	line(id, "AUTHENTICATE PLAIN");
-	line(id, "AUTHENTICATE " LILYS_PLAIN);
-	answer(id, ROOM_GRANTED, account);
-	expect_part(id, " 903 ");
-	forget(id);
-}
-
 static void no_accounts_no_sasl(void **state)
 {
 	open_irc(0);

@@ -71,15 +71,6 @@ static void test_an_invitation_does_not_open_it(void **state)
 	expect_part(2, "473");
 }
 
-static void log_in_as(uint32_t id, const char *account)
-{
-	line(id, "CAP LS 302");
-	line(id, "AUTHENTICATE PLAIN");
-	line(id, "AUTHENTICATE AGEAYg==");
-	answer(id, ROOM_GRANTED, account);
-	expect_part(id, " 903 ");
-}
-
 static void test_who_loses_the_right_goes(void **state)
 {
 	char *operators[] = { (char *)"lily", NULL };
