@@ -118,6 +118,22 @@ static int step(struct account_db *db, sqlite3_stmt *s, struct error *e)
 	}
 }
 
+/* The rows that are left, of two texts each, until each() returns something else than 0. */
+static int each_pair(struct account_db *db, sqlite3_stmt *s,
+		     int (*each)(void *arg, const char *first, const char *second), void *arg,
+		     struct error *e)
+{
+	int r = 0;
+
+	while (r == 0 && (r = step(db, s, e)) > 0) {
+		const char *first = (const char *)sqlite3_column_text(s, 0);
+		const char *second = (const char *)sqlite3_column_text(s, 1);
+
+		r = first && second ? each(arg, first, second) : 0;
+	}
+	return r;
+}
+
 static int execute(struct account_db *db, const char *sql, struct error *e)
 {
 	return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(db, e);
@@ -423,13 +439,7 @@ int account_db_list_things(struct account_db *db, enum account_thing thing, cons
 	r = prepare(db, sql, &s, e);
 	if (r == 0 && name)
 		bind_folded(s, 1, name);
-	while (r == 0 && (r = step(db, s, e)) > 0) {
-		const char *owner = (const char *)sqlite3_column_text(s, 0);
-		const char *value = (const char *)sqlite3_column_text(s, 1);
-
-		r = owner && value ? each(arg, owner, value) : 0;
-	}
-	return r;
+	return r < 0 ? r : each_pair(db, s, each, arg, e);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
@@ -618,13 +628,7 @@ static int read_notes(struct account_db *db, int64_t last,
 
 	if (r == 0)
 		sqlite3_bind_int64(s, 1, last);
-	while (r == 0 && (r = step(db, s, e)) > 0) {
-		const char *by = (const char *)sqlite3_column_text(s, 0);
-		const char *text = (const char *)sqlite3_column_text(s, 1);
-
-		r = by && text ? each(arg, by, text) : 0;
-	}
-	return r;
+	return r < 0 ? r : each_pair(db, s, each, arg, e);
 }
 
 int account_db_take_notes(struct account_db *db,
