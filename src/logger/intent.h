@@ -32,7 +32,7 @@ enum intent {
 	INTENT_UNKNOWN, /* nothing is known: this is the first logger, or the last wrote to another file */
 	INTENT_DONE,    /* the pipe goes on where the file ends */
 	INTENT_WRITTEN, /* all that stands behind *ret_before is still in the pipe */
-	INTENT_AGAIN,   /* the same, and it is a part of a line or ends with one; see intent_left() */
+	INTENT_AGAIN,   /* the same, and its end is a part of a line: see intent_left() */
 };
 
 /*

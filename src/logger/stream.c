@@ -224,7 +224,8 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
 	bool last = s->hung_up || s->closing || s->unfinished;
 	/* The first time, what the pipe begins with is compared with what the last logger took. */
-	size_t size = s->placed ? whole_lines(data, n) : n, may = within_rate(s, data, size), used = 0;
+	size_t size = s->placed ? whole_lines(data, n) : n, may = within_rate(s, data, size),
+	       used = 0;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
