@@ -18,6 +18,7 @@
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
 #include "chat/history.h"
+#include "chat/sandbox.h"
 #include "chat/status.h"
 
 #define GOODBYE_SECONDS 1
@@ -364,6 +365,21 @@ static int open_history(struct server *s)
 	return s->history ? 0 : -ENOMEM;
 }
 
+/* What needs more than the sandbox has is done before: sockets, the config, the admin child. */
+static int go_into_sandbox(const struct server *s, struct error *e)
+{
+	const struct chat_config *c = s->config;
+	const struct sandbox_settings settings = {
+		.mode = c->sandbox,
+		.user = c->user,
+		.files = { s->path, c->motd_file, c->tls_certificate, c->tls_key },
+		.directory = c->room.accounts || c->room.history ? c->state_directory : NULL,
+	};
+	int r = notify_keep_socket();
+
+	return r < 0 ? r : sandbox_enter(&settings, e);
+}
+
 static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 {
 	const struct room_output output = {
@@ -406,6 +422,8 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 	r = watch_signals(s);
 	if (r == 0)
 		r = admin_new(s->base, control, &events, &s->admin);
+	if (r == 0)
+		r = go_into_sandbox(s, e);
 	if (r == 0)
 		r = open_accounts(s, e);
 	if (r == 0)

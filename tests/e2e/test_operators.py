@@ -141,7 +141,7 @@ def test_rights_by_service(ops):
         room.f.wait_state("db", "stopped")
         # And those who take the admin child's place know of it, both of them.
         for _ in range(2):
-            admin = children_of(room.f.service_pid("chat"))[0]
+            admin = list(filter(alive, children_of(room.f.service_pid("chat"))))[0]
             os.kill(admin, signal.SIGKILL)
             until(lambda: not alive(admin), "its end")
             ask(a, "!start db", "refused: the account alice has no right to that$")
