@@ -14,6 +14,9 @@
  *	within the splice, or	some or all of them are out of the pipe, and all of them are in the
  *	after it		file
  *
+ * Each line is whole in the file, too, although a write may end within a line, and the next logger goes
+ * on there or begins anew: intent.h.
+ *
  * The pipe lives as long as fosterd or the service does, and nobody but the logger reads from it.
  * One that is full cannot be looked into further than it goes, so there is nothing that could be
  * read ahead and forgotten. (Splicing from the pipe to the file itself would repeat nothing,
@@ -33,6 +36,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -105,6 +109,18 @@ void intake_discard(int pipe, size_t size)
 			return; /* nobody else reads from it: it is all there */
 		size -= MAX(n, (ssize_t)0);
 	}
+}
+
+void intake_discard_lines(int pipe, const char *data, size_t size)
+{
+	static char away[INTAKE_MAX];
+	const char *newline = memrchr(data, '\n', size);
+	size_t lines = newline ? (size_t)(newline + 1 - data) : 0;
+
+	intake_discard(pipe, lines);
+	/* Signals end a splice between two of the pipe's pages; but a read of what is there, never. */
+	if (size > lines && read(pipe, away, size - lines) < 0)
+		intake_discard(pipe, size - lines);
 }
 
 void intake_widen(int pipe)

@@ -10,6 +10,7 @@
 #include "base/log-name.h"
 #include "base/macro.h"
 #include "base/units.h"
+#include "logger/intent.h"
 #include "logger/lines.h"
 
 #define TAIL_MAX 4096 /* of a line that is compared */
@@ -102,9 +103,9 @@ static bool waits_for_its_end(const struct line_style *style, const char *data, 
 }
 
 /*
- * The last logger was killed, and the file ends within a line: has it written a part of what the
- * pipe still holds, all of which comes again? Then its torn line ends here, lest it run into the
- * whole one. Otherwise the service has said a part of a line, and goes on.
+ * The file ends within a line, and it is not known what the last logger was at. Has it written a part of
+ * what the pipe still holds, all of which comes again? Then its torn line ends here, lest it run into
+ * the whole one. Otherwise the service has said a part of a line, and goes on.
  */
 static bool is_torn(const struct stream *s, const struct line_style *style, const char *data,
 		    size_t n)
@@ -118,6 +119,53 @@ static bool is_torn(const struct stream *s, const struct line_style *style, cons
 	return size > head && size - head <= n && memcmp(tail + head, data, size - head) == 0;
 }
 
+/*
+ * The last logger was killed as it took out of the pipe what it had written. If that was a part of a
+ * line, from its middle to no end, and is still in the pipe, the line begins once more.
+ */
+static bool begins_again(const struct stream *s, const char *tail, size_t size, const char *data,
+			 size_t n, uint64_t before)
+{
+	uint64_t written = s->file.size - before;
+
+	return before <= s->file.size && written > 0 && written < size && written <= n &&
+	       memcmp(tail + size - written, data, written) == 0;
+}
+
+/* The file ends within a line. */
+static int mend_line(struct stream *s, const struct line_style *style, enum logger_stage stage,
+		     uint64_t before, const char *data, size_t n)
+{
+	char tail[1 + TAIL_MAX] = "\n";
+	size_t size = log_file_tail(&s->file, tail + 1, TAIL_MAX);
+	int error = 0;
+
+	if (stage == LOGGER_STAGE_TAKING && begins_again(s, tail + 1, size, data, n, before)) {
+		error = log_file_write(&s->file, tail, 1 + size - (s->file.size - before));
+	} else if (is_torn(s, style, data, n)) {
+		error = log_file_write(&s->file, "\n", 1);
+		s->inside = error < 0;
+	}
+	return error;
+}
+
+/* What the file ends with, when this stream comes to it. */
+static int find_place(struct stream *s, const struct line_style *style, const char *data, size_t n)
+{
+	uint64_t before = 0;
+	enum logger_stage stage = LOGGER_STAGE_NONE;
+	bool known = intent_left(s, &stage, &before);
+	int error = 0;
+
+	if (known && stage == LOGGER_STAGE_WRITING && s->file.size > before)
+		error = log_file_cut(&s->file, before);
+	s->inside = !s->file.ends_line;
+	if (error == 0 && s->inside && (style->json || !known || stage == LOGGER_STAGE_TAKING))
+		error = mend_line(s, style, stage, before, data, n);
+	s->placed = error == 0;
+	return error;
+}
+
 /* The file is open, and this stream knows whether it stands at the beginning of a line. */
 static int open_file(struct stream *s, const struct log_place *place,
 		     const struct line_style *style, uint64_t realtime, const char *data, size_t n,
@@ -127,15 +175,8 @@ static int open_file(struct stream *s, const struct log_place *place,
 
 	if (error < 0 || s->placed)
 		return error;
-	s->inside = !s->file.ends_line;
-	if (s->inside && is_torn(s, style, data, n)) {
-		error = log_file_write(&s->file, "\n", 1);
-		if (error < 0)
-			return error;
-		s->inside = false;
-	}
-	s->placed = true;
-	return log_file_open(&s->file, place, realtime, !s->inside, ret_room);
+	error = find_place(s, style, data, n);
+	return error < 0 ? error : log_file_open(&s->file, place, realtime, !s->inside, ret_room);
 }
 
 /* One write. *ret_used is 0 when what there is must wait, or a new file has been begun. */
@@ -153,6 +194,7 @@ static int write_piece(struct stream *s, const struct log_place *place,
 		return log_file_rotate(&s->file, place);
 	if (o->used == 0) /* a line that is larger than a file, or goes on in this one */
 		produce(s, style, data, n, last, true, LINES_ROOM, o);
+	intent_write(s);
 	error = log_file_write(&s->file, o->data, o->size);
 	if (error == 0)
 		s->inside = o->inside;
@@ -238,5 +280,7 @@ int stream_write_note(struct stream *s, const char *text)
 		style.members = members = make_members(s, "foster");
 	if (error < 0 || (style.json && !members))
 		return -ENOMEM;
-	return write_to_file(s, &style, line, size, true, realtime, &used);
+	error = write_to_file(s, &style, line, size, true, realtime, &used);
+	intent_done(s);
+	return error;
 }

@@ -18,6 +18,7 @@
 #include "base/units.h"
 #include "logger/count.h"
 #include "logger/intake.h"
+#include "logger/intent.h"
 #include "logger/lines.h"
 #include "logger/rotation.h"
 
@@ -232,7 +233,9 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
 			  lines_count(data, used));
 	count_written(s, data, used);
-	intake_discard(s->pipe, used);
+	intent_take(s);
+	intake_discard_lines(s->pipe, data, used);
+	intent_done(s);
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
 	if (error < 0) {
