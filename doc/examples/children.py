@@ -46,19 +46,19 @@ def ignore():
 
 
 def fork_twice(grandchild):
-    """The child forks, too, and ends at once; the grandchild begins when that has been waited for."""
-    ended, tell = os.pipe()
+    """The child forks, too, and ends at once. Returns it, when it has been waited for, and what the
+    grandchild waits for: it begins when that is closed."""
+    wait, go = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(tell)
+        os.close(go)
         if os.fork() == 0:
-            os.read(ended, 1)  # until nobody has the other end any more
+            os.read(wait, 1)  # until nobody has the other end any more
             grandchild()
         os._exit(0)
-    os.close(ended)
+    os.close(wait)
     os.waitpid(child, 0)
-    os.close(tell)
-    return child
+    return child, go
 
 
 def orphan():
@@ -67,19 +67,19 @@ def orphan():
     def tell_parents():
         parent = os.getppid()
         say("grandchild", f"my parent is now {parent}, {name_of(parent)}")
-        os.close(tell)
-        os._exit(0)
+        os._exit(0)  # which closes tell, too
 
-    child = fork_twice(tell_parents)
+    child, go = fork_twice(tell_parents)
     say("parent", f"wait() gave {child}, and of the grandchild I know nothing")
     os.close(tell)
+    os.close(go)
     os.read(told, 1)
 
 
 def many():
     """A hundred orphans that end: who waits for them?"""
     for _ in range(100):
-        fork_twice(lambda: os._exit(0))
+        os.close(fork_twice(lambda: os._exit(0))[1])
     parent = os.getppid()
     path = f"/proc/{parent}/task/{parent}/children"
     while open(path).read().split() != [str(os.getpid())]:

@@ -1,6 +1,7 @@
 """doc/COURSE.md: the commands in its blocks are typed as a reader would, in order, and must show what it
 shows; its table of the course protocol is played, datagram by datagram."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -42,10 +43,35 @@ def walk(tree):
     made.end()
 
 
-def test_the_walk_through(tree, walk):
-    walk.go(steps_of((tree / "doc/COURSE.md").read_text(), "doc/COURSE.md"))
+def as_identity(identity):
+    if not identity:
+        return []
+    return ["setpriv", f"--reuid={identity[0]}", f"--regid={identity[1]}", "--clear-groups"]
+
+
+def test_the_walk_through(tree, identity):
+    for path in [tree, *tree.rglob("*")]:
+        os.chown(path, *(identity or (-1, -1)), follow_symlinks=False)
+    walk = Walk(tree, as_identity(identity))
+    try:
+        steps = steps_of((tree / "doc/COURSE.md").read_text(), "doc/COURSE.md")
+        assert len([step for step in steps if step.typed is not None]) > 70
+        walk.go(steps)
+    finally:
+        walk.end()
     seen = "".join(shell.bytes.decode() for shell in walk.shells.values())
     assert not any(word in seen for word in SANITIZER_WORDS), seen
+
+
+def test_its_links(srcdir):
+    """Files that it leads to are there, and sections of its own."""
+    text = (srcdir / "doc/COURSE.md").read_text()
+    sections = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+                for title in re.findall("^#+ (.*)$", text, re.M)]
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 10
+    for link in links:
+        assert link[1:] in sections if link[0] == "#" else (srcdir / "doc" / link).exists(), link
 
 
 # --- that a lie is found ------------------------------------------------------------------------
@@ -115,7 +141,7 @@ class Conversation:
         self.irc = {}
 
     def play(self, who, sent, answers, others, cell):
-        heard_by = dict(self.inside)
+        heard_by = {name: client for name, client in self.inside.items() if name != who}
         if who == "the admin":
             self.control.announce(sent[0], seq=1)
         elif who == "the server":
@@ -123,8 +149,10 @@ class Conversation:
         elif who.endswith(", by IRC"):
             heard_by = self.by_irc(who.split(",")[0], sent[0], heard_by)
         else:
-            heard_by.pop(who, None)
             self.by_datagram(who, sent[0], answers)
+            answers = []
+        assert not answers, f"{who} is not answered by a datagram"
+        assert not others or heard_by, f"nobody is there to hear {who}"
         for name, client in heard_by.items():
             for text in others:
                 assert client.receive() == text, (name, sent)
@@ -137,7 +165,9 @@ class Conversation:
         return heard_by if target.startswith("#") else {target: heard_by[target]}
 
     def by_datagram(self, who, datagram, answers):
-        client = self.inside.get(who) or self.outside.setdefault(who, CourseClient(self.room.course))
+        if who not in self.inside and who not in self.outside:
+            self.outside[who] = CourseClient(self.room.course)
+        client = self.inside.get(who) or self.outside[who]
         client.send(datagram)
         for text in answers:
             assert client.receive() == text, (who, datagram)

@@ -98,11 +98,11 @@ def squeezed(text):
 class Shell:
     """bash on a terminal. Lines are read as they stand on the screen in the end."""
 
-    def __init__(self, directory, environment):
+    def __init__(self, directory, environment, before):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
         self.process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "--noediting"], cwd=directory, env=environment,
+            [*before, "bash", "--norc", "--noprofile", "--noediting"], cwd=directory, env=environment,
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
@@ -127,13 +127,13 @@ class Shell:
 
 
 class Walk:
-    """One walk through a page, in a directory."""
+    """One walk through a page, in a directory. before: words in front of each shell's command."""
 
-    def __init__(self, directory, environment=None):
+    def __init__(self, directory, before=()):
         self.directory = pathlib.Path(directory)
-        self.environment = {
-            **os.environ, "PS1": PROMPT, "PS2": "", "TERM": "xterm", "HOME": str(directory),
-            "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **(environment or {})}
+        self.before = before
+        self.environment = {**os.environ, "PS1": PROMPT, "PS2": "", "TERM": "xterm",
+                            "HOME": str(directory), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
         self.shells = {}
         self.words = Words()
         self.section = None
@@ -144,7 +144,8 @@ class Walk:
             if step.section != self.section:
                 self.section, self.words = step.section, Words()
             if step.terminal not in self.shells:
-                self.shells[step.terminal] = Shell(self.directory, self.environment)
+                self.shells[step.terminal] = Shell(self.directory, self.environment,
+                                                   self.before)
             if step.is_gap:
                 self.gaps.add(step.terminal)
             elif step.typed is None:
