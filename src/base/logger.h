@@ -107,6 +107,7 @@ struct logger_count {
 	uint64_t stage;                /* enum logger_stage */
 	uint64_t file;                 /* the inode of the file that was written last; 0: none */
 	uint64_t before;               /* its size before what the pipe holds was written to it */
+	uint64_t taken, sum;           /* of what is being taken out, where that ends within a line */
 };
 
 /* Appends to *field, which one process alone writes. */

@@ -228,10 +228,10 @@ int log_file_cut(struct log_file *f, uint64_t size)
 	return 0;
 }
 
-size_t log_file_tail(const struct log_file *f, char *buf, size_t size)
+size_t log_file_line(const struct log_file *f, uint64_t end, char *buf, size_t size)
 {
-	size_t wanted = f->size < size ? (size_t)f->size : size;
-	ssize_t n = pread(f->fd, buf, wanted, (off_t)(f->size - wanted));
+	size_t wanted = end < size ? (size_t)end : size;
+	ssize_t n = pread(f->fd, buf, wanted, (off_t)(end - wanted));
 	char *newline = n > 0 ? memrchr(buf, '\n', (size_t)n) : NULL;
 
 	if (n <= 0 || (!newline && wanted == size))

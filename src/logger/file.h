@@ -47,8 +47,8 @@ int log_file_open(struct log_file *, const struct log_place *, uint64_t realtime
 /* Begins a new file; where that cannot be done the old one goes on. 0 or -errno. */
 int log_file_rotate(struct log_file *, const struct log_place *);
 
-/* What stands behind the last newline of the open file, when it is less than size bytes; else 0. */
-size_t log_file_tail(const struct log_file *, char *buf, size_t size);
+/* What stands before end in the open file, from the last newline on, when it is less than size bytes. */
+size_t log_file_line(const struct log_file *, uint64_t end, char *buf, size_t size);
 
 /* The open file ends there from now on. 0 or -errno. */
 int log_file_cut(struct log_file *, uint64_t size);

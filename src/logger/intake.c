@@ -114,13 +114,10 @@ void intake_discard(int pipe, size_t size)
 void intake_discard_lines(int pipe, const char *data, size_t size)
 {
 	static char away[INTAKE_MAX];
-	const char *newline = memrchr(data, '\n', size);
-	size_t lines = newline ? (size_t)(newline + 1 - data) : 0;
 
-	intake_discard(pipe, lines);
 	/* Signals end a splice between two of the pipe's pages; but a read of what is there, never. */
-	if (size > lines && read(pipe, away, size - lines) < 0)
-		intake_discard(pipe, size - lines);
+	if (size == 0 || data[size - 1] == '\n' || read(pipe, away, size) < 0)
+		intake_discard(pipe, size);
 }
 
 void intake_widen(int pipe)

@@ -24,32 +24,46 @@ void intent_write(const struct stream *s)
 	store(&c->stage, LOGGER_STAGE_WRITING);
 }
 
-static void go_on_to(const struct stream *s, enum logger_stage stage)
+/* FNV-1a. */
+static uint64_t sum_of(const char *data, size_t n)
+{
+	uint64_t sum = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < n; i++)
+		sum = (sum ^ (unsigned char)data[i]) * 0x100000001b3;
+	return sum;
+}
+
+void intent_take(const struct stream *s, const char *data, size_t n)
 {
 	struct logger_count *c = count_of(s);
 
-	if (c && c->stage != LOGGER_STAGE_NONE)
-		store(&c->stage, stage);
-}
-
-void intent_take(const struct stream *s)
-{
-	go_on_to(s, LOGGER_STAGE_TAKING);
+	if (!c || c->stage == LOGGER_STAGE_NONE)
+		return;
+	store(&c->taken, n > 0 && data[n - 1] != '\n' ? n : 0);
+	store(&c->sum, sum_of(data, c->taken));
+	store(&c->stage, LOGGER_STAGE_TAKING);
 }
 
 void intent_done(const struct stream *s)
 {
-	go_on_to(s, LOGGER_STAGE_NONE);
+	struct logger_count *c = count_of(s);
+
+	if (c)
+		store(&c->stage, LOGGER_STAGE_NONE);
 }
 
-bool intent_left(const struct stream *s, enum logger_stage *ret_stage, uint64_t *ret_before)
+enum intent intent_left(const struct stream *s, const char *data, size_t n, uint64_t *ret_before)
 {
 	const struct logger_count *c = count_of(s);
 
 	if (!c || c->file == 0 || c->file != s->file.inode)
-		return false;
-	*ret_stage =
-		c->stage <= LOGGER_STAGE_TAKING ? (enum logger_stage)c->stage : LOGGER_STAGE_NONE;
+		return INTENT_UNKNOWN;
 	*ret_before = c->before;
-	return true;
+	if (c->stage == LOGGER_STAGE_WRITING)
+		return INTENT_WRITTEN;
+	if (c->stage == LOGGER_STAGE_TAKING && c->taken > 0 && c->taken <= n &&
+	    sum_of(data, c->taken) == c->sum)
+		return INTENT_AGAIN;
+	return INTENT_DONE;
 }

@@ -16,7 +16,7 @@
 #ifndef FOSTER_LOGGER_INTENT_H
 #define FOSTER_LOGGER_INTENT_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/logger.h"
@@ -24,13 +24,23 @@
 struct stream;
 
 void intent_write(const struct stream *); /* something is about to be written to its open file */
-void intent_take(const struct stream *);  /* all that was, is; it is about to be taken out */
+/* All that was, is; n bytes of data are about to be taken out of the pipe. */
+void intent_take(const struct stream *, const char *data, size_t n);
 void intent_done(const struct stream *);
 
+enum intent {
+	INTENT_UNKNOWN, /* nothing is known: this is the first logger, or the last wrote to another file */
+	INTENT_DONE,    /* the pipe goes on where the file ends */
+	INTENT_WRITTEN, /* all that stands behind *ret_before is still in the pipe */
+	INTENT_AGAIN,   /* the same, and it is a part of a line or ends with one; see intent_left() */
+};
+
 /*
- * What the last logger was at with this stream and the file that is open now. False: nothing is known,
- * for it is the first one, or wrote to another file.
+ * What the last logger was at with this stream and the file that is open now, when the pipe begins
+ * with n bytes of data. INTENT_AGAIN is told by a sum of the bytes: if it was killed in the moment
+ * in which they had just been taken out, and its service has said the same once more since, they are
+ * not in the pipe. So nothing is to be cut off the file then.
  */
-bool intent_left(const struct stream *, enum logger_stage *ret_stage, uint64_t *ret_before);
+enum intent intent_left(const struct stream *, const char *data, size_t n, uint64_t *ret_before);
 
 #endif

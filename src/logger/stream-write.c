@@ -112,56 +112,47 @@ static bool is_torn(const struct stream *s, const struct line_style *style, cons
 {
 	size_t head = strlen(style->stamp) + (style->stamp[0] ? 1 : 0) + strlen(style->prefix);
 	char tail[TAIL_MAX];
-	size_t size = log_file_tail(&s->file, tail, sizeof(tail));
+	size_t size = log_file_line(&s->file, s->file.size, tail, sizeof(tail));
 
 	if (style->json || (size > 0 && size <= head))
 		return true;
 	return size > head && size - head <= n && memcmp(tail + head, data, size - head) == 0;
 }
 
-/*
- * The last logger was killed as it took out of the pipe what it had written. If that was a part of a
- * line, from its middle to no end, and is still in the pipe, the line begins once more.
- */
-static bool begins_again(const struct stream *s, const char *tail, size_t size, const char *data,
-			 size_t n, uint64_t before)
+/* The pipe holds the rest of a line once more: so it begins once more. */
+static int begin_again(struct stream *s, uint64_t before)
 {
-	uint64_t written = s->file.size - before;
+	char line[1 + TAIL_MAX] = "\n";
+	size_t size = log_file_line(&s->file, before, line + 1, TAIL_MAX);
+	int error = log_file_write(&s->file, line, 1 + size);
 
-	return before <= s->file.size && written > 0 && written < size && written <= n &&
-	       memcmp(tail + size - written, data, written) == 0;
-}
-
-/* The file ends within a line. */
-static int mend_line(struct stream *s, const struct line_style *style, enum logger_stage stage,
-		     uint64_t before, const char *data, size_t n)
-{
-	char tail[1 + TAIL_MAX] = "\n";
-	size_t size = log_file_tail(&s->file, tail + 1, TAIL_MAX);
-	int error = 0;
-
-	if (stage == LOGGER_STAGE_TAKING && begins_again(s, tail + 1, size, data, n, before)) {
-		error = log_file_write(&s->file, tail, 1 + size - (s->file.size - before));
-	} else if (is_torn(s, style, data, n)) {
-		error = log_file_write(&s->file, "\n", 1);
-		s->inside = error < 0;
-	}
+	s->inside = error < 0 || size > 0;
 	return error;
 }
 
-/* What the file ends with, when this stream comes to it. */
+static int end_torn_line(struct stream *s)
+{
+	int error = log_file_write(&s->file, "\n", 1);
+
+	s->inside = error < 0;
+	return error;
+}
+
+/* Goes to where the last logger stopped, be it that it was killed. The file is open. */
 static int find_place(struct stream *s, const struct line_style *style, const char *data, size_t n)
 {
 	uint64_t before = 0;
-	enum logger_stage stage = LOGGER_STAGE_NONE;
-	bool known = intent_left(s, &stage, &before);
+	enum intent intent = intent_left(s, data, n, &before);
 	int error = 0;
 
-	if (known && stage == LOGGER_STAGE_WRITING && s->file.size > before)
+	if (intent == INTENT_WRITTEN && s->file.size > before)
 		error = log_file_cut(&s->file, before);
 	s->inside = !s->file.ends_line;
-	if (error == 0 && s->inside && (style->json || !known || stage == LOGGER_STAGE_TAKING))
-		error = mend_line(s, style, stage, before, data, n);
+	if (error == 0 && intent == INTENT_AGAIN && s->inside)
+		error = begin_again(s, before);
+	else if (error == 0 && s->inside &&
+		 (style->json || (intent == INTENT_UNKNOWN && is_torn(s, style, data, n))))
+		error = end_torn_line(s);
 	s->placed = error == 0;
 	return error;
 }
