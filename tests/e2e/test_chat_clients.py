@@ -47,7 +47,8 @@ def enter_one_by_one(terminal, room, watcher, places):
     for kind, nick, door in places:
         address, tls = doors_of(room)[door]
         clients.append(kind(terminal, nick, address, tls))
-        watcher.expect(f"^:{nick}!.* JOIN :?#chat")
+        host = watcher.expect(rf"^:{nick}!\S+@(\S+) JOIN :?#chat").group(1)
+        assert host == address[0].replace("::1", "0::1")  # as IRC has it: no word begins with a colon
     return clients
 
 
@@ -55,8 +56,7 @@ def until_all_heard(clients, said):
     """Each shows what each of the others has said: once, whole, and in this order."""
     for client in clients:
         others = [(nick, text) for nick, text in said if nick != client.nick]
-        until(lambda: len(client.heard()) >= len(others),
-              f"{client.nick} hears all")
+        until(lambda: len(client.heard()) >= len(others), f"{client.nick} hears all")
         assert client.heard() == others, client.nick
 
 
