@@ -247,8 +247,8 @@ static void close_copies(void *arg)
 
 /*
  * One timer for all that the room waits for, in whole seconds, so that a thousand users are not
- * a thousand wake-ups. One that is set too early is left alone: it finds nothing due and is
- * set anew.
+ * a thousand wake-ups. What is due already is what room_tick() has left. One that is set too
+ * early is left alone: it finds nothing due and is set anew.
  */
 static void set_timer(struct server *s)
 {
@@ -257,10 +257,11 @@ static void set_timer(struct server *s)
 
 	if (at == USEC_INFINITY)
 		return;
-	at = (at + USEC_PER_SEC - 1) / USEC_PER_SEC * USEC_PER_SEC;
+	now = now_monotonic();
+	if (at > now)
+		at = (at + USEC_PER_SEC - 1) / USEC_PER_SEC * USEC_PER_SEC;
 	if (s->timer_at && s->timer_at <= at)
 		return;
-	now = now_monotonic();
 	s->timer_at = at;
 	at = at > now ? at - now : 0;
 	wait = (struct timeval){ .tv_sec = at / USEC_PER_SEC, .tv_usec = at % USEC_PER_SEC };
