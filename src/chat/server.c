@@ -17,6 +17,7 @@
 #include "chat/accounts.h"
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
+#include "chat/footprint.h"
 #include "chat/history.h"
 #include "chat/status.h"
 
@@ -455,6 +456,7 @@ static void say_goodbye(struct server *s)
 int server_run(struct server *s)
 {
 	warn_of_certificate(s);
+	footprint_drop_code();
 	status_ready(s->status);
 	end_turn(s);
 	while (!s->stopping) {

@@ -132,6 +132,18 @@ def test_many_who_are_dropped_at_once(rooms):
         assert a.expect(" 353 .* #x :(.*)").group(1).split() == ["@a"]
 
 
+# --- memory -----------------------------------------------------------------------------------
+
+def test_what_was_needed_for_the_start_is_not_kept(rooms, builddir, directory):
+    """Of the libraries' code; a sanitizer's own pages are as many again."""
+    room = rooms(f'accounts = on\nhistory = on\nstate-directory = "{directory}/state"\n')
+    if not is_sanitized(builddir):
+        assert memory(room.pid) < 5 * MIB
+    with IrcClient(room.irc, "a", "#x") as a:
+        a.send("PRIVMSG #x :it is read again when it is used")
+        a.sync()
+
+
 # --- ten thousand -----------------------------------------------------------------------------
 
 MOST, MOST_SANITIZED = 10_000, 1_000  # a sanitizer's server takes some ten times as long
