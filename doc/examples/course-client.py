@@ -8,7 +8,7 @@
 As in the course, one process receives and one sends, and both use one socket: it is shared
 after the fork.
 
-Usage: course-client.py [HOST [PORT]]      (127.0.0.1 8888)
+Usage: course-client.py [HOST [PORT]]      (127.0.0.1 8888; ::1 will do, too)
 """
 
 import os
@@ -54,8 +54,12 @@ def send(room, name):
 def main():
     host = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 8888
-    room = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    room.connect((host, port))
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    except OSError as error:
+        sys.exit(f"{host}: {error.strerror}")
+    room = socket.socket(family, kind)
+    room.connect(address)
     try:
         name = log_in(room)
     except ConnectionRefusedError:

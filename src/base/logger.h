@@ -92,11 +92,22 @@ enum logger_loss {
 	_LOGGER_LOSSES
 };
 
+/* What the logger does with what a pipe holds, for the next logger when it is killed over it. */
+enum logger_stage {
+	LOGGER_STAGE_NONE, /* what is written is out of the pipe, what is in the pipe is not written */
+	LOGGER_STAGE_WRITING, /* all that stands in the file behind `before` is still in the pipe */
+	LOGGER_STAGE_TAKING,  /* that is whole in the file, and is being taken out of the pipe */
+};
+
 struct logger_count {
 	uint64_t pipe;                 /* the inode of the pipe that all this is of; 0: of none */
 	uint64_t lines, bytes;         /* of what its service said, written */
 	uint64_t lost[_LOGGER_LOSSES]; /* lines that were dropped */
 	uint64_t blocked;              /* 1: nothing can be written now */
+	uint64_t stage;                /* enum logger_stage */
+	uint64_t file;                 /* the inode of the file that was written last; 0: none */
+	uint64_t before;               /* its size before what the pipe holds was written to it */
+	uint64_t taken, sum;           /* of what is taken out, where that ends within a line */
 };
 
 /* Appends to *field, which one process alone writes. */

@@ -18,6 +18,21 @@
 #define LISTEN_FDS_MAX   1024
 
 static char *fd_names[LISTEN_FDS_MAX];
+static int kept_fd = -1; /* to send by; -1: one is made for each message */
+
+static int make_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int notify_keep_socket(void)
+{
+	if (kept_fd < 0)
+		kept_fd = make_socket();
+	return MIN(kept_fd, 0);
+}
 
 static int notify_address(const char *path, struct sockaddr_un *ret, socklen_t *ret_length)
 {
@@ -39,12 +54,12 @@ static int notify_address(const char *path, struct sockaddr_un *ret, socklen_t *
 static int PRINTF(1, 0) send_formatted(const char *fmt, va_list ap, int flags)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int made = -1;
 	struct sockaddr_un address;
 	socklen_t length;
 	char text[2048];
 	ssize_t sent;
-	int n, r;
+	int n, r, fd = kept_fd;
 
 	if (!path || !*path)
 		return 0;
@@ -54,9 +69,10 @@ static int PRINTF(1, 0) send_formatted(const char *fmt, va_list ap, int flags)
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -EMSGSIZE;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		fd = made = make_socket();
+	if (fd < 0)
+		return fd;
 	do
 		sent = sendto(fd, text, n, MSG_NOSIGNAL | flags, (struct sockaddr *)&address,
 			      length);

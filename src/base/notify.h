@@ -11,6 +11,12 @@
 #include "base/macro.h"
 
 /*
+ * Keeps a socket to send by, for a process that may make none later. It is not connected: the
+ * supervisor's may be another one by then. 0 or -errno.
+ */
+int notify_keep_socket(void);
+
+/*
  * Sends one datagram ("READY=1\nSTATUS=...") to the socket that NOTIFY_SOCKET names. 1 when
  * sent, 0 when nobody asked to be notified, else -errno. May block while the receiver's queue
  * is full, as sd_notify does.

@@ -263,7 +263,7 @@ static int set_up(struct account_db *db, struct error *e)
 	sqlite3_busy_timeout(db->handle, BUSY_TIME);
 	r = execute(db,
 		    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-		    "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256",
+		    "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY",
 		    e);
 	if (r == 0)
 		r = make_schema(db, e);

@@ -4,7 +4,6 @@
 
 #include "chat/accounts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -642,34 +641,4 @@ void accounts_free(struct accounts *a)
 	free(a->path);
 	free(a->file);
 	free(a);
-}
-
-static bool is_ours(const struct accounts *a, int fd)
-{
-	char link[64], target[4096];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof(target) - 1);
-	if (n < 0)
-		return false;
-	target[n] = '\0';
-	return strncmp(target, a->path, strlen(a->path)) == 0;
-}
-
-/* SQLite does not say which descriptors it has. */
-void accounts_close_copies(const struct accounts *a)
-{
-	DIR *directory = a ? opendir("/proc/self/fd") : NULL;
-	struct dirent *entry;
-	int64_t fd;
-
-	if (!directory)
-		return;
-	while ((entry = readdir(directory)) != NULL) {
-		if (parse_int(entry->d_name, 0, INT32_MAX, &fd) == 0 && is_ours(a, (int)fd))
-			fd_close((int)fd);
-	}
-	closedir(directory);
-	fd_close(a->inotify_fd);
 }

@@ -22,9 +22,6 @@ int accounts_new(struct event_base *base, struct room *room, const char *path,
 /* The questions that wait are dropped. */
 void accounts_free(struct accounts *accounts);
 
-/* In a forked child: closes its copies of the database's descriptors. NULL is passed over. */
-void accounts_close_copies(const struct accounts *accounts);
-
 /* KLINE or UNKLINE, for the next start; that it failed is told to the room's operators. */
 void accounts_keep_kline(struct accounts *accounts, const struct room_operation *operation);
 

@@ -220,33 +220,6 @@ static char *absolute(const char *path)
 	return here && asprintf(&whole, "%s/%s", here, path) >= 0 ? whole : NULL;
 }
 
-static int read_motd(struct chat_config *config, const char *path, struct error *e)
-{
-	_cleanup_free_ char *file = NULL, *text = NULL;
-	char *rest, *line;
-	int r;
-
-	if (!config->motd_file)
-		return 0;
-	if (strv_length(config->motd) > 0)
-		return error_set(e, -EINVAL, "%s: motd and motd-file are both set; leave one out",
-				 path);
-	file = beside(path, config->motd_file);
-	if (!file)
-		return error_set(e, -ENOMEM, "out of memory");
-	r = fd_read_file(file, MOTD_MAX, &text, NULL);
-	if (r < 0)
-		return error_set_errno(e, r, "%s: motd-file %s", path, file);
-	for (rest = text; (line = strsep(&rest, "\n")) != NULL && r == 0;) {
-		line[strcspn(line, "\r")] = '\0';
-		if (!utf8_is_valid(line, strlen(line)))
-			return error_set(e, -EINVAL, "%s: motd-file %s is not UTF-8", path, file);
-		if (rest || *line) /* what follows the last line's end is no line */
-			r = strv_push(&config->motd, line);
-	}
-	return r < 0 ? error_set(e, r, "out of memory") : 0;
-}
-
 /* Starts where chat.conf is, too. */
 static int make_whole(char **file, const char *path)
 {
@@ -260,6 +233,33 @@ static int make_whole(char **file, const char *path)
 	free(*file);
 	*file = whole;
 	return 0;
+}
+
+static int read_motd(struct chat_config *config, const char *path, struct error *e)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest, *line;
+	int r;
+
+	if (!config->motd_file)
+		return 0;
+	if (strv_length(config->motd) > 0)
+		return error_set(e, -EINVAL, "%s: motd and motd-file are both set; leave one out",
+				 path);
+	if (make_whole(&config->motd_file, path) < 0)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = fd_read_file(config->motd_file, MOTD_MAX, &text, NULL);
+	if (r < 0)
+		return error_set_errno(e, r, "%s: motd-file %s", path, config->motd_file);
+	for (rest = text; (line = strsep(&rest, "\n")) != NULL && r == 0;) {
+		line[strcspn(line, "\r")] = '\0';
+		if (!utf8_is_valid(line, strlen(line)))
+			return error_set(e, -EINVAL, "%s: motd-file %s is not UTF-8", path,
+					 config->motd_file);
+		if (rest || *line) /* what follows the last line's end is no line */
+			r = strv_push(&config->motd, line);
+	}
+	return r < 0 ? error_set(e, r, "out of memory") : 0;
 }
 
 /* The certificate is part of the config: with a bad one nothing of a new config holds. */
@@ -435,6 +435,7 @@ void chat_config_free(struct chat_config *config)
 	free(config->password);
 	free(config->motd_file);
 	free(config->state_directory);
+	free(config->user);
 	strv_free(config->server_operators);
 	free(config->operators.channel);
 	strv_free(config->operators.accounts);
@@ -499,6 +500,11 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 	next->plaintext = now->plaintext;
 	if (keep_text(&next->state_directory, &now->state_directory))
 		first = "state-directory";
+	if (keep_text(&next->user, &now->user))
+		first = "user";
+	if (next->sandbox != now->sandbox)
+		first = "sandbox";
+	next->sandbox = now->sandbox;
 	if (next->room.accounts != now->room.accounts)
 		first = "accounts";
 	next->room.accounts = now->room.accounts;

@@ -37,6 +37,8 @@ const struct option_row chat_options[] = {
 	{ "motd-file",                   KIND_TEXT,      CONFIG(motd_file),              NULL, 1, 4095 },
 	{ "password",                    KIND_WORD,      CONFIG(password),               NULL, 1, 200 },
 	{ "state-directory",             KIND_TEXT,      CONFIG(state_directory),        NULL, 1, 3000 },
+	{ "user",                        KIND_WORD,      CONFIG(user),                   NULL, 1, 32 },
+	{ "sandbox",                     KIND_CHOICE,    CONFIG(sandbox),                "auto", 0, 0, "auto required off" },
 	{ "accounts",                    KIND_SWITCH,    ROOM(accounts),                 "off", 0, 0 },
 	{ "account-registration",        KIND_SWITCH,    ROOM(account_registration),     "off", 0, 0 },
 	{ "nick-protection",             KIND_SWITCH,    ROOM(nick_protection),          "on", 0, 0 },

@@ -464,14 +464,3 @@ size_t connections_count(const struct connections *c)
 {
 	return c->count;
 }
-
-void connections_close_copies(const struct connections *c)
-{
-	for (size_t i = 0; i < c->n_listeners; i++)
-		fd_close(c->listeners[i].fd);
-	for (size_t id = 0; id < c->table_size; id++) {
-		if (c->table[id])
-			fd_close(c->table[id]->fd);
-	}
-	fd_close(c->spare_fd);
-}

@@ -59,7 +59,4 @@ void connections_flush(struct connections *c);
 
 size_t connections_count(const struct connections *c); /* closing ones too */
 
-/* In a forked child: closes its copies of all sockets, and nothing else. */
-void connections_close_copies(const struct connections *c);
-
 #endif

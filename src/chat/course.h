@@ -18,17 +18,17 @@
 #define COURSE_EXIT "EXIT"
 
 /*
- * Refusals. At most 18 bytes: in an Ethernet frame of the least size, so that a forged request
- * makes no larger one.
+ * What strangers are told. At most 18 bytes: in an Ethernet frame of the least size, so that a forged
+ * request makes no larger one.
  */
 #define COURSE_TAKEN     "该用户存在"
 #define COURSE_BAD_NAME  "名字无效"
 #define COURSE_LONG_NAME "名字太长"
 #define COURSE_FULL      "聊天室已满"
 #define COURSE_CLOSED    "不能进入"
+#define COURSE_STRANGER  "\n请先登录"
 
-/* Told to those who are known, or who sent at least as much. */
-#define COURSE_STRANGER "\n请先登录"
+/* Told to those who are known. */
 #define COURSE_TOO_FAST "\n发言太快"
 #define COURSE_SILENCED "\n不能发言"
 #define COURSE_SHUTDOWN "聊天室关闭"

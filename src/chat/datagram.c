@@ -218,9 +218,3 @@ void datagrams_free(struct datagrams *d)
 		fd_close(d->sockets[i].fd);
 	free(d);
 }
-
-void datagrams_close_copies(const struct datagrams *d)
-{
-	for (size_t i = 0; i < d->n; i++)
-		fd_close(d->sockets[i].fd);
-}

@@ -20,7 +20,4 @@ void datagrams_send(struct datagrams *d, const struct course_peer *peer, const c
 		    size_t size);
 void datagrams_stop(struct datagrams *d); /* reads no more; can still send */
 
-/* In a forked child: closes its copies of the sockets, and nothing else. */
-void datagrams_close_copies(const struct datagrams *d);
-
 #endif

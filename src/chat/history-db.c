@@ -42,6 +42,7 @@ static const char schema[] =
 /* A commit in WAL mode is a write(2) without a sync: it outlives this process, killed or not. */
 static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 			       "PRAGMA secure_delete = ON; PRAGMA cache_size = -1024;"
+			       "PRAGMA temp_store = MEMORY;" /* the sandbox has no other place */
 			       "PRAGMA journal_size_limit = 4194304;";
 
 /* Who asks may see it, and it lies between two places. The ends are not in it. */

@@ -445,9 +445,3 @@ void history_free(struct history *h)
 	journal_clear(&h->journal);
 	free(h);
 }
-
-void history_close_copies(const struct history *h)
-{
-	for (int i = 0; h && i < 2; i++)
-		fd_close(h->journal.fd[i]);
-}

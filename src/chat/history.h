@@ -68,7 +68,4 @@ int history_fetch(struct history *history, struct history_query *query);
 /* What is wrong now, in a few words, or NULL. */
 const char *history_trouble(const struct history *history);
 
-/* In a forked child: closes its copies of the journal's descriptors. */
-void history_close_copies(const struct history *history);
-
 #endif

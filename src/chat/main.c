@@ -111,7 +111,7 @@ static int serve(struct chat_config *config, const char *path)
 	r = server_new(config, path, &sockets, &server, &e);
 	if (r < 0) {
 		log_error("%s", e.text);
-		return EXIT_FAILURE;
+		return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	r = server_run(server);
 	server_free(server);

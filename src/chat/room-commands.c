@@ -49,7 +49,7 @@ static const struct command commands[] = {
 	{ "TIME", command_time, 0, false },
 	{ "TOPIC", command_topic, 1, false },
 	{ "UNKLINE", command_unkline, 1, false },
-	{ "USER", command_user, 4, true },
+	{ "USER", command_user, 3, true },
 	{ "USERHOST", command_userhost, 1, false },
 	{ "VERIFY", command_verify, 0, true },
 	{ "VERSION", command_version, 0, false },

@@ -288,18 +288,16 @@ static void handle_member(struct room *room, struct user *user, const struct cou
 		login(room, user, peer, r);
 }
 
-/* Nobody is answered more than he sent, refusals aside: see course.h. */
+/* Every answer is as short as a refusal: see course.h. */
 static void handle_stranger(struct room *room, const struct course_peer *peer,
-			    const struct course_request *r, size_t size)
+			    const struct course_request *r)
 {
 	if (!stranger_may(room, peer))
 		return;
 	if (r->verb == COURSE_LOGIN)
 		login(room, NULL, peer, r);
-	else if (r->verb == COURSE_LEAVE && size >= strlen(COURSE_EXIT))
-		answer(room, peer, COURSE_EXIT);
-	else if (r->verb == COURSE_SAY && size >= strlen(COURSE_STRANGER))
-		answer(room, peer, COURSE_STRANGER);
+	else
+		answer(room, peer, r->verb == COURSE_LEAVE ? COURSE_EXIT : COURSE_STRANGER);
 }
 
 void room_datagram(struct room *room, const struct course_peer *peer, const char *data, size_t size)
@@ -312,5 +310,5 @@ void room_datagram(struct room *room, const struct course_peer *peer, const char
 	if (user)
 		handle_member(room, user, peer, &request);
 	else
-		handle_stranger(room, peer, &request, size);
+		handle_stranger(room, peer, &request);
 }

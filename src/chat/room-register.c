@@ -139,14 +139,34 @@ static int set_username(struct user *user, const char *text)
 	return user->username ? 0 : -1;
 }
 
+/*
+ * The third parameter is the server as the client knows it, and ends the line where that is "::1":
+ * ii sends "USER name localhost ::1 :real name". NULL: there is no real name.
+ */
+static const char *real_name_of(const struct irc_message *m)
+{
+	const char *colon;
+
+	if (m->n_params > 3)
+		return m->params[3];
+	colon = strstr(m->params[2], " :");
+	return colon ? colon + 2 : NULL;
+}
+
 void command_user(struct room *room, struct user *user, struct irc_message *m)
 {
+	const char *real_name = real_name_of(m);
+
+	if (!real_name) {
+		reply(room, user, ERR_NEEDMOREPARAMS, "USER");
+		return;
+	}
 	if (user->username) {
 		reply(room, user, ERR_ALREADYREGISTERED);
 		return;
 	}
-	user->realname = strndup(m->params[3],
-				 utf8_cut(m->params[3], strlen(m->params[3]), ROOM_REALNAME_MAX));
+	user->realname =
+		strndup(real_name, utf8_cut(real_name, strlen(real_name), ROOM_REALNAME_MAX));
 	if (!user->realname || set_username(user, m->params[0]) < 0) {
 		user_quit(room, user, "Out of memory", true);
 		return;

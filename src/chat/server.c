@@ -19,9 +19,11 @@
 #include "chat/datagram.h"
 #include "chat/footprint.h"
 #include "chat/history.h"
+#include "chat/sandbox.h"
 #include "chat/status.h"
 
 #define GOODBYE_SECONDS 1
+#define ORPHAN_SECONDS  1             /* from the end of the admin children to ours */
 #define EXPIRES_SOON    (7 * 86400LL) /* seconds */
 
 struct server {
@@ -36,9 +38,10 @@ struct server {
 	struct status *status;
 	struct history *history; /* NULL: none is kept */
 	struct event *signals, *timer;
-	uint64_t timer_at; /* what the timer is set to; 0: not set */
+	struct sockets *sockets; /* until they are the connections' */
+	uint64_t timer_at;       /* what the timer is set to; 0: not set */
 	int signal_fd;
-	bool stopping, goodbye_over, rehash;
+	bool supervised, stopping, failed, goodbye_over, rehash;
 	bool tls_open; /* there are sockets for TLS */
 };
 
@@ -186,11 +189,11 @@ static void on_signal(int fd, short what, void *arg)
 	struct server *s = arg;
 
 	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo != SIGHUP) {
-			s->stopping = true;
-			continue;
+		switch (info.ssi_signo) {
+		case SIGCHLD: admin_reap(s->admin); break;
+		case SIGHUP: reload_and_tell(s); break;
+		default: s->stopping = true;
 		}
-		reload_and_tell(s);
 	}
 }
 
@@ -227,6 +230,30 @@ static void on_operators_answer(void *arg, const struct room_command *to, const 
 	room_operators_answer(s->room, to, text);
 }
 
+static void on_orphaned(int fd, short what, void *arg)
+{
+	struct server *s = arg;
+
+	s->failed = !s->stopping;
+	s->stopping = true;
+}
+
+/* A stop that was sent to them as well comes to us, too, in a moment. */
+static void on_admin_gone(void *arg)
+{
+	const struct timeval wait = { .tv_sec = ORPHAN_SECONDS };
+	struct server *s = arg;
+
+	if (!s->supervised) {
+		log_warning("the admin child and its stand-in have both ended");
+		return;
+	}
+	log_error("the admin child and its stand-in have both ended: the room has to be started "
+		  "anew");
+	if (event_base_once(s->base, -1, EV_TIMEOUT, on_orphaned, s, &wait) < 0)
+		on_orphaned(-1, 0, s);
+}
+
 static const struct chat_config *config_of_now(void *arg, const char **ret_path)
 {
 	const struct server *s = arg;
@@ -239,10 +266,7 @@ static void close_copies(void *arg)
 {
 	struct server *s = arg;
 
-	connections_close_copies(s->connections);
-	datagrams_close_copies(s->datagrams);
-	history_close_copies(s->history);
-	accounts_close_copies(s->accounts);
+	sockets_close(s->sockets);
 	fd_close(s->signal_fd);
 }
 
@@ -277,6 +301,7 @@ static int watch_signals(struct server *s)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
 	/* By descriptor, not by handlers: the admin child, a copy of this process, would run
 	 * them, and take its signals for ours. */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
@@ -342,6 +367,21 @@ static int open_history(struct server *s)
 	return s->history ? 0 : -ENOMEM;
 }
 
+/* What needs more than the sandbox has is done before: sockets, the config, the admin child. */
+static int go_into_sandbox(const struct server *s, struct error *e)
+{
+	const struct chat_config *c = s->config;
+	const struct sandbox_settings settings = {
+		.mode = c->sandbox,
+		.user = c->user,
+		.files = { s->path, c->motd_file, c->tls_certificate, c->tls_key },
+		.directory = c->room.accounts || c->room.history ? c->state_directory : NULL,
+	};
+	int r = notify_keep_socket();
+
+	return r < 0 ? r : sandbox_enter(&settings, e);
+}
+
 static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 {
 	const struct room_output output = {
@@ -360,13 +400,15 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 					     .answer = on_operators_answer,
 					     .config = config_of_now,
 					     .close_copies = close_copies,
+					     .gone = on_admin_gone,
 					     .arg = s };
 	const char *control = getenv("FOSTER_CONTROL");
 	int r;
 
 	s->base = event_base_new();
 	s->timer = s->base ? evtimer_new(s->base, on_timer, s) : NULL;
-	if (!control || !*control)
+	s->supervised = control && *control;
+	if (!s->supervised)
 		s->config->room.operators_channel = NULL; /* nobody would be heard there */
 	s->room = room_new(&s->config->room, &output);
 	if (!s->timer || !s->room)
@@ -378,15 +420,19 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 	if (!s->connections || !s->datagrams || !s->status)
 		return -ENOMEM;
 	tell_room_the_time(s);
+	s->sockets = sockets;
 	r = watch_signals(s);
+	if (r == 0)
+		r = admin_new(s->base, control, &events, &s->admin);
+	if (r == 0)
+		r = go_into_sandbox(s, e);
 	if (r == 0)
 		r = open_accounts(s, e);
 	if (r == 0)
 		r = open_history(s);
 	if (r == 0)
 		r = open_doors(s, sockets);
-	if (r == 0)
-		r = admin_new(s->base, control, &events, &s->admin);
+	s->sockets = NULL;
 	return r;
 }
 
@@ -465,7 +511,7 @@ int server_run(struct server *s)
 		end_turn(s);
 	}
 	say_goodbye(s);
-	return 0;
+	return s->failed ? -ECHILD : 0;
 }
 
 void server_free(struct server *s)

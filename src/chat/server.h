@@ -14,7 +14,7 @@ struct server;
 
 /*
  * Takes config and sockets over, in any case. path (may be NULL) is read again on SIGHUP.
- * Blocks SIGTERM, SIGINT and SIGHUP, which come by descriptor from now on. 0 or -errno.
+ * Blocks SIGTERM, SIGINT, SIGHUP and SIGCHLD, which come by descriptor from now on. 0 or -errno.
  */
 int server_new(struct chat_config *config, const char *path, struct sockets *sockets,
 	       struct server **ret, struct error *e);

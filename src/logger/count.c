@@ -35,8 +35,8 @@ void count_to(int fd)
 	streams_count();
 }
 
-/* NULL: it is not counted; its number may be another one's by now. */
-static struct logger_count *count_of(const struct stream *s)
+/* Its number may be another one's by now. */
+struct logger_count *count_of(const struct stream *s)
 {
 	return counts && stream_has_number(s) ? &counts[s->number] : NULL;
 }

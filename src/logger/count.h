@@ -22,4 +22,7 @@ void count_written(const struct stream *, const char *data, size_t n);
 void count_lost(const struct stream *, enum logger_loss, uint64_t lines);
 void count_blocked(const struct stream *, bool);
 
+/* What is counted of it, to be written to; NULL: it is not counted. */
+struct logger_count *count_of(const struct stream *);
+
 #endif

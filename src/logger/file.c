@@ -130,20 +130,27 @@ static int open_there(int directory, const struct log_place *place)
 	return fd < 0 ? -errno : fd;
 }
 
+static void look_at_end(struct log_file *f, int fd, uint64_t size)
+{
+	char last = '\n';
+
+	if (size > 0 && pread(fd, &last, 1, (off_t)size - 1) < 1)
+		last = '\n';
+	f->size = size;
+	f->ends_line = last == '\n';
+}
+
 /* A file, and of no other name: a hard link to another's file is as bad as a symlink. */
 static int look_at(struct log_file *f, const struct log_place *place, int fd)
 {
 	struct stat st;
-	char last = '\n';
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
 		return -EMLINK;
-	if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) < 1)
-		last = '\n';
-	f->size = (uint64_t)st.st_size;
-	f->ends_line = last == '\n';
+	look_at_end(f, fd, (uint64_t)st.st_size);
+	f->inode = st.st_ino;
 	f->period = period_of(&place->settings->set,
 			      st.st_size > 0 ? (uint64_t)st.st_mtim.tv_sec * USEC_PER_SEC
 					     : now_realtime());
@@ -169,12 +176,18 @@ static int open_file(struct log_file *f, const struct log_place *place)
 	return 0;
 }
 
-/* Somebody has deleted the file: what is written to it would be nowhere. */
-static bool is_deleted(const struct log_file *f)
+/*
+ * False: somebody has deleted the file, and what is written to it would be nowhere. Somebody may also
+ * have emptied it, or written to it.
+ */
+static bool look_again(struct log_file *f)
 {
 	struct stat st;
 
-	return fstat(f->fd, &st) < 0 || st.st_nlink == 0;
+	if (fstat(f->fd, &st) < 0 || st.st_nlink == 0)
+		return false;
+	f->size = (uint64_t)st.st_size;
+	return true;
 }
 
 static size_t room_of(const struct log_file *f, const struct logger_settings *set)
@@ -190,7 +203,7 @@ int log_file_open(struct log_file *f, const struct log_place *place, uint64_t re
 	const struct logger_settings *set = &place->settings->set;
 	int error = 0;
 
-	if (f->fd >= 0 && is_deleted(f))
+	if (f->fd >= 0 && !look_again(f))
 		log_file_close(f);
 	if (f->fd < 0) {
 		error = open_file(f, place);
@@ -207,10 +220,18 @@ int log_file_open(struct log_file *f, const struct log_place *place, uint64_t re
 	return error;
 }
 
-size_t log_file_tail(const struct log_file *f, char *buf, size_t size)
+int log_file_cut(struct log_file *f, uint64_t size)
 {
-	size_t wanted = f->size < size ? (size_t)f->size : size;
-	ssize_t n = pread(f->fd, buf, wanted, (off_t)(f->size - wanted));
+	if (ftruncate(f->fd, (off_t)size) < 0)
+		return -errno;
+	look_at_end(f, f->fd, size);
+	return 0;
+}
+
+size_t log_file_line(const struct log_file *f, uint64_t end, char *buf, size_t size)
+{
+	size_t wanted = end < size ? (size_t)end : size;
+	ssize_t n = pread(f->fd, buf, wanted, (off_t)(end - wanted));
 	char *newline = n > 0 ? memrchr(buf, '\n', (size_t)n) : NULL;
 
 	if (n <= 0 || (!newline && wanted == size))

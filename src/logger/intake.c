@@ -14,6 +14,9 @@
  *	within the splice, or	some or all of them are out of the pipe, and all of them are in the
  *	after it		file
  *
+ * Each line is whole in the file, too, although a write may end within a line, and the next logger goes
+ * on there or begins anew: intent.h.
+ *
  * The pipe lives as long as fosterd or the service does, and nobody but the logger reads from it.
  * One that is full cannot be looked into further than it goes, so there is nothing that could be
  * read ahead and forgotten. (Splicing from the pipe to the file itself would repeat nothing,
@@ -33,6 +36,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -105,6 +109,15 @@ void intake_discard(int pipe, size_t size)
 			return; /* nobody else reads from it: it is all there */
 		size -= MAX(n, (ssize_t)0);
 	}
+}
+
+void intake_discard_lines(int pipe, const char *data, size_t size)
+{
+	static char away[INTAKE_MAX];
+
+	/* Signals end a splice between two of the pipe's pages; but a read of what is there, never. */
+	if (size == 0 || data[size - 1] == '\n' || read(pipe, away, size) < 0)
+		intake_discard(pipe, size);
 }
 
 void intake_widen(int pipe)

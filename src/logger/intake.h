@@ -21,8 +21,11 @@ int intake_init(void); /* 0 or -errno */
  */
 ssize_t intake_look(int pipe, size_t max, const char **ret_data);
 
-/* Takes the first bytes out: they have been seen, and written. */
+/* Takes the first bytes out: they have been seen, and written, or are dropped. */
 void intake_discard(int pipe, size_t size);
+
+/* The same with what they are: if they end within a line, all are taken out or none. */
+void intake_discard_lines(int pipe, const char *data, size_t size);
 
 /* Room for what comes while the last of it is written: see intake.c. */
 void intake_widen(int pipe);

@@ -10,6 +10,7 @@
 #include "base/log-name.h"
 #include "base/macro.h"
 #include "base/units.h"
+#include "logger/intent.h"
 #include "logger/lines.h"
 
 #define TAIL_MAX 4096 /* of a line that is compared */
@@ -102,20 +103,58 @@ static bool waits_for_its_end(const struct line_style *style, const char *data, 
 }
 
 /*
- * The last logger was killed, and the file ends within a line: has it written a part of what the
- * pipe still holds, all of which comes again? Then its torn line ends here, lest it run into the
- * whole one. Otherwise the service has said a part of a line, and goes on.
+ * The file ends within a line, and it is not known what the last logger was at. Has it written a part of
+ * what the pipe still holds, all of which comes again? Then its torn line ends here, lest it run into
+ * the whole one. Otherwise the service has said a part of a line, and goes on.
  */
 static bool is_torn(const struct stream *s, const struct line_style *style, const char *data,
 		    size_t n)
 {
 	size_t head = strlen(style->stamp) + (style->stamp[0] ? 1 : 0) + strlen(style->prefix);
 	char tail[TAIL_MAX];
-	size_t size = log_file_tail(&s->file, tail, sizeof(tail));
+	size_t size = log_file_line(&s->file, s->file.size, tail, sizeof(tail));
 
 	if (style->json || (size > 0 && size <= head))
 		return true;
 	return size > head && size - head <= n && memcmp(tail + head, data, size - head) == 0;
+}
+
+/* The pipe holds the rest of a line once more: so it begins once more. */
+static int begin_again(struct stream *s, uint64_t before)
+{
+	char line[1 + TAIL_MAX] = "\n";
+	size_t size = log_file_line(&s->file, before, line + 1, TAIL_MAX);
+	int error = log_file_write(&s->file, line, 1 + size);
+
+	s->inside = error < 0 || size > 0;
+	return error;
+}
+
+static int end_torn_line(struct stream *s)
+{
+	int error = log_file_write(&s->file, "\n", 1);
+
+	s->inside = error < 0;
+	return error;
+}
+
+/* Goes to where the last logger stopped, be it that it was killed. The file is open. */
+static int find_place(struct stream *s, const struct line_style *style, const char *data, size_t n)
+{
+	uint64_t before = 0;
+	enum intent intent = intent_left(s, data, n, &before);
+	int error = 0;
+
+	if (intent == INTENT_WRITTEN && s->file.size > before)
+		error = log_file_cut(&s->file, before);
+	s->inside = !s->file.ends_line;
+	if (error == 0 && intent == INTENT_AGAIN && s->inside)
+		error = begin_again(s, before);
+	else if (error == 0 && s->inside &&
+		 (style->json || (intent == INTENT_UNKNOWN && is_torn(s, style, data, n))))
+		error = end_torn_line(s);
+	s->placed = error == 0;
+	return error;
 }
 
 /* The file is open, and this stream knows whether it stands at the beginning of a line. */
@@ -127,15 +166,8 @@ static int open_file(struct stream *s, const struct log_place *place,
 
 	if (error < 0 || s->placed)
 		return error;
-	s->inside = !s->file.ends_line;
-	if (s->inside && is_torn(s, style, data, n)) {
-		error = log_file_write(&s->file, "\n", 1);
-		if (error < 0)
-			return error;
-		s->inside = false;
-	}
-	s->placed = true;
-	return log_file_open(&s->file, place, realtime, !s->inside, ret_room);
+	error = find_place(s, style, data, n);
+	return error < 0 ? error : log_file_open(&s->file, place, realtime, !s->inside, ret_room);
 }
 
 /* One write. *ret_used is 0 when what there is must wait, or a new file has been begun. */
@@ -153,6 +185,7 @@ static int write_piece(struct stream *s, const struct log_place *place,
 		return log_file_rotate(&s->file, place);
 	if (o->used == 0) /* a line that is larger than a file, or goes on in this one */
 		produce(s, style, data, n, last, true, LINES_ROOM, o);
+	intent_write(s);
 	error = log_file_write(&s->file, o->data, o->size);
 	if (error == 0)
 		s->inside = o->inside;
@@ -238,5 +271,7 @@ int stream_write_note(struct stream *s, const char *text)
 		style.members = members = make_members(s, "foster");
 	if (error < 0 || (style.json && !members))
 		return -ENOMEM;
-	return write_to_file(s, &style, line, size, true, realtime, &used);
+	error = write_to_file(s, &style, line, size, true, realtime, &used);
+	intent_done(s);
+	return error;
 }

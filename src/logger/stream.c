@@ -18,6 +18,7 @@
 #include "base/units.h"
 #include "logger/count.h"
 #include "logger/intake.h"
+#include "logger/intent.h"
 #include "logger/lines.h"
 #include "logger/rotation.h"
 
@@ -222,7 +223,9 @@ static size_t patience(const struct stream *s)
 static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
 	bool last = s->hung_up || s->closing || s->unfinished;
-	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
+	/* The first time, what the pipe begins with is compared with what the last logger took. */
+	size_t size = s->placed ? whole_lines(data, n) : n, may = within_rate(s, data, size),
+	       used = 0;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
@@ -232,7 +235,9 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
 			  lines_count(data, used));
 	count_written(s, data, used);
-	intake_discard(s->pipe, used);
+	intent_take(s, data, used);
+	intake_discard_lines(s->pipe, data, used);
+	intent_done(s);
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
 	if (error < 0) {

@@ -18,7 +18,7 @@
 
 #define SIZE (LOGGER_NUMBERS * sizeof(struct logger_count))
 /* In the store: of another release's layout it has another name. */
-#define STORED_NAME "log-counts"
+#define STORED_NAME "log-counts-2"
 
 struct log_counts {
 	int fd;

@@ -16,6 +16,7 @@
 #include "base/units.h"
 #include "manager/history.h"
 
+#define CHILDREN_READS  16 /* until a list of children stands still */
 #define ENVIRONMENT_MAX (256 * 1024)
 #define FLAG_EXITING    0x4 /* PF_EXITING of the kernel's sched.h, in the field flags of stat */
 
@@ -179,12 +180,26 @@ static int add_numbers(const char *text, struct pid_list *l)
 	return 0;
 }
 
+/*
+ * The kernel writes the list an entry at a time. When one that it has passed is reaped meanwhile, the
+ * next may be left out, although it lives all the time: so only a list that comes out the same twice
+ * is believed. -EAGAIN: it does not stand still; what was seen last is there.
+ */
 static int children_of_thread(const char *path, struct pid_list *l)
 {
 	_cleanup_free_ char *text = NULL;
 	int error = fd_read_file(path, 16 << 20, &text, NULL);
+	bool same = false;
 
-	return error < 0 ? error : add_numbers(text, l);
+	for (int i = 0; i < CHILDREN_READS && error == 0 && !same; i++) {
+		_cleanup_free_ char *before = TAKE_PTR(text);
+
+		error = fd_read_file(path, 16 << 20, &text, NULL);
+		same = error == 0 && strcmp(before, text) == 0;
+	}
+	if (error == 0)
+		error = add_numbers(text, l);
+	return error == 0 && !same ? -EAGAIN : error;
 }
 
 /* Calls add with each number that is a name in the directory. */

@@ -65,7 +65,8 @@ void proc_command(pid_t, char *buf, size_t size); /* its name, "" when it is gon
 
 /*
  * Adds the children of a process, of all its threads. 0; -ENOENT where the kernel was built
- * without CONFIG_PROC_CHILDREN, or the process is gone.
+ * without CONFIG_PROC_CHILDREN, or the process is gone; -EAGAIN: the list changed each time that it was
+ * read, and a child that lives may be missing in what was added.
  */
 int proc_children(pid_t, struct pid_list *);
 

@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,10 +56,17 @@ class Checker:
         with path.open("rb") as f:
             done = subprocess.run([*self.command, str(self.next)], stdin=f, capture_output=True,
                                   text=True)
-        assert done.returncode == 0, f"{path}: {done.stderr}"
+        assert done.returncode == 0, f"{path}: {done.stderr}{self.around(path, done.stderr)}"
         self.next, repeated, torn = map(int, done.stdout.split())
         self.repeated, self.torn = self.repeated + repeated, self.torn + torn
         self.size += path.stat().st_size
+
+    def around(self, path, complaint):
+        """The lines before and behind the one that should not be there."""
+        follows = complaint.split()[-2].encode().rjust(12, b"0")
+        data = path.read_bytes()
+        at = data.find(b"N" + follows)
+        return f"...{data[max(at - 80, 0):at]!r} {data[at:at + 40]!r}..."
 
     def check_rotated(self):
         for path in self.rotated():
@@ -177,22 +185,21 @@ def main():
     os.environ["FOSTER_TEST"] = uuid.uuid4().hex
     begin = time.monotonic()
     print(f"seed {options.seed}, {options.rounds} rounds", flush=True)
-    with tempfile.TemporaryDirectory(prefix="foster-", dir=options.directory) as directory:
-        os.chmod(directory, 0o755)
-        chaos = LogChaos(options.builddir.resolve(), pathlib.Path(directory), options.seed,
-                         options.options)
-        try:
-            for i in range(options.rounds):
-                chaos.round()
-                if (i + 1) % 100 == 0:
-                    c = chaos.checker
-                    print(f"{i + 1}: {c.next} lines, {c.repeated} repeated, {c.torn} torn",
-                          flush=True)
-            written = chaos.finish()
-        finally:
-            chaos.foster.end()
-            chaos.kill([chaos.pid, *chaos.loggers(), *chaos.managers()])
+    directory = tempfile.mkdtemp(prefix="foster-", dir=options.directory)  # kept when it fails
+    os.chmod(directory, 0o755)
+    chaos = LogChaos(options.builddir.resolve(), pathlib.Path(directory), options.seed,
+                     options.options)
     c = chaos.checker
+    try:
+        for i in range(options.rounds):
+            chaos.round()
+            if (i + 1) % 100 == 0:
+                print(f"{i + 1}: {c.next} lines, {c.repeated} repeated, {c.torn} torn", flush=True)
+        written = chaos.finish()
+    finally:
+        chaos.foster.end()
+        chaos.kill([chaos.pid, *chaos.loggers(), *chaos.managers()])
+    shutil.rmtree(directory)
     print(f"{written} lines, {c.size >> 20} MiB; missing 0, repeated {c.repeated}, torn {c.torn}; "
           f"{time.monotonic() - begin:.0f} s; {chaos.counts}")
 

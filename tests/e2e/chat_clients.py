@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from foster import children_of, until
+from foster import alive, children_of, until
 
 DEADLINE = 10.0
 
@@ -268,8 +268,8 @@ class Chatd:
         self.expect_message("^READY=1$")
 
     def admin(self):
-        """The pid of the admin child."""
-        return until(lambda: children_of(self.pid), "the admin child")[0]
+        """The pid of the admin child: the other one is its stand-in, and younger."""
+        return until(lambda: list(filter(alive, children_of(self.pid))), "the admin child")[0]
 
     def output(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For LD_PRELOAD: the process is killed by SIGKILL as soon as a call of KILL_AT has handed the text
- * KILL_AT_TEXT to the kernel: send, sendmsg, write. Or, with ftruncate, before a file that has the
- * text in it is cut. Then no moment is left in which anything else could be done.
+ * KILL_AT_TEXT to the kernel: send, sendmsg, write; or has got it from there: read. At its
+ * KILL_AT_COUNT-th time, the first unless set. Or, with ftruncate, before a file that has the text in
+ * it is cut; with no-read and no-splice, before a pipe is read, or spliced from; with write-part, when the text is written, and nothing of what was to be written behind it.
+ * Then no moment is left in which anything else could be done.
  */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* What stands behind the text in data, when it is the time to die; else NULL. */
+static const char *behind(const char *call, const void *data, size_t size)
+{
+	static int times;
+	const char *at = getenv("KILL_AT"), *text = getenv("KILL_AT_TEXT");
+	const char *count = getenv("KILL_AT_COUNT"), *found;
+
+	if (!at || !text || strcmp(at, call) != 0)
+		return NULL;
+	found = memmem(data, size, text, strlen(text));
+	if (!found || ++times < (count ? atoi(count) : 1))
+		return NULL;
+	return found + strlen(text);
+}
+
+static void die(void)
+{
+	syscall(SYS_kill, getpid(), SIGKILL);
+}
+
 static void die_if(const char *call, const void *data, size_t size)
 {
-	const char *at = getenv("KILL_AT"), *text = getenv("KILL_AT_TEXT");
-
-	if (at && text && strcmp(at, call) == 0 && memmem(data, size, text, strlen(text)))
-		syscall(SYS_kill, getpid(), SIGKILL);
+	if (behind(call, data, size))
+		die();
 }
 
 ssize_t send(int fd, const void *data, size_t size, int flags)
@@ -39,10 +62,38 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 
 ssize_t write(int fd, const void *data, size_t size)
 {
-	ssize_t n = syscall(SYS_write, fd, data, size);
+	const char *end = behind("write-part", data, size);
+	ssize_t n = syscall(SYS_write, fd, data, end ? (size_t)(end - (const char *)data) : size);
 
+	if (end)
+		die();
 	if (n > 0)
 		die_if("write", data, n);
+	return n;
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t size, unsigned flags)
+{
+	die_if("no-splice", "", 1);
+	return syscall(SYS_splice, in, in_at, out, out_at, size, flags);
+}
+
+ssize_t read(int fd, void *data, size_t size)
+{
+	ssize_t n;
+
+	if (is_pipe(fd))
+		die_if("no-read", "", 1);
+	n = syscall(SYS_read, fd, data, size);
+	if (n > 0)
+		die_if("read", data, n);
 	return n;
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from chat_clients import Chatd, CourseClient, IrcClient, MockControl, free_ports
 from conftest import ordinary_user
-from foster import alive, until
+from foster import alive, children_of, comm_of, until
 
 
 @pytest.fixture
@@ -500,6 +500,70 @@ def test_kill_takes_the_admin_child_along(chatd, control):
     room.process.kill()
     room.process.wait()
     until(lambda: not alive(admin), "the end of the admin child")
+
+
+def pair_of(room):
+    """The admin child and its stand-in, by their names."""
+    def both():
+        names = {comm_of(pid): pid for pid in children_of(room.pid)}
+        return names if set(names) == {"chatd: admin", "chatd: stand-in"} else None
+    return until(both, "the admin child and its stand-in")
+
+
+def test_either_of_the_two_is_replaced(chatd, control):
+    """The room is in a sandbox and forks none itself: each of the two looks after the other."""
+    room = chatd(environment={"FOSTER_CONTROL": control.path})
+    control.accept()
+    with CourseClient(room.course, "lily") as lily:
+        for n in range(1, 4):
+            before = pair_of(room)
+            os.kill(before["chatd: stand-in"], signal.SIGKILL)
+            until(lambda: not alive(before["chatd: stand-in"]), "its end")
+            now = pair_of(room)
+            assert now["chatd: admin"] == before["chatd: admin"]
+            assert now["chatd: stand-in"] not in before.values()
+            control.announce(f"a{n}", 2 * n)  # over the same connection
+            assert lily.receive() == f"\n管理员 : a{n}"
+            os.kill(now["chatd: admin"], signal.SIGKILL)
+            control.accept()
+            assert f"&since={2 * n} HTTP/1.1" in control.requests[-1]
+            then = pair_of(room)
+            assert then["chatd: admin"] == now["chatd: stand-in"]
+            control.announce(f"b{n}", 2 * n + 1)
+            assert lily.receive() == f"\n管理员 : b{n}"
+    assert room.stop() == 0
+
+
+def test_kill_takes_those_along_that_it_did_not_fork(chatd, control):
+    room = chatd(environment={"FOSTER_CONTROL": control.path})
+    control.accept()
+    for _ in range(2):
+        os.kill(pair_of(room)["chatd: admin"], signal.SIGKILL)
+        control.accept()
+    pids = list(pair_of(room).values())
+    # What is announced comes after the guard of the one that was made last.
+    with CourseClient(room.course, "lily") as lily:
+        control.announce("here", 5)
+        assert lily.receive() == "\n管理员 : here"
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    room.process.kill()
+    room.process.wait()
+    until(lambda: not any(map(alive, pids)), "their end")
+
+
+def test_without_both_of_them_the_room_is_started_anew(chatd, control):
+    room = chatd(environment={"FOSTER_CONTROL": control.path})
+    control.accept()
+    pids = list(pair_of(room).values())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # or one is quick enough to replace the other
+    with IrcClient(room.irc, "a", "#chat") as a:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        a.expect("^ERROR .*Server shutting down")
+    assert room.process.wait(10) == 1
+    assert "have both ended" in room.output()
 
 
 def test_without_a_supervisor_the_admin_child_waits(chatd):

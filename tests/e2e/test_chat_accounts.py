@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,6 @@ import pytest
 from chat_clients import Chatd, IrcClient
 from conftest import SANITIZER_WORDS, ordinary_user
 from foster import until
-from test_chat_clients import Terminal
 from test_chat_tls import TlsRoom, client as tls_client, fingerprint_of, make_certificate
 
 ON = 'accounts = on\nstate-directory = "state"\n'
@@ -263,42 +261,6 @@ def test_a_certificate_for_a_password(builddir, directory):
     finally:
         room.end()
     assert not any(word in room.output() for word in SANITIZER_WORDS), room.output()
-
-
-@pytest.mark.skipif(not all(map(shutil.which, ("irssi", "weechat-headless", "tmux"))),
-                    reason="needs irssi, weechat-headless and tmux")
-def test_irssi_and_weechat_log_in(chatd, directory):
-    room = chatd(start=False)
-    for name in ("irs", "wee"):
-        fosterctl(room, "add", name, password=PASSWORD.replace(" ", "-"))
-    room.start()
-    password = PASSWORD.replace(" ", "-")
-    terminal = Terminal(directory)
-    home = directory / "irssi"
-    home.mkdir()
-    (home / "config").write_text(
-        f'servers = ({{ address = "127.0.0.1"; chatnet = "t"; port = "{room.irc_port}"; '
-        'autoconnect = "yes"; });\n'
-        'chatnets = { t = { type = "IRC"; nick = "irs"; sasl_mechanism = "PLAIN"; '
-        f'sasl_username = "irs"; sasl_password = "{password}"; }}; }};\n')
-    commands = [f"/server add t 127.0.0.1/{room.irc_port}", "/set irc.server.t.ssl off",
-                "/set irc.server.t.tls off", "/set irc.server.t.nicks wee",
-                "/set irc.server.t.sasl_mechanism scram-sha-256",
-                "/set irc.server.t.sasl_username wee",
-                f"/set irc.server.t.sasl_password {password}", "/connect t"]
-    try:
-        terminal.open("irssi", "irssi", f"--home={home}")
-        terminal.open("weechat", "weechat-headless", "-d", str(directory / "weechat"),
-                      *[word for command in commands for word in ("-r", command)])
-        with IrcClient(room.irc, "tom") as tom:
-            for nick in ("irs", "wee"):
-                def whois():
-                    tom.send(f"WHOIS {nick}")
-                    return [line for line in tom.sync() if " 330 " in line]
-                assert until(whois, f"{nick} logged in") == \
-                    [f":chat.foster 330 tom {nick} {nick} :is logged in as"]
-    finally:
-        terminal.end()
 
 
 def test_a_flood_of_wrong_passwords_holds_up_nobody(chatd):

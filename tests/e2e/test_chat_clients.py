@@ -1,195 +1,18 @@
-"""The chat room with the clients that people use: irssi, weechat and ii, in one room with a client
-of the course. Each must hear all the others, and be heard by them."""
+"""The chat room with the clients that people use, by all its doors at once; see real_clients.py."""
 
-import glob
-import os
-import pathlib
-import shutil
+import re
 import signal
-import subprocess
 
 import pytest
 
-from chat_clients import Chatd, CourseClient, IrcClient
-from conftest import SANITIZER_WORDS
+from chat_clients import CourseClient, IrcClient
 from foster import until
+from real_clients import (CourseProgram, FosterChat, FosterChatByIrc, Ii, Irssi, Login, Terminal,
+                          Weechat)
+from test_chat_accounts import ON, PASSWORD as WORDS, fosterctl
 from test_chat_tls import TlsRoom, fingerprint_of, make_certificate
 
-NEEDED = ("irssi", "weechat-headless", "ii", "tmux")
-
-
-class Terminal:
-    """A tmux server of our own: one window a client."""
-
-    def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
-        self.environment = {name: value for name, value in os.environ.items()
-                            if not name.startswith(("TMUX", "XDG_", "WEECHAT"))}
-        self.environment.update(HOME=str(directory), LANG="C.UTF-8", LC_ALL="C.UTF-8",
-                                TERM="xterm-256color")
-        self.windows = 0
-
-    def tmux(self, *arguments):
-        return subprocess.run(["tmux", "-u", "-S", str(self.directory / "tmux"), "-f", "/dev/null",
-                               *arguments], env=self.environment, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, check=True).stdout
-
-    def open(self, name, *command):
-        verb = ["new-session", "-s", "test", "-x", "160", "-y", "50"] if self.windows == 0 \
-            else ["new-window", "-t", "test"]
-        self.tmux(*verb, "-d", "-n", name, *command)
-        self.windows += 1
-
-    def type(self, name, text):
-        self.tmux("send-keys", "-t", f"test:{name}", "-l", text)
-        self.tmux("send-keys", "-t", f"test:{name}", "Enter")
-
-    def screen(self, name):
-        return self.tmux("capture-pane", "-p", "-S", "-200", "-t", f"test:{name}")
-
-    def pid(self, name):
-        return int(self.tmux("list-panes", "-t", f"test:{name}", "-F", "#{pane_pid}"))
-
-    def end(self):
-        """Ends what is left; the server has ended if all windows have."""
-        command = ["tmux", "-S", str(self.directory / "tmux")]
-        panes = subprocess.run([*command, "list-panes", "-s", "-t", "test", "-F", "#{pane_pid}"],
-                               capture_output=True, text=True)
-        for pid in map(int, panes.stdout.split()):  # not all end when the terminal hangs up
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        until(lambda: subprocess.run([*command, "kill-server"], capture_output=True).returncode,
-              "the terminal's end")
-
-
-def sentence(client):
-    return f"{client.nick} 说 你好"
-
-
-class Ear:
-    """What a course client hears, without what weechat repeats."""
-
-    def __init__(self, course):
-        self.course = course
-        self.repeated = set()
-
-    def next(self):
-        while True:
-            text = self.course.receive()
-            if text not in self.repeated:
-                return text
-
-    def ignore(self, text):
-        self.repeated.add(text)
-
-
-class Irssi:
-    nick = "irssi_user"
-
-    def __init__(self, terminal, port):
-        self.terminal = terminal
-        terminal.open("irssi", "irssi", f"--home={terminal.directory}/irssi", "--nick", self.nick,
-                      "-c", "127.0.0.1", "-p", str(port))
-
-    def join(self):
-        self.wait("End of|Welcome to the foster", "irssi's welcome", self.terminal)
-        self.terminal.type("irssi", "/join #chat")
-
-    def wait(self, words, what, terminal):
-        until(lambda: any(word in terminal.screen("irssi") for word in words.split("|")), what)
-
-    def heard(self):
-        return self.terminal.screen("irssi")
-
-    def say(self, text):
-        self.terminal.type("irssi", text)
-
-    def quit(self):
-        self.terminal.type("irssi", "/quit gone")
-
-
-class Weechat:
-    """Without a screen it takes commands only at its start: so it says its sentence every second."""
-    nick = "weechat_user"
-
-    def __init__(self, terminal, port):
-        self.terminal = terminal
-        self.home = terminal.directory / "weechat"
-        self.port = port
-
-    def join(self):
-        commands = ["/set logger.file.flush_delay 0",
-                    f"/server add t 127.0.0.1/{self.port}", "/set irc.server.t.ssl off",
-                    "/set irc.server.t.tls off", f"/set irc.server.t.nicks {self.nick}",
-                    "/set irc.server.t.autojoin #chat", "/connect t",
-                    f"/repeat -interval 1s 600 /msg -server t #chat {sentence(self)}"]
-        arguments = [word for command in commands for word in ("-r", command)]
-        self.terminal.open("weechat", "weechat-headless", "-d", str(self.home), *arguments)
-
-    def heard(self):
-        files = glob.glob(f"{self.home}/logs/irc.t.#chat.weechatlog")
-        return pathlib.Path(files[0]).read_text() if files else ""
-
-    def say(self, text):
-        pass
-
-    def quit(self):
-        os.kill(self.terminal.pid("weechat"), signal.SIGTERM)
-
-
-class IrssiByTls(Irssi):
-    """It shows a certificate of its own, too."""
-
-    def __init__(self, terminal, port, certificate):
-        self.terminal = terminal
-        terminal.open("irssi", "irssi", f"--home={terminal.directory}/irssi", "--nick", self.nick,
-                      "--noconnect")
-        self.wait("Irssi v", "irssi", terminal)
-        terminal.type("irssi", f"/connect -tls -notls_verify -tls_cert {certificate[0]} "
-                               f"-tls_pkey {certificate[1]} 127.0.0.1 {port}")
-
-
-class WeechatByTls(Weechat):
-    def join(self):
-        commands = ["/set logger.file.flush_delay 0", f"/server add t 127.0.0.1/{self.port}",
-                    "/set irc.server.t.ssl on", "/set irc.server.t.tls on",
-                    "/set irc.server.t.ssl_verify off", "/set irc.server.t.tls_verify off",
-                    f"/set irc.server.t.nicks {self.nick}", "/set irc.server.t.autojoin #chat",
-                    "/connect t"]
-        arguments = [word for command in commands for word in ("-r", command)]
-        self.terminal.open("weechat", "weechat-headless", "-d", str(self.home), *arguments)
-
-
-class Ii:
-    nick = "ii_user"
-
-    def __init__(self, terminal, port):
-        self.directory = terminal.directory / "ii" / "127.0.0.1"
-        terminal.open("ii", "ii", "-i", str(terminal.directory / "ii"), "-s", "127.0.0.1",
-                      "-p", str(port), "-n", self.nick)
-
-    @staticmethod
-    def write(path, text):
-        until(path.exists, f"{path}")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text + "\n")
-
-    def join(self):
-        until(lambda: (self.directory / "out").exists() and
-              "Welcome to the foster" in (self.directory / "out").read_text(), "ii's welcome")
-        self.write(self.directory / "in", "/j #chat")
-
-    def heard(self):
-        out = self.directory / "#chat" / "out"
-        return out.read_text() if out.exists() else ""
-
-    def say(self, text):
-        self.write(self.directory / "#chat" / "in", text)
-
-    def quit(self):
-        self.write(self.directory / "in", "/q gone")
+PASSWORD = WORDS.replace(" ", "-")
 
 
 @pytest.fixture
@@ -201,90 +24,141 @@ def terminal(directory):
     made.end()
 
 
-@pytest.mark.skipif(any(not shutil.which(name) for name in NEEDED),
-                    reason="needs " + ", ".join(name for name in NEEDED if not shutil.which(name)))
-def test_real_clients_and_a_course_client_in_one_room(builddir, directory, terminal):
-    room = Chatd(builddir, directory / "c").start()
-    try:
-        with IrcClient(room.irc, "watcher", "#chat") as watcher, \
-                CourseClient(room.course, "张三") as course:
-            watcher.expect("JOIN #chat")
-            ear = Ear(course)
-            clients = [Irssi(terminal, room.irc_port), Ii(terminal, room.irc_port),
-                       Weechat(terminal, room.irc_port)]
-            for client in clients:
-                client.join()
-                watcher.expect(f"^:{client.nick}!.* JOIN :?#chat")
-                assert ear.next() == f"\n欢迎 '{client.nick}' 进入聊天室"
-            for client in reversed(clients):
-                speak(client, clients, watcher, ear)
-            speak_to_all(clients, watcher, course, ear)
-            names = ask_names(watcher)
-            assert all(client.nick in names for client in clients) and "张三" in names
-            for client in clients:
-                client.quit()
-                watcher.expect(f"^:{client.nick}!.* QUIT ")
-                assert ear.next() == f"\n{client.nick} 退出聊天室"
-    finally:
-        room.end()
+def doors_of(room):
+    """{name: (address, whether it is TLS)}"""
+    return {"plain4": (room.irc, False), "plain6": (room.irc6, False),
+            "tls4": (room.tls, True), "tls6": (room.tls6, True),
+            "course4": (room.course, False), "course6": (room.course6, False)}
 
 
-def ask_names(watcher):
-    watcher.send("NAMES #chat")
-    return " ".join(line for line in watcher.sync() if " 353 " in line)
+IRC_DOORS = ("plain4", "plain6", "tls4", "tls6")
+COURSE_DOORS = ("course4", "course6")
+PLACES = [
+    *((Irssi, f"irssi-{door}", door) for door in IRC_DOORS),
+    *((Weechat, f"weechat-{door}", door) for door in IRC_DOORS),
+    *((FosterChatByIrc, f"王五-{door}", door) for door in IRC_DOORS),
+    (Ii, "ii-plain4", "plain4"), (Ii, "ii-plain6", "plain6"),  # it speaks no TLS
+    *((FosterChat, f"张三-{door}", door) for door in COURSE_DOORS),
+    *((CourseProgram, f"李四-{door}", door) for door in COURSE_DOORS)]
 
 
-def speak(speaker, clients, watcher, ear):
-    text = sentence(speaker)
-    speaker.say(text)
-    watcher.expect(f"^:{speaker.nick}!.* PRIVMSG #chat :{text}$")
-    assert ear.next() == f"\n{speaker.nick} : {text}"
-    if isinstance(speaker, Weechat):
-        ear.ignore(f"\n{speaker.nick} : {text}")
-    for listener in clients:
-        until(lambda: text in listener.heard(), f"{listener.nick} hears {speaker.nick}")
+def enter_one_by_one(terminal, room, watcher, places):
+    clients = []
+    for kind, nick, door in places:
+        address, tls = doors_of(room)[door]
+        clients.append(kind(terminal, nick, address, tls))
+        host = watcher.expect(rf"^:{nick}!\S+@(\S+) JOIN :?#chat").group(1)
+        assert host == address[0].replace("::1", "0::1")  # as IRC has it: no word begins with a colon
+    return clients
 
 
-def speak_to_all(clients, watcher, course, ear):
-    course.say("大家好")
-    watcher.expect("^:张三!udp@127.0.0.1 PRIVMSG #chat :大家好$")
-    watcher.send("PRIVMSG #chat :\1ACTION 挥手\1")
-    assert ear.next() == "\n* watcher 挥手"
-    for listener in clients:
-        until(lambda: "大家好" in listener.heard() and "张三" in listener.heard(),
-              f"{listener.nick} hears the course")
-        until(lambda: "挥手" in listener.heard(), f"{listener.nick} sees the action")
+def until_all_heard(clients, said):
+    """Each shows what each of the others has said: once, whole, and in this order."""
+    for client in clients:
+        others = [(nick, text) for nick, text in said if nick != client.nick]
+        until(lambda: len(client.heard()) >= len(others), f"{client.nick} hears all")
+        assert client.heard() == others, client.nick
 
 
-@pytest.mark.skipif(any(not shutil.which(name) for name in NEEDED),
-                    reason="needs " + ", ".join(name for name in NEEDED if not shutil.which(name)))
-def test_real_clients_by_tls_see_what_was_said_before_a_restart(builddir, directory, terminal):
-    """irssi has no times in its lines, weechat asks for them."""
-    room = TlsRoom(builddir, directory / "c", 'history = on\nhistory-on-join = 5\n'
-                   f'state-directory = "{directory}/state"\n').start()
-    try:
-        with IrcClient(room.irc, "earlier", "#chat") as earlier:
-            earlier.send("PRIVMSG #chat :said 之前")
-            earlier.sync()
-        assert room.stop() == 0
-        room.start()
-        with IrcClient(room.irc, "watcher", "#chat") as watcher:
-            own = make_certificate(directory, "irssi")
-            clients = [IrssiByTls(terminal, room.tls_port, own),
-                       WeechatByTls(terminal, room.tls_port)]
-            for client in clients:
-                client.join()
-                watcher.expect(f"^:{client.nick}!.* JOIN :?#chat")
-                until(lambda: "said 之前" in client.heard(), f"{client.nick} is shown history")
-                watcher.send(f"WHOIS {client.nick}")
-                watcher.expect(f" 671 watcher {client.nick} ")
-            terminal.type("irssi", "/window goto 1")  # its answers stand there
-            terminal.type("irssi", f"/whois {Irssi.nick}")
-            until(lambda: fingerprint_of(own[0])[:16] in terminal.screen("irssi").replace("\n", ""),
-                  "irssi's fingerprint")
-            for client in clients:
-                client.quit()
-                watcher.expect(f"^:{client.nick}!.* QUIT ")
-    finally:
-        room.end()
-    assert not any(word in room.output() for word in SANITIZER_WORDS), room.output()
+def speak_one_by_one(clients, watcher):
+    for client in clients:
+        client.say()
+        watcher.expect(f"^:{client.nick}!.* PRIVMSG #chat :{client.sentence()}$")
+    return [(client.nick, client.sentence()) for client in clients]
+
+
+def test_every_client_by_every_door(any_room, terminal):
+    """Eighteen in one room at once. What each says all the others see."""
+    room = any_room(TlsRoom)
+    with IrcClient(room.irc, "watcher", "#chat") as watcher:
+        clients = enter_one_by_one(terminal, room, watcher, PLACES)
+        watcher.send("NAMES #chat")
+        names = re.findall("[^ :@]+", " ".join(line.split(" :", 1)[1] for line in watcher.sync()
+                                               if " 353 " in line))
+        assert sorted(names) == sorted(["watcher", *(client.nick for client in clients)])
+        said = speak_one_by_one(clients, watcher)
+        until_all_heard(clients, said)
+        waving = [client for client in clients if client.knows_actions]
+        for client in waving:
+            client.wave()
+            watcher.expect(f"^:{client.nick}!.* PRIVMSG #chat :\1ACTION waves\1$")
+        for client in clients:
+            for other in waving:
+                until(lambda: client is other or client.sees_waving(other.nick),
+                      f"{client.nick} sees {other.nick} wave")
+        for client in clients:
+            client.quit()
+            watcher.expect(f"^:{client.nick}!.* QUIT ")
+
+
+# The account's name, and how it logs in: irssi has no SCRAM in Debian 12.
+ACCOUNTS = [
+    (Irssi, "irssi-plain", "plain4", "PLAIN"), (Irssi, "irssi-plain-tls", "tls6", "PLAIN"),
+    (Irssi, "irssi-external", "tls4", "EXTERNAL"),
+    (Weechat, "weechat-plain-tls", "tls4", "PLAIN"), (Weechat, "weechat-external", "tls6", "EXTERNAL"),
+    (Weechat, "weechat-scram", "plain6", "SCRAM-SHA-256"),
+    (Weechat, "weechat-scram-tls", "tls4", "SCRAM-SHA-256"),
+    (FosterChatByIrc, "foster-plain-tls", "tls6", "PLAIN"),
+    (FosterChatByIrc, "foster-external", "tls4", "EXTERNAL")]
+
+
+def enter_with_accounts(terminal, room, watcher, logins):
+    clients = []
+    for kind, nick, door, _ in ACCOUNTS:
+        address, tls = doors_of(room)[door]
+        clients.append(kind(terminal, nick, address, tls, logins[nick]))
+        expect_logged_in(watcher, clients[-1])
+    return clients
+
+
+def expect_logged_in(watcher, client):
+    def whois():
+        watcher.send(f"WHOIS {client.nick}")
+        told = " ".join(watcher.sync())
+        return f" 330 watcher {client.nick} {client.nick} :is logged in as" in told and told
+    told = until(whois, f"{client.nick} is logged in")
+    assert (f" 671 watcher {client.nick} :is using a secure connection" in told) == client.tls, told
+
+
+def make_accounts(room, directory):
+    """{account: how to log in to it}"""
+    logins = {}
+    for _, name, _, mechanism in ACCOUNTS:
+        fosterctl(room, "add", name, password=PASSWORD)
+        if mechanism == "EXTERNAL":
+            logins[name] = Login(mechanism, certificate=make_certificate(directory, name))
+            fosterctl(room, "cert", "add", name, fingerprint_of(logins[name].certificate[0]))
+        else:
+            logins[name] = Login(mechanism, PASSWORD)
+    return logins
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_clients_log_in_and_see_what_was_said_before_a_restart(any_room, directory, terminal, end):
+    """By each mechanism that they have; before the restart, and when they come again after it."""
+    room = any_room(TlsRoom, f"{ON}history = on\nhistory-on-join = 100\n", start=False)
+    logins = make_accounts(room, directory)
+    room.start()
+    with IrcClient(room.irc, "watcher", "#chat") as watcher:
+        clients = enter_with_accounts(terminal, room, watcher, logins)
+        said = speak_one_by_one(clients, watcher)
+        with CourseClient(room.course6, "张三") as course:
+            course.say("再  见")
+            watcher.expect("^:张三!udp@0::1 PRIVMSG #chat :再  见$")
+        said.append(("张三", "再  见"))
+        until_all_heard(clients, said)
+        for client in clients:
+            client.forget()
+        room.stop(end)
+    room.start()
+    with IrcClient(room.irc, "watcher", "#chat") as watcher:
+        for client in clients:
+            client.come_again()
+        for client in clients:
+            expect_logged_in(watcher, client)
+            until(lambda: len(client.conversation()) >= len(said),
+                  f"{client.nick} is shown what was said")
+            assert client.conversation() == said, client.nick
+        for client in clients:
+            client.quit()
+            watcher.expect(f"^:{client.nick}!.* QUIT ")

@@ -20,8 +20,8 @@ import pytest
 from chat_clients import Chatd, CourseClient, IrcClient, free_port
 from conftest import SANITIZER_WORDS
 from foster import children_of, until
+from real_clients import Terminal
 from test_chat_accounts import ON, PASSWORD, fosterctl
-from test_chat_clients import Terminal
 from test_chat_tls import TlsRoom, fingerprint_of, make_certificate
 
 DEADLINE = 10.0

@@ -48,9 +48,9 @@ class Logger:
         else:
             socket.send_fds(self.ours, [data], [fd])
 
-    def open(self, fd, number=7, name="a", **named):
+    def open(self, fd, number=7, name="a", prefix="", **named):
         self.send(OPEN, number, fd=fd, settings=settings(**named),
-                  texts=(name, str(self.directory), "", ""))
+                  texts=(name, str(self.directory), prefix, ""))
 
     def sync(self, number=7):
         """Returns when what it was told before is done."""
@@ -228,12 +228,12 @@ def test_buffer(builddir, directory, pipe):
     assert "its pipe stays at 65536 bytes, for log-buffer = 4096 cannot be had" in errors
 
 
-COUNT_SIZE = 48  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked
+COUNT_SIZE = 88  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked; the intent
 NUMBERS = 2 * 12288
 
 
 def counts_of(memory, number):
-    return struct.unpack("=6Q", os.pread(memory, COUNT_SIZE, number * COUNT_SIZE))
+    return struct.unpack("=6Q", os.pread(memory, 48, number * COUNT_SIZE))
 
 
 def test_counts(builddir, directory, pipe):
@@ -293,6 +293,60 @@ def test_memory_that_is_too_small_is_not_counted_in(builddir, directory, pipe):
     code, errors = logger.wait()
     assert code == 0 and "cannot be counted" in errors
     assert read_log(directory) == b"one\n"
+    os.close(memory)
+
+
+def killed(builddir, directory, reader, memory, prefix, moment, text, count):
+    """A logger that is killed at this moment, when it comes to this text."""
+    logger = Logger(builddir, directory, env=dict(
+        os.environ, LD_PRELOAD=str(builddir / ".libs/test-kill-at-call.so"),
+        KILL_AT=moment, KILL_AT_TEXT=text, KILL_AT_COUNT=str(count),
+        ASAN_OPTIONS="verify_asan_link_order=0"))
+    logger.send(COUNT, fd=memory)
+    logger.open(reader, prefix=prefix)
+    assert logger.wait()[0] == -signal.SIGKILL
+
+
+# What the pipe brings after "ab" was written, where the logger is killed, and what it brings then.
+KILLS = {
+    "within the rest of a line": (b"cdef\ngh", "write-part", "cd", 1, b"i\n", None),
+    "within a later line": (b"cdef\ngh", "write-part", "g", 1, b"i\n", None),
+    "after a part of a line": (b"cd", "write", "cd", 1, b"ef\nghi\n", None),
+    "after several": (b"cdef\ngh", "write", "gh", 1, b"i\n", None),
+    "after it is taken out": (b"cd", "read", "cd", 2, b"ef\nghi\n", None),
+    "after all is taken out": (b"cdef\ngh", "read", "gh", 2, b"i\n", None),
+    "before a part is taken out": (b"cd", "no-read", "", 2, b"ef\nghi\n", b"abcd\nabcdef\nghi\n"),
+    "before all is": (b"cdef\ngh", "no-read", "", 2, b"i\n", b"abcdef\ngh\nabcdef\nghi\n"),
+    "before whole lines are": (b"cdef\n", "no-splice", "", 1, b"ghi\n", b"abcdef\ncdef\nghi\n"),
+}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+@pytest.mark.parametrize("prefix", ["", "web: "], ids=["plain", "prefixed"])
+def test_lines_are_whole_whenever_it_is_killed(builddir, directory, pipe, kill, prefix):
+    """Also those of which the pipe brings a part now and a part then. Nothing is repeated, but where
+    the logger is killed between writing and taking out of the pipe."""
+    reader, writer = pipe
+    more, moment, text, count, rest, repeats = KILLS[kill]
+    memory = os.memfd_create("counts")
+    os.ftruncate(memory, NUMBERS * COUNT_SIZE)
+    first = Logger(builddir, directory)
+    first.send(COUNT, fd=memory)
+    first.open(reader, prefix=prefix)
+    os.write(writer, b"ab")
+    first.sync()
+    first.send(LEAVE)
+    assert first.wait() == (0, "")
+    os.write(writer, more)
+    killed(builddir, directory, reader, memory, prefix, moment, text, count)
+    os.write(writer, rest)
+    last = Logger(builddir, directory)
+    last.send(COUNT, fd=memory)
+    last.open(reader, prefix=prefix)
+    last.send(QUIT)
+    assert last.wait() == (0, "")
+    assert read_log(directory).decode().splitlines() == [
+        prefix + line for line in (repeats or b"abcdef\nghi\n").decode().splitlines()]
     os.close(memory)
 
 

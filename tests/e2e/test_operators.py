@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from chat_clients import CourseClient, IrcClient, free_ports
-from foster import children_of, comm_of, until
+from foster import alive, children_of, comm_of, until
 from test_services import SLEEP, shell
 
 PASSWORD = "correct horse"
@@ -139,6 +139,16 @@ def test_rights_by_service(ops):
         room.reload_chat('operators-open = on\noperators = {"bob"}')
         until(lambda: ask(b, "!stop db", "(.*)$")[1].startswith("db: stop"))
         room.f.wait_state("db", "stopped")
+        # And those who take the admin child's place know of it, both of them.
+        for _ in range(2):
+            admin = list(filter(alive, children_of(room.f.service_pid("chat"))))[0]
+            os.kill(admin, signal.SIGKILL)
+            until(lambda: not alive(admin), "its end")
+            ask(a, "!start db", "refused: the account alice has no right to that$")
+            ask(b, "!start db", "db: start")
+            room.f.wait_state("db", "running")
+            ask(b, "!stop db", "db: stop")
+            room.f.wait_state("db", "stopped")
 
 
 def test_never_from_a_notice_or_the_other_door(ops):

@@ -57,6 +57,17 @@ static void test_registration(void **state)
 		  ":srv 422 bob :There is no message of the day\n");
 }
 
+/* A server's address that begins with a colon. */
+static void test_user_by_ipv6(void **state)
+{
+	open_irc(1);
+	line(1, "NICK ann");
+	line(1, "USER ann localhost ::1 :Ann : her name");
+	forget(1);
+	line(1, "WHOIS ann");
+	expect_part(1, ":srv 311 ann ann ~ann 10.0.0.1 * :Ann : her name\n");
+}
+
 static void test_registration_errors(void **state)
 {
 	open_irc(1);
@@ -70,7 +81,9 @@ static void test_registration_errors(void **state)
 	line(1, "NICK 1x");
 	expect(1, ":srv 432 * 1x :Erroneous nickname\n");
 	line(1, "USER a b c");
-	expect(1, ":srv 461 * USER :Not enough parameters\n");
+	line(1, "USER a b :c r");
+	expect(1, ":srv 461 * USER :Not enough parameters\n"
+		  ":srv 461 * USER :Not enough parameters\n");
 	line(1, "USER ! 0 * :r");
 	line(1, "USER a 0 * :r");
 	expect(1, ":srv 462 * :You may not reregister\n");
@@ -403,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_commands_are_sorted),
 		ROOM_TEST(test_registration),
+		ROOM_TEST(test_user_by_ipv6),
 		ROOM_TEST(test_registration_errors),
 		ROOM_TEST(test_password),
 		ROOM_TEST(test_capabilities),

@@ -3,10 +3,14 @@
 #include "chat/admin/admin.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <foster/process.h>
 
@@ -18,43 +22,127 @@
 #include "chat/admin/packet.h"
 #include "chat/room.h"
 
-#define TURN           16 /* packets read before others come to their turn */
-#define DELAY_FIRST    (100 * USEC_PER_MSEC)
-#define DELAY_MAX      (30 * USEC_PER_SEC)
-#define GOOD_RUN       (60 * USEC_PER_SEC) /* after which the delay starts anew */
-#define TERMINATE_TIME 2000                /* ms */
+#define TURN           16   /* packets read before others come to their turn */
+#define MEMBERS_MAX    8    /* two live; the others have ended and are not reaped yet */
+#define TERMINATE_TIME 2000 /* ms */
+
+/* One of the two, or who was. */
+struct member {
+	pid_t pid;               /* 0: free */
+	uint64_t since;          /* monotonic */
+	foster_process *process; /* NULL: made by another */
+	int guard[2];            /* of one that was made by another; else -1 */
+};
 
 struct admin {
 	struct event_base *base;
 	const char *control;
 	struct admin_events events;
-	foster_process *process;
+	struct member members[MEMBERS_MAX];
 	struct child_arguments child;
-	struct event *packets, *sentinel, *restart;
-	uint64_t started_at, delay;
+	struct event *packets, *room_for_reload;
+	bool reload_due;    /* not told yet, for they are busy */
 	uint64_t last;      /* the number up to which all events were told */
 	uint64_t announced; /* that of the last announcement */
-	int fd;             /* our end of the pair */
+	int fd;             /* our end of the pair; -1: both have gone */
 };
 
-static int start(struct admin *a);
+/* --- the two -------------------------------------------------------------------------------- */
 
-static void free_event(struct event **event)
+static struct member *find_member(struct admin *a, pid_t pid)
 {
-	if (*event)
-		event_free(*event);
-	*event = NULL;
+	for (size_t i = 0; i < ELEMENTSOF(a->members); i++) {
+		if (a->members[i].pid == pid)
+			return &a->members[i];
+	}
+	return NULL;
 }
 
-/* After the child's end, or a start that failed. */
-static void clean_up(struct admin *a)
+/* Takes the guard's two descriptors over. NULL: there is no place. */
+static struct member *add_member(struct admin *a, pid_t pid, const int *guard)
 {
-	free_event(&a->packets);
-	free_event(&a->sentinel);
-	a->fd = fd_close(a->fd);
-	if (a->process && foster_process_free(a->process) < 0)
+	struct member *m = find_member(a, 0);
+
+	if (m)
+		*m = (struct member){ .pid = pid,
+				      .since = now_monotonic(),
+				      .guard = { guard ? guard[0] : -1, guard ? guard[1] : -1 } };
+	return m;
+}
+
+/* One that lives dies of it, unless it has a process object. */
+static void forget_member(struct member *m)
+{
+	fd_close(m->guard[0]);
+	fd_close(m->guard[1]);
+	if (m->process && foster_process_free(m->process) < 0)
 		log_warning("admin: the process object is still in use");
-	a->process = NULL;
+	*m = (struct member){ .guard = { -1, -1 } };
+}
+
+static void tell_end(const struct member *m, const siginfo_t *info)
+{
+	char lived[DURATION_TEXT_MAX];
+
+	format_duration(lived, sizeof(lived), now_monotonic() - m->since);
+	log_warning("admin[%d]: ended after %s (%s %d)", m->pid, lived,
+		    info->si_code == CLD_EXITED ? "exit" : "signal", info->si_status);
+}
+
+/* Reaps one child that has ended, whoever made it. False: there is none. */
+static bool reap_one(struct admin *a, bool tell)
+{
+	siginfo_t info = { 0 };
+	struct member *m;
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return false;
+	m = find_member(a, info.si_pid);
+	if (m && m->process)
+		foster_process_join(m->process, 0);
+	else
+		waitid(P_PID, info.si_pid, &info, WEXITED | WNOHANG);
+	if (m && tell)
+		tell_end(m, &info);
+	if (m)
+		forget_member(m);
+	return true;
+}
+
+void admin_reap(struct admin *a)
+{
+	while (reap_one(a, true))
+		;
+}
+
+static size_t count_members(const struct admin *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(a->members); i++)
+		n += a->members[i].pid > 0;
+	return n;
+}
+
+/* --- what they say -------------------------------------------------------------------------- */
+
+static bool send_packet(struct admin *a, const struct packet *p)
+{
+	ssize_t n = -1;
+
+	if (a->fd >= 0)
+		n = send(a->fd, p, packet_size(p), MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n > 0;
+}
+
+/* One that leads from now on goes on where the last one was. */
+static void send_state(struct admin *a)
+{
+	static struct packet p = { .kind = PACKET_STATE };
+
+	p.seq = a->last;
+	p.number = a->announced;
+	send_packet(a, &p); /* fails when it is busy: it asks again */
 }
 
 static void handle_packet(struct admin *a, const struct packet *p)
@@ -65,32 +153,57 @@ static void handle_packet(struct admin *a, const struct packet *p)
 
 	if (p->seq > 0)
 		a->last = p->seq;
-	if (p->kind == PACKET_ANNOUNCEMENT) {
+	switch (p->kind) {
+	case PACKET_ANNOUNCEMENT:
 		a->announced = p->number;
 		a->events.announce(a->events.arg, p->text);
+		break;
+	case PACKET_EVENT: a->events.event(a->events.arg, p->text, p->tags); break;
+	case PACKET_ANSWER: a->events.answer(a->events.arg, &to, p->text); break;
+	case PACKET_HELLO: send_state(a); break;
 	}
-	if (p->kind == PACKET_EVENT)
-		a->events.event(a->events.arg, p->text, p->tags);
-	else if (p->kind == PACKET_ANSWER)
-		a->events.answer(a->events.arg, &to, p->text);
 }
 
-/* False: the child has closed its end. */
+static void close_fds(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fd_close(fds[i]);
+}
+
+/* False: both have gone, and all that they sent is read. */
 static bool take_packet(struct admin *a)
 {
 	static struct packet p;
+	int fds[2];
+	size_t n_fds;
 	ssize_t n;
 
-	do
-		n = recv(a->fd, &p, sizeof(p), MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	do {
+		n_fds = ELEMENTSOF(fds);
+		n = fd_receive(a->fd, &p, sizeof(p), fds, &n_fds, MSG_DONTWAIT);
+	} while (n == -EINTR);
+	if (n == -EAGAIN)
 		return true;
 	if (n <= 0)
 		return false;
-	if (packet_is_whole(&p, n))
+	if (!packet_is_whole(&p, n))
+		close_fds(fds, n_fds);
+	else if (p.kind != PACKET_STAND_IN) {
+		close_fds(fds, n_fds);
 		handle_packet(a, &p);
+	} else if (n_fds < 2 || !add_member(a, p.id, fds))
+		close_fds(fds, n_fds); /* which ends it, and another is made */
 	return true;
+}
+
+static void close_pair(struct admin *a)
+{
+	if (a->packets)
+		event_free(a->packets);
+	if (a->room_for_reload)
+		event_free(a->room_for_reload);
+	a->packets = a->room_for_reload = NULL;
+	a->fd = fd_close(a->fd);
 }
 
 static void on_packets(int fd, short what, void *arg)
@@ -99,21 +212,14 @@ static void on_packets(int fd, short what, void *arg)
 
 	for (int i = 0; i < TURN; i++) {
 		if (!take_packet(a)) {
-			/* The sentinel says the rest; until then this would stay readable. */
-			event_del(a->packets);
+			close_pair(a);
+			a->events.gone(a->events.arg);
 			return;
 		}
 	}
 }
 
-static bool send_packet(struct admin *a, const struct packet *p)
-{
-	ssize_t n = -1;
-
-	if (a->fd >= 0)
-		n = send(a->fd, p, packet_size(p), MSG_DONTWAIT | MSG_NOSIGNAL);
-	return n > 0;
-}
+/* --- what they are asked -------------------------------------------------------------------- */
 
 bool admin_ask(struct admin *a, const struct room_command *command)
 {
@@ -128,58 +234,26 @@ bool admin_ask(struct admin *a, const struct room_command *command)
 	snprintf(p.account, sizeof(p.account), "%s", command->account ? command->account : "");
 	snprintf(p.source, sizeof(p.source), "%s", command->source);
 	snprintf(p.text, sizeof(p.text), "%s", command->text);
-	return a->control && send_packet(a, &p);
+	/* Rights that a reload took away are not to be asked for after it. */
+	return a->control && !a->reload_due && send_packet(a, &p);
+}
+
+static void send_reload(int fd, short what, void *arg)
+{
+	static const struct packet p = { .kind = PACKET_RELOAD };
+	struct admin *a = arg;
+
+	a->reload_due = a->fd >= 0 && !send_packet(a, &p);
+	if (a->reload_due)
+		event_add(a->room_for_reload, NULL);
 }
 
 void admin_reload(struct admin *a)
 {
-	static const struct packet p = { .kind = PACKET_RELOAD };
-
-	/* One that is so busy reads it late: it is started anew. */
-	if (a->process && !send_packet(a, &p))
-		foster_process_kill(a->process);
+	send_reload(a->fd, 0, a);
 }
 
-static void restart_later(struct admin *a)
-{
-	struct timeval wait = { .tv_sec = a->delay / USEC_PER_SEC,
-				.tv_usec = a->delay % USEC_PER_SEC };
-
-	evtimer_add(a->restart, &wait);
-	a->delay = MIN(MAX(a->delay * 2, DELAY_FIRST), DELAY_MAX);
-}
-
-static void on_end(int fd, short what, void *arg)
-{
-	struct admin *a = arg;
-	char lived[DURATION_TEXT_MAX];
-	uint64_t now = now_monotonic();
-	int code = 0;
-
-	foster_process_join(a->process, 0);
-	foster_process_exitcode(a->process, &code);
-	format_duration(lived, sizeof(lived), now - a->started_at);
-	log_warning("admin[%d]: ended after %s (%s %d)", foster_process_pid(a->process), lived,
-		    code < 0 ? "signal" : "exit", code < 0 ? -code : code);
-	/* What it had sent is announced before its end is. */
-	while (a->fd >= 0 && take_packet(a) && event_pending(a->packets, EV_READ, NULL))
-		;
-	clean_up(a);
-	if (now - a->started_at >= GOOD_RUN)
-		a->delay = 0;
-	restart_later(a);
-}
-
-static void on_restart(int fd, short what, void *arg)
-{
-	struct admin *a = arg;
-	int r = start(a);
-
-	if (r < 0) {
-		log_warning_errno(r, "admin: not started");
-		restart_later(a);
-	}
-}
+/* --- start and end -------------------------------------------------------------------------- */
 
 /* In the child, on its copy of all this. */
 static int run_child(void *arg)
@@ -191,57 +265,68 @@ static int run_child(void *arg)
 	return child_run(&a->child);
 }
 
-static int fork_child(struct admin *a, int child_fd)
+static int fork_child(struct admin *a, int room, int other, int not_ours, bool stands_by)
 {
-	a->child = (struct child_arguments){
-		.control = a->control, .fd = child_fd, .last = a->last, .announced = a->announced
+	struct member *m = add_member(a, 0, NULL);
+	int r;
+
+	a->child.pair = (struct admin_pair){
+		.room = room, .other = other, .stands_by = stands_by, .leads_since = now_monotonic()
 	};
-	a->child.config = a->events.config(a->events.arg, &a->child.path);
-	a->process = foster_process_new("admin", run_child, a);
-	if (!a->process)
+	a->child.not_ours = not_ours;
+	m->process = foster_process_new(stands_by ? "stand-in" : "admin", run_child, a);
+	if (!m->process)
 		return -ENOMEM;
-	foster_process_set_daemon(a->process, true);
-	return foster_process_start(a->process);
+	foster_process_set_daemon(m->process, true);
+	r = foster_process_start(m->process);
+	if (r < 0)
+		forget_member(m);
+	else
+		m->pid = foster_process_pid(m->process);
+	return r;
 }
 
 static int start(struct admin *a)
 {
-	_cleanup_close_ int child_fd = -1;
-	int pair[2], r;
+	_cleanup_close_ int child_fd = -1, leads = -1, stands_by = -1;
+	int pair[2], link[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	a->fd = pair[0];
 	child_fd = pair[1];
-	a->started_at = now_monotonic();
-	r = fork_child(a, child_fd);
-	if (r < 0) {
-		clean_up(a);
+	r = stand_in_link(link);
+	if (r < 0)
 		return r;
-	}
+	leads = link[0];
+	stands_by = link[1];
+	r = fork_child(a, child_fd, leads, stands_by, false);
+	if (r == 0)
+		r = fork_child(a, child_fd, stands_by, leads, true);
+	if (r < 0)
+		return r;
 	a->packets = event_new(a->base, a->fd, EV_READ | EV_PERSIST, on_packets, a);
-	a->sentinel = event_new(a->base, foster_process_sentinel(a->process), EV_READ, on_end, a);
-	if (!a->packets || event_add(a->packets, NULL) < 0 || !a->sentinel ||
-	    event_add(a->sentinel, NULL) < 0)
-		return -ENOMEM;
-	return 0;
+	a->room_for_reload = event_new(a->base, a->fd, EV_WRITE, send_reload, a);
+	return a->packets && a->room_for_reload && event_add(a->packets, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 int admin_new(struct event_base *base, const char *control, const struct admin_events *events,
 	      struct admin **ret)
 {
 	struct admin *a = calloc(1, sizeof(*a));
-	int r = -ENOMEM;
+	int r;
 
 	if (!a)
-		return r;
+		return -ENOMEM;
 	a->base = base;
 	a->control = control && *control ? control : NULL;
 	a->events = *events;
 	a->fd = -1;
-	a->restart = evtimer_new(base, on_restart, a);
-	if (a->restart)
-		r = start(a);
+	for (size_t i = 0; i < ELEMENTSOF(a->members); i++)
+		a->members[i] = (struct member){ .guard = { -1, -1 } };
+	a->child.control = a->control;
+	a->child.config = a->events.config(a->events.arg, &a->child.path);
+	r = start(a);
 	if (r < 0) {
 		admin_free(a);
 		return r;
@@ -250,14 +335,25 @@ int admin_new(struct event_base *base, const char *control, const struct admin_e
 	return 0;
 }
 
-static void end_child(struct admin *a)
+/* Until all have ended, TERMINATE_TIME at most: they leave when the room closes its end. */
+static void wait_for_ends(struct admin *a)
 {
-	if (!a->process || foster_process_pid(a->process) == 0)
-		return;
-	foster_process_terminate(a->process);
-	if (foster_process_join(a->process, TERMINATE_TIME) == -ETIMEDOUT) {
-		foster_process_kill(a->process);
-		foster_process_join(a->process, -1);
+	uint64_t until = now_monotonic() + TERMINATE_TIME * USEC_PER_MSEC, now;
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGCHLD);
+	for (;;) {
+		struct timespec wait;
+
+		while (reap_one(a, false))
+			;
+		now = now_monotonic();
+		if (count_members(a) == 0 || now >= until)
+			return;
+		wait.tv_sec = (time_t)((until - now) / USEC_PER_SEC);
+		wait.tv_nsec = (long)((until - now) % USEC_PER_SEC * 1000);
+		sigtimedwait(&ends, NULL, &wait);
 	}
 }
 
@@ -265,8 +361,15 @@ void admin_free(struct admin *a)
 {
 	if (!a)
 		return;
-	end_child(a);
-	clean_up(a);
-	free_event(&a->restart);
+	/* Who was made and has not been read of has its guard in there, and dies of this. */
+	close_pair(a);
+	wait_for_ends(a);
+	for (size_t i = 0; i < ELEMENTSOF(a->members); i++) {
+		struct member *m = &a->members[i];
+
+		if (m->process && foster_process_kill(m->process) == 0)
+			foster_process_join(m->process, -1);
+		forget_member(m);
+	}
 	free(a);
 }

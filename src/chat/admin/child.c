@@ -30,6 +30,7 @@
 #define DELAY_FIRST 100 /* ms between attempts; the manager may be away for a moment */
 #define DELAY_MAX   5000
 #define SILENCE_MAX 10000 /* ms to connect and be answered */
+#define ASK_AGAIN   1000  /* ms until the room is asked again where its admin child is to begin */
 
 /* since asks for what came while we were away. */
 #define REQUEST                                  \
@@ -40,8 +41,9 @@
 
 struct child {
 	const char *control, *path;
-	int parent;
+	struct admin_pair pair;
 	int delay;                       /* ms */
+	bool briefed;                    /* by the room: what follows is known */
 	uint64_t last;                   /* the number of the last event */
 	bool knows_last;                 /* else only what is to come is told */
 	uint64_t asked_since, announced; /* at the start; what lies between was announced before */
@@ -70,7 +72,7 @@ static void send_packet(struct child *c, enum packet_kind kind, const char *text
 	c->packet.number = c->last;
 	memcpy(c->packet.text, text, size);
 	c->packet.text[size] = '\0';
-	while (send(c->parent, &c->packet, packet_size(&c->packet), MSG_NOSIGNAL) < 0 &&
+	while (send(c->pair.room, &c->packet, packet_size(&c->packet), MSG_NOSIGNAL) < 0 &&
 	       errno == EINTR)
 		;
 }
@@ -120,8 +122,9 @@ static void on_question(struct child *c)
 }
 
 /* The parent has read it before, and found it right. */
-static void reload(struct child *c)
+static void reload(void *arg)
 {
+	struct child *c = arg;
 	struct chat_config *config;
 	struct error e;
 
@@ -135,19 +138,51 @@ static void reload(struct child *c)
 	chat_config_free(config);
 }
 
+/* Up to where the events were told, by this one or another before it. */
+static void take_state(struct child *c, const struct packet *p)
+{
+	if (c->briefed)
+		return;
+	c->last = p->seq;
+	c->knows_last = c->last > 0;
+	c->asked_since = c->last;
+	c->announced = p->number;
+	c->briefed = true;
+}
+
+/*
+ * That the configuration is to be read again is passed on to the stand-in before it is taken from the
+ * socket: whoever leads when the next question is read knows of it.
+ */
+static void pass_on_reload(struct child *c)
+{
+	uint32_t kind;
+
+	if (recv(c->pair.room, &kind, sizeof(kind), MSG_DONTWAIT | MSG_PEEK) == sizeof(kind) &&
+	    kind == PACKET_RELOAD)
+		stand_in_reload(&c->pair);
+}
+
 /* 0, or -EPIPE: the parent has gone. */
 static int hear_parent(struct child *c)
 {
 	struct packet *p = &c->packet;
-	ssize_t n = recv(c->parent, p, sizeof(*p), MSG_DONTWAIT);
+	ssize_t n;
+
+	pass_on_reload(c);
+	n = recv(c->pair.room, p, sizeof(*p), MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN ? 0 : -EPIPE;
 	if (n == 0)
 		return -EPIPE;
-	if (packet_is_whole(p, n) && p->kind == PACKET_QUESTION)
+	if (!packet_is_whole(p, n))
+		return 0;
+	if (p->kind == PACKET_QUESTION)
 		on_question(c);
-	else if (packet_is_whole(p, n) && p->kind == PACKET_RELOAD)
+	else if (p->kind == PACKET_STATE)
+		take_state(c, p);
+	else if (p->kind == PACKET_RELOAD)
 		reload(c);
 	return 0;
 }
@@ -163,25 +198,46 @@ static int ms_until(uint64_t until)
 	return until > now ? (int)MIN((until - now) / USEC_PER_MSEC + 1, 1000000U) : 0;
 }
 
+/* What the stand-in's socket says, and what is due. In a stand-in that is made here: -EPIPE. */
+static int look_after(struct child *c, bool other_speaks)
+{
+	int r;
+
+	feed_tick(c->feed, now_monotonic());
+	if (other_speaks)
+		stand_in_gone(&c->pair);
+	if (now_monotonic() < stand_in_due(&c->pair))
+		return 0;
+	r = stand_in_make(&c->pair);
+	if (r < 0)
+		log_warning_errno(r, "admin: no stand-in can be made; tried again");
+	return c->pair.stands_by ? -EPIPE : 0;
+}
+
 /*
- * Waits until fd (-1: none) is ready, ms at most, -1: for ever, and does meanwhile what the parent
- * asks and what is due. 0; -ETIMEDOUT; -EPIPE: the parent has gone.
+ * Waits until fd (-1: none) is ready, or the room has told its state, ms at most, -1: for ever, and
+ * does meanwhile what the parent asks and what is due. 0; -ETIMEDOUT; -EPIPE: we are not to lead any more, for the parent has
+ * gone, or for we are the stand-in now.
  */
 static int wait_for(struct child *c, int fd, short what, int ms)
 {
-	struct pollfd fds[] = { { .fd = c->parent, .events = POLLIN },
-				{ .fd = fd, .events = what } };
 	uint64_t until = ms < 0 ? USEC_INFINITY : now_monotonic() + ms * USEC_PER_MSEC;
+	bool briefed = c->briefed;
 
 	for (;;) {
-		int n = poll(fds, 2, ms_until(MIN(until, feed_deadline(c->feed))));
+		struct pollfd fds[] = { { .fd = c->pair.room, .events = POLLIN },
+					{ .fd = fd, .events = what },
+					{ .fd = c->pair.other, .events = POLLIN } };
+		uint64_t due = MIN(feed_deadline(c->feed), stand_in_due(&c->pair));
+		int n = poll(fds, ELEMENTSOF(fds), ms_until(MIN(until, due)));
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		feed_tick(c->feed, now_monotonic());
+		if (look_after(c, n > 0 && fds[2].revents) < 0)
+			return -EPIPE;
 		if (n > 0 && fds[0].revents && hear_parent(c) < 0)
 			return -EPIPE;
-		if (n > 0 && fds[1].revents)
+		if ((n > 0 && fds[1].revents) || c->briefed != briefed)
 			return 0;
 		if (until != USEC_INFINITY && now_monotonic() >= until)
 			return -ETIMEDOUT;
@@ -210,7 +266,7 @@ static int connect_control(const struct child *c)
 	return TAKE_FD(fd);
 }
 
-/* Follows one connection to its end. -EPIPE: the parent has gone; else why it has ended. */
+/* Follows one connection to its end. -EPIPE as wait_for(); else why it has ended. */
 static int follow(struct child *c, int fd)
 {
 	_cleanup_(stream_freep) struct stream *stream = stream_new(on_event, c);
@@ -274,7 +330,6 @@ static void become_self(void)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGHUP, SIG_IGN); /* may be sent to the group, to reload */
-	prctl(PR_SET_NAME, "chatd: admin");
 }
 
 static bool may_show(void *arg, const char *service)
@@ -287,13 +342,51 @@ static void redact(void *arg, const char *line, char *buf, size_t size)
 	operate_redact(((struct child *)arg)->operate, line, buf, size);
 }
 
-static int set_up(struct child *c, const struct child_arguments *arguments)
+static int new_feed(struct child *c)
 {
-	struct feed_output output = { on_line, may_show, redact, c };
+	const struct feed_output output = { on_line, may_show, redact, c };
 
-	c->operate = operate_new(c->control, &arguments->config->operators);
-	c->feed = c->operate ? feed_new(&output) : NULL;
+	feed_free(c->feed);
+	c->feed = feed_new(&output);
 	return c->feed ? 0 : -ENOMEM;
+}
+
+/* What an earlier one has told is known to the room alone. 0 or -EPIPE. */
+static int ask_state(struct child *c)
+{
+	int r = 0;
+
+	c->briefed = false;
+	while (!c->briefed && r != -EPIPE) {
+		c->packet = (struct packet){ .kind = PACKET_HELLO };
+		send(c->pair.room, &c->packet, packet_size(&c->packet), MSG_NOSIGNAL);
+		/* One that was so busy that it could not answer is asked again. */
+		r = wait_for(c, -1, 0, ASK_AGAIN);
+	}
+	return r == -EPIPE ? r : 0;
+}
+
+/* Until there is no room any more, or we are a stand-in. */
+static void lead(struct child *c)
+{
+	prctl(PR_SET_NAME, "chatd: admin");
+	c->delay = DELAY_FIRST;
+	c->began = 0;
+	if (new_feed(c) < 0) {
+		log_error("admin: out of memory");
+		return;
+	}
+	if (ask_state(c) < 0 || wait_for(c, -1, 0, c->pair.delay / USEC_PER_MSEC) == -EPIPE)
+		return;
+	if (!c->control)
+		wait_for(c, -1, 0, -1);
+	else if (!c->knows_last)
+		look_back(c);
+	while (c->control && attempt(c) == 0) {
+		if (wait_for(c, -1, 0, c->delay) == -EPIPE)
+			return;
+		c->delay = MIN(c->delay * 2, DELAY_MAX);
+	}
 }
 
 int child_run(const struct child_arguments *arguments)
@@ -302,25 +395,20 @@ int child_run(const struct child_arguments *arguments)
 
 	c.control = arguments->control;
 	c.path = arguments->path;
-	c.parent = arguments->fd;
-	c.last = arguments->last;
-	c.knows_last = c.last > 0;
-	c.asked_since = c.last;
-	c.announced = arguments->announced;
-	c.delay = DELAY_FIRST;
+	c.pair = arguments->pair;
+	fd_close(arguments->not_ours);
 	become_self();
-	if (set_up(&c, arguments) < 0) {
+	c.operate = operate_new(c.control, &arguments->config->operators);
+	if (!c.operate) {
 		log_error("admin: out of memory");
 		return EXIT_FAILURE;
 	}
-	if (!c.control)
-		wait_for(&c, -1, 0, -1);
-	else if (!c.knows_last)
-		look_back(&c);
-	while (c.control && attempt(&c) == 0) {
-		if (wait_for(&c, -1, 0, c.delay) == -EPIPE)
+	for (;;) {
+		if (c.pair.stands_by && stand_in_wait(&c.pair, reload, &c) < 0)
 			break;
-		c.delay = MIN(c.delay * 2, DELAY_MAX);
+		lead(&c);
+		if (!c.pair.stands_by)
+			break;
 	}
 	feed_free(c.feed);
 	operate_free(c.operate);

@@ -7,20 +7,19 @@
 #ifndef FOSTER_CHAT_ADMIN_CHILD_H
 #define FOSTER_CHAT_ADMIN_CHILD_H
 
-#include <stdint.h>
+#include "chat/admin/stand-in.h"
 
 struct chat_config;
 
 struct child_arguments {
 	const char *control;              /* path; NULL: there is no supervisor, only wait */
-	int fd;                           /* to the parent: packet.h */
-	uint64_t last;                    /* the number of the last event that was told; 0: none */
-	uint64_t announced;               /* that of the last announcement */
+	struct admin_pair pair;           /* it leads, or stands by */
+	int not_ours;                     /* the other's end of the link: to be closed */
 	const struct chat_config *config; /* of now */
 	const char *path;                 /* of its file, to be read again; NULL: there is none */
 };
 
-/* Returns the exit code when the parent's end of fd has closed. */
+/* Returns the exit code when the room has closed its end; in each stand-in that it makes, too. */
 int child_run(const struct child_arguments *arguments);
 
 #endif

@@ -24,13 +24,16 @@ enum packet_kind {
 	PACKET_ANNOUNCEMENT, /* from the child: text, to everybody */
 	PACKET_EVENT,        /* from the child: text with tags, to the operators' channel */
 	PACKET_ANSWER,       /* from the child: text, to who asked */
-	PACKET_QUESTION,     /* to the child: nick, source, account and text of who asks */
-	PACKET_RELOAD,       /* to the child: the configuration is to be read again */
+	PACKET_HELLO,        /* from the child: it leads, and asks for PACKET_STATE */
+	PACKET_STAND_IN, /* from the child: id is the pid of a new stand-in, its guard comes along */
+	PACKET_STATE,    /* to the child: seq and number as they last came from one of them */
+	PACKET_QUESTION, /* to the child: nick, source, account and text of who asks */
+	PACKET_RELOAD,   /* to the child: the configuration is to be read again */
 };
 
 struct packet {
 	uint32_t kind;
-	uint32_t id; /* of who asks, as in struct room_command */
+	uint32_t id; /* of who asks, as in struct room_command; or a pid */
 	uint64_t since;
 	uint64_t seq;    /* from the child: up to this number all events were told; 0: as before */
 	uint64_t number; /* from the child: that of the last event that it has seen */
