@@ -470,7 +470,7 @@ static void loop(struct crowd *c)
 			continue;
 		look_at = c->now + TURN;
 		look_at_times(c);
-		if (!told && c->n_begun == c->o->n && c->under_way < c->o->under_way) {
+		if (!told && c->n_begun == c->o->n) {
 			told = true;
 			puts("all have come");
 			fflush(stdout);

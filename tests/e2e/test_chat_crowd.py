@@ -138,7 +138,7 @@ def test_what_was_needed_for_the_start_is_not_kept(rooms, builddir, directory):
     """Of the libraries' code; a sanitizer's own pages are as many again."""
     room = rooms(f'accounts = on\nhistory = on\nstate-directory = "{directory}/state"\n')
     if not is_sanitized(builddir):
-        assert memory(room.pid) < 5 * MIB
+        assert memory(room.pid) < 6 * MIB
     with IrcClient(room.irc, "a", "#x") as a:
         a.send("PRIVMSG #x :it is read again when it is used")
         a.sync()
