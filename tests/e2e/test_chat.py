@@ -534,6 +534,31 @@ def test_either_of_the_two_is_replaced(chatd, control):
     assert room.stop() == 0
 
 
+def descriptors_of(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_a_stand_in_that_is_reaped_before_it_is_heard_of(chatd):
+    """Nothing is kept of it: neither its guard nor a place among those that live."""
+    room = chatd()
+    pair = pair_of(room)
+    os.kill(pair["chatd: stand-in"], signal.SIGKILL)
+    pair_of(room)
+    before = descriptors_of(room.pid)
+    for _ in range(3):
+        # The end of the first is heard of together with what the second said, before it.
+        os.kill(room.pid, signal.SIGSTOP)
+        for _ in range(2):
+            stand_in = until(lambda: next((pid for pid in children_of(room.pid) if alive(pid) and
+                                           comm_of(pid) == "chatd: stand-in"), None), "one")
+            os.kill(stand_in, signal.SIGKILL)
+            until(lambda: not alive(stand_in), "its end")
+        os.kill(room.pid, signal.SIGCONT)
+        pair_of(room)
+    until(lambda: descriptors_of(room.pid) <= before, "as many descriptors as before")
+    assert room.stop() == 0
+
+
 def test_kill_takes_those_along_that_it_did_not_fork(chatd, control):
     room = chatd(environment={"FOSTER_CONTROL": control.path})
     control.accept()
