@@ -2,11 +2,14 @@
 
 import functools
 import os
+import pathlib
 import re
+import resource
 import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -557,6 +560,37 @@ def test_a_stand_in_that_is_reaped_before_it_is_heard_of(chatd):
         pair_of(room)
     until(lambda: descriptors_of(room.pid) <= before, "as many descriptors as before")
     assert room.stop() == 0
+
+
+def sleeps_of(pid):
+    """How often it has waited for something."""
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$",
+                         pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1))
+
+
+def set_processes(pid, soft, hard, user):
+    """By its own user, for others may not."""
+    subprocess.run([sys.executable, "-c", "import resource, sys; "
+                    "pid, *limits = map(int, sys.argv[1:]); "
+                    "resource.prlimit(pid, resource.RLIMIT_NPROC, tuple(limits))",
+                    str(pid), str(soft), str(hard)], check=True,
+                   **({"user": user[0], "group": user[1], "extra_groups": []} if user else {}))
+
+
+def test_no_process_can_be_had(chatd):
+    """The admin child stays alone for a while, says so once, and goes on trying."""
+    user = ordinary_user()
+    room = chatd(user=user)
+    pair = pair_of(room)
+    limit = resource.getrlimit(resource.RLIMIT_NPROC)[1]  # which it inherited
+    set_processes(pair["chatd: admin"], 0, limit, user)
+    os.kill(pair["chatd: stand-in"], signal.SIGKILL)
+    room.wait_output("no stand-in can be made")
+    sleeps = sleeps_of(pair["chatd: admin"])
+    until(lambda: sleeps_of(pair["chatd: admin"]) >= sleeps + 3, "two more attempts")
+    set_processes(pair["chatd: admin"], limit, limit, user)
+    assert pair_of(room)["chatd: admin"] == pair["chatd: admin"]
+    assert room.output().count("no stand-in can be made") == 1
 
 
 def test_kill_takes_those_along_that_it_did_not_fork(chatd, control):
