@@ -159,7 +159,8 @@ static int make_directory(const struct sandbox_settings *settings, const struct 
 	r = fd_make_directories(path, 0755);
 	if (r == 0 && mkdir(path, 0700) < 0)
 		r = -errno;
-	if (r == 0 && identity && chown(path, identity->uid, identity->gid) < 0)
+	/* Not through a link that somebody has put there meanwhile. */
+	if (r == 0 && identity && lchown(path, identity->uid, identity->gid) < 0)
 		r = -errno;
 	/* One of which nothing is needed yet is missed by whoever does. */
 	return r < 0 && identity ? error_set_errno(e, r, "%s", path) : 0;

@@ -6,8 +6,9 @@
  * anywhere: not to the supervisor's control socket, above all. What needs more was done before,
  * or is done by the admin child.
  *
- * What stays: its clients, what its database holds, its own memory with the TLS key in it, and
- * datagrams to any Unix socket that it may write to, for that is how it says that it is alive.
+ * What stays: its clients, what its database holds, its own memory with the TLS key in it; datagrams
+ * to any Unix socket that it may write to, for that is how it says that it is alive, and from the
+ * course's port; and what the admin child does for those of whom the room says that they are operators.
  */
 #ifndef FOSTER_CHAT_SANDBOX_H
 #define FOSTER_CHAT_SANDBOX_H

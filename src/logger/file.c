@@ -151,6 +151,7 @@ static int look_at(struct log_file *f, const struct log_place *place, int fd)
 		return -EMLINK;
 	look_at_end(f, fd, (uint64_t)st.st_size);
 	f->inode = st.st_ino;
+	f->device = st.st_dev;
 	f->period = period_of(&place->settings->set,
 			      st.st_size > 0 ? (uint64_t)st.st_mtim.tv_sec * USEC_PER_SEC
 					     : now_realtime());

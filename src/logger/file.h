@@ -19,7 +19,7 @@ struct log_file {
 	int fd;         /* -1: closed for now */
 	bool ends_line; /* when it was opened: what follows begins a line */
 	bool no_rename; /* it was told that the file cannot be rotated */
-	uint64_t size, inode;
+	uint64_t size, inode, device;
 	uint64_t period; /* in which it was begun: a number that grows every set.period */
 	struct log_file *newer, *older; /* in the list of open files */
 };

@@ -23,16 +23,24 @@
 
 struct stream;
 
-void intent_write(const struct stream *); /* something is about to be written to its open file */
+/* So many bytes are about to be written to its open file. */
+void intent_write(const struct stream *, size_t size);
 /* All that was, is; n bytes of data are about to be taken out of the pipe. */
 void intent_take(const struct stream *, const char *data, size_t n);
 void intent_done(const struct stream *);
 
+/* What the last logger was at is known no more: the pipe is not what it was. */
+void intent_forget(const struct stream *);
+
 enum intent {
-	INTENT_UNKNOWN, /* nothing is known: this is the first logger, or the last wrote to another file */
+	/*
+	 * Nothing is known: this is the first logger, or the last wrote to another file, or somebody else
+	 * has written to this one, whose words are not to be cut off.
+	 */
+	INTENT_UNKNOWN,
 	INTENT_DONE,    /* the pipe goes on where the file ends */
-	INTENT_WRITTEN, /* all that stands behind *ret_before is still in the pipe */
-	INTENT_AGAIN,   /* the same, and its end is a part of a line: see intent_left() */
+	INTENT_WRITTEN, /* all that stands behind *ret_before is still in the pipe, if anything does */
+	INTENT_AGAIN, /* the same, and its end is a part of a line: see intent_left() */
 };
 
 /*

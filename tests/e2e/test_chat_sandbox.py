@@ -152,6 +152,16 @@ def test_a_user_that_cannot_be_had(chatd, user, reason):
     assert reason in room.output()
 
 
+def test_root_in_a_directory_of_another(chatd, other):
+    """Which is his to write to, although he can give nothing to its owner."""
+    room = chatd('accounts = on\nhistory = on\nstate-directory = "state"\n', start=False)
+    state = room.directory / "state"
+    state.mkdir(mode=0o700)
+    os.chown(state, other.pw_uid, other.pw_gid)
+    room.start()
+    assert (state / "accounts.db").owner() == "root"
+
+
 def test_a_directory_of_another(chatd, other):
     """Which is told, with what would be right."""
     room = chatd('user = nobody\naccounts = on\nstate-directory = "state"\n', start=False)
