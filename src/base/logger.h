@@ -83,8 +83,8 @@ enum logger_text {
 /*
  * What the logger counts of a number. LOGGER_NUMBERS of them lie in a memfd that both map and that
  * the supervisor's store holds: so the manager may read them at any time without asking, and they
- * do not begin anew when either of the two is replaced. Only the logger writes; each field by itself
- * is whole at any moment.
+ * do not begin anew when either of the two is replaced. Only the logger writes; each field by
+ * itself is whole at any moment.
  */
 enum logger_loss {
 	LOGGER_LOSS_FULL, /* it could not be written, and may not wait */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system calls of the process that faces the network: see sandbox.h. libseccomp compiles the list;
- * it is loaded for that moment alone, as it is larger than what it leaves.
+ * The system calls of the process that faces the network: see sandbox.h. libseccomp compiles the
+ * list; it is loaded for that moment alone, as it is larger than what it leaves.
  */
 #include "config.h"
 
@@ -36,8 +36,8 @@ static struct {
 } lib;
 
 /*
- * What libc, libevent, SQLite and OpenSSL call for us. What is on neither list is unknown (ENOSYS): so
- * a newer libc falls back to what it did before.
+ * What libc, libevent, SQLite and OpenSSL call for us. What is on neither list is unknown (ENOSYS):
+ * so a newer libc falls back to what it did before.
  */
 static const char *const allowed[] = {
 	/* memory, time, itself */
@@ -239,7 +239,10 @@ static const char *const refused[] = {
 /* Those of a process; where it is watched from inside, the watcher's part is left out. */
 static const char *const refused_processes[] = { "fork", "ptrace", "vfork" };
 
-/* condition NULL: whatever its arguments are. A name that this machine does not have is passed over. */
+/*
+ * condition NULL: whatever its arguments are. A name that this machine does not have is passed
+ * over.
+ */
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
 	       const struct scmp_arg_cmp *condition)
 {

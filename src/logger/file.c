@@ -178,8 +178,8 @@ static int open_file(struct log_file *f, const struct log_place *place)
 }
 
 /*
- * False: somebody has deleted the file, and what is written to it would be nowhere. Somebody may also
- * have emptied it, or written to it.
+ * False: somebody has deleted the file, and what is written to it would be nowhere. Somebody may
+ * also have emptied it, or written to it.
  */
 static bool look_again(struct log_file *f)
 {

@@ -24,7 +24,9 @@ void intent_write(const struct stream *s, size_t size)
 
 	if (!c)
 		return;
-	/* Unless it is the second write of a look: the pipe still holds what the first one wrote. */
+	/*
+	 * Unless it is the second write of a look: the pipe still holds what the first one wrote.
+	 */
 	if (c->stage != LOGGER_STAGE_WRITING || !is_of_file(c, &s->file) ||
 	    c->after != s->file.size) {
 		if (c->stage == LOGGER_STAGE_WRITING) /* to another file, or it was emptied */

@@ -108,9 +108,9 @@ static bool waits_for_its_end(const struct line_style *style, const char *data, 
 }
 
 /*
- * The file ends within a line, and it is not known what the last logger was at. Has it written a part of
- * what the pipe still holds, all of which comes again? Then its torn line ends here, lest it run into
- * the whole one. Otherwise the service has said a part of a line, and goes on.
+ * The file ends within a line, and it is not known what the last logger was at. Has it written a
+ * part of what the pipe still holds, all of which comes again? Then its torn line ends here, lest
+ * it run into the whole one. Otherwise the service has said a part of a line, and goes on.
  */
 static bool is_torn(const struct stream *s, const struct line_style *style, const char *data,
 		    size_t n)

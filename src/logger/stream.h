@@ -88,8 +88,8 @@ void streams_count(bool counted); /* there is somewhere else to count to; false:
 bool stream_is_placed(const struct stream *);
 
 /*
- * Goes to where the last logger stopped, when the pipe begins with all these bytes, or, with none of them,
- * has been emptied. 0, also if it has been done before, or -errno.
+ * Goes to where the last logger stopped, when the pipe begins with all these bytes, or, with none
+ * of them, has been emptied. 0, also if it has been done before, or -errno.
  */
 int stream_place(struct stream *, const char *data, size_t n);
 

@@ -2,10 +2,10 @@
 /*
  * For LD_PRELOAD: the process is killed by SIGKILL as soon as a call of KILL_AT has handed the text
  * KILL_AT_TEXT to the kernel: send, sendmsg, write; or has got it from there: read. At its
- * KILL_AT_COUNT-th time, the first unless set. Or, with ftruncate, before a file that has the text in
- * it is cut; with no-read and no-splice, before a pipe is read, or spliced from; with write-part, when
- * the text is written, and nothing of what was to be written behind it. With no-cut it is not
- * killed, but no file can be cut.
+ * KILL_AT_COUNT-th time, the first unless set. Or, with ftruncate, before a file that has the text
+ * in it is cut; with no-read and no-splice, before a pipe is read, or spliced from; with
+ * write-part, when the text is written, and nothing of what was to be written behind it. With
+ * no-cut it is not killed, but no file can be cut.
  * Then no moment is left in which anything else could be done.
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sandbox, from inside: what whoever has taken the process over would try. Each try is in a child of
- * its own, whose exit code tells how it went.
+ * The sandbox, from inside: what whoever has taken the process over would try. Each try is in a
+ * child of its own, whose exit code tells how it went.
  */
 #include "config.h"
 

@@ -152,8 +152,8 @@ static void take_state(struct child *c, const struct packet *p)
 }
 
 /*
- * That the configuration is to be read again is passed on to the stand-in before it is taken from the
- * socket: whoever leads when the next question is read knows of it.
+ * That the configuration is to be read again is passed on to the stand-in before it is taken from
+ * the socket: whoever leads when the next question is read knows of it.
  */
 static void pass_on_reload(struct child *c)
 {
@@ -218,8 +218,8 @@ static int look_after(struct child *c, bool other_speaks)
 
 /*
  * Waits until fd (-1: none) is ready, or the room has told its state, ms at most, -1: for ever, and
- * does meanwhile what the parent asks and what is due. 0; -ETIMEDOUT; -EPIPE: we are not to lead any
- * more, for the parent has gone, or for we are the stand-in now.
+ * does meanwhile what the parent asks and what is due. 0; -ETIMEDOUT; -EPIPE: we are not to lead
+ * any more, for the parent has gone, or for we are the stand-in now.
  */
 static int wait_for(struct child *c, int fd, short what, int ms)
 {
