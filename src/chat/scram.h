@@ -2,7 +2,8 @@
 /*
  * The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding:
  *
- *	client-first -> scram_first() -> server-first -> client-final -> scram_final() -> server-final
+ *	client-first -> scram_first() -> server-first ->
+ *	client-final -> scram_final() -> server-final
  *
  * Pure: nonce and keys are given.
  */
