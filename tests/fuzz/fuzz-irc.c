@@ -453,13 +453,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifndef FUZZING
 /* Around the sizes of a line, of its last quarter, and of several lines. */
-static void sweep_long(const char *piece)
+static void sweep_long(const char *piece, size_t shift)
 {
 	static const size_t sizes[] = { 128, 382, IRC_LINE_MAX, 895, 1020, 1400 };
 	char text[1400 + 64];
 
-	for (size_t i = 0, size = strlen(piece); i < sizeof(text); i++)
-		text[i] = piece[i % size];
+	memset(text, 'x', shift);
+	for (size_t i = shift, size = strlen(piece); i < sizeof(text); i++)
+		text[i] = piece[(i - shift) % size];
 	for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
 		for (size_t n = sizes[i] - 24; n < sizes[i] + 24; n++)
 			LLVMFuzzerTestOneInput((const uint8_t *)text, n);
@@ -487,8 +488,10 @@ int main(void)
 
 	for (size_t i = 0; i < ELEMENTSOF(seeds); i++)
 		sweep((const uint8_t *)seeds[i], strlen(seeds[i]), 3000);
-	for (size_t i = 0; i < ELEMENTSOF(pieces); i++)
-		sweep_long(pieces[i]);
+	for (size_t i = 0; i < ELEMENTSOF(pieces); i++) {
+		for (size_t shift = 0; shift < 3; shift++)
+			sweep_long(pieces[i], shift);
+	}
 	return 0;
 }
 #endif
