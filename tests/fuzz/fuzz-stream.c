@@ -337,6 +337,8 @@ int main(void)
 		CHUNKED "0x1\r\n\n\r\n",
 		CHUNKED "00000000000000001\r\n\n\r\n",
 		CHUNKED "40000001\r\n",
+		CHUNKED "40000000\r\n{}\n",
+		"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\ntransfer-encoding: x\n\n3\n{}\n\n0\n",
 		"HTTP/1.0 200 OK\n\n{\"type\":\"announce\"}\n\nnot json\n[1]\n{}\n",
 		"HTTP/1.1 401\r\n",
 		"HTTP/1.1 2000 OK\r\n\r\n{}\n",
