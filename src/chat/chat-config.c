@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "chat/chat-options.h"
+#include "chat/cloak.h"
 #include "chat/listen.h"
 #include "chat/names.h"
 #include "chat/utf8.h"
@@ -389,6 +390,8 @@ static void point_into(struct chat_config *config)
 	config->room.history_channels = config->history_channels;
 	config->room.history_age = config->history.age;
 	config->room.version = "foster-" PACKAGE_VERSION;
+	config->room.cloak = config->cloak_key ? cloak_address : NULL;
+	config->room.cloak_key = config->cloak_key;
 }
 
 static void config_freep(struct chat_config **config)
@@ -436,6 +439,7 @@ void chat_config_free(struct chat_config *config)
 	free(config->motd_file);
 	free(config->state_directory);
 	free(config->user);
+	free(config->cloak_key);
 	strv_free(config->server_operators);
 	free(config->operators.channel);
 	strv_free(config->operators.accounts);
@@ -500,6 +504,8 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 	next->plaintext = now->plaintext;
 	if (keep_text(&next->state_directory, &now->state_directory))
 		first = "state-directory";
+	if (keep_text(&next->cloak_key, &now->cloak_key))
+		first = "cloak-key";
 	if (keep_text(&next->user, &now->user))
 		first = "user";
 	if (next->sandbox != now->sandbox)

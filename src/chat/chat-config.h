@@ -32,6 +32,7 @@ struct chat_config {
 	char *server_name, *network, *course_channel, *password, *motd_file;
 	char **server_operators;
 	char *state_directory;           /* where it keeps what outlives it; absolute */
+	char *cloak_key;                 /* NULL: hosts are shown */
 	char *user;                      /* whom to become; NULL: nobody else */
 	uint32_t sandbox;                /* enum sandbox_mode */
 	char *tls_certificate, *tls_key; /* whole paths; NULL: none */

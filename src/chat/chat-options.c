@@ -36,6 +36,7 @@ const struct option_row chat_options[] = {
 	{ "motd",                        KIND_LINES,     CONFIG(motd),                   "", 0, 400 },
 	{ "motd-file",                   KIND_TEXT,      CONFIG(motd_file),              NULL, 1, 4095 },
 	{ "password",                    KIND_WORD,      CONFIG(password),               NULL, 1, 200 },
+	{ "cloak-key",                   KIND_WORD,      CONFIG(cloak_key),              NULL, 16, 200 },
 	{ "state-directory",             KIND_TEXT,      CONFIG(state_directory),        NULL, 1, 3000 },
 	{ "user",                        KIND_WORD,      CONFIG(user),                   NULL, 1, 32 },
 	{ "sandbox",                     KIND_CHOICE,    CONFIG(sandbox),                "auto", 0, 0, "auto required off" },

@@ -14,7 +14,7 @@
 
 struct chat_config;
 
-#define CHAT_OPTIONS 51
+#define CHAT_OPTIONS 52
 
 enum kind {
 	KIND_WORD,      /* text without blanks, of min to max bytes */

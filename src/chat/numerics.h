@@ -30,6 +30,8 @@
 #define RPL_ENDOFSTATS    "219", "%s :End of /STATS report"
 #define RPL_WHOISCERTFP   "276", "%s :has client certificate fingerprint %s"
 #define RPL_WHOISSECURE   "671", "%s :is using a secure connection"
+#define RPL_WHOISACTUALLY "338", "%s %s :is the address behind that host"
+#define RPL_VISIBLEHOST   "396", "%s :is shown as your host"
 #define RPL_WHOISBOT      "335", "%s :is a bot"
 #define RPL_LINKS         "364", "%s %s :0 %s"
 #define RPL_ENDOFLINKS    "365", "%s :End of /LINKS list"

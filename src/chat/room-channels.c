@@ -5,6 +5,7 @@
  * scan nothing.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,12 +228,29 @@ uint8_t member_rank(uint8_t modes)
 #define MUTE    "m:"
 #define ACCOUNT "a:"
 
-/* "a:name" is about the account, everything else about nick!user@host. */
-static bool mask_fits(const char *mask, const struct user *user, const char *source)
+/* Under which names one is looked for in a list: by what is shown, and by where he really is. */
+struct names {
+	const char *account; /* NULL: none */
+	char shown[SOURCE_MAX], real[SOURCE_MAX];
+};
+
+static void names_of(const struct user *user, struct names *names)
 {
-	if (strncmp(mask, ACCOUNT, strlen(ACCOUNT)) != 0)
-		return name_matches(mask, source);
-	return user->account && name_matches(mask + strlen(ACCOUNT), user->account);
+	names->account = user->account;
+	user_source(user, names->shown);
+	names->real[0] = '\0';
+	if (user->address)
+		snprintf(names->real, sizeof(names->real), "%s!%s@%s", user->nick, user->username,
+			 user->address);
+}
+
+/* "a:name" is about the account, everything else about nick!user@host. */
+static bool mask_fits(const char *mask, const struct names *names)
+{
+	if (strncmp(mask, ACCOUNT, strlen(ACCOUNT)) == 0)
+		return names->account && name_matches(mask + strlen(ACCOUNT), names->account);
+	return name_matches(mask, names->shown) ||
+	       (names->real[0] && name_matches(mask, names->real));
 }
 
 /* Of a mute what stands behind the "m:"; NULL: it is none. */
@@ -241,8 +259,8 @@ static const char *muted_mask(const char *mask)
 	return strncmp(mask, MUTE, strlen(MUTE)) == 0 ? mask + strlen(MUTE) : NULL;
 }
 
-static bool is_listed(const struct channel *channel, enum mask_list list, const struct user *user,
-		      const char *source, bool mutes)
+static bool is_listed(const struct channel *channel, enum mask_list list, const struct names *names,
+		      bool mutes)
 {
 	const struct masks *masks = &channel->masks[list];
 
@@ -251,7 +269,7 @@ static bool is_listed(const struct channel *channel, enum mask_list list, const 
 
 		if (muted && !mutes)
 			continue;
-		if (mask_fits(muted ? muted : masks->items[i].text, user, source))
+		if (mask_fits(muted ? muted : masks->items[i].text, names))
 			return true;
 	}
 	return false;
@@ -259,13 +277,13 @@ static bool is_listed(const struct channel *channel, enum mask_list list, const 
 
 static bool is_banned(const struct channel *channel, const struct user *user, bool mutes)
 {
-	char source[SOURCE_MAX];
+	struct names names;
 
 	if (channel->masks[LIST_BAN].n == 0)
 		return false;
-	user_source(user, source);
-	return is_listed(channel, LIST_BAN, user, source, mutes) &&
-	       !is_listed(channel, LIST_EXCEPTION, user, source, false);
+	names_of(user, &names);
+	return is_listed(channel, LIST_BAN, &names, mutes) &&
+	       !is_listed(channel, LIST_EXCEPTION, &names, false);
 }
 
 bool channel_is_banned(const struct channel *channel, const struct user *user)
@@ -280,10 +298,12 @@ bool channel_is_silenced(const struct channel *channel, const struct user *user)
 
 bool channel_is_invited(const struct channel *channel, const struct user *user)
 {
-	char source[SOURCE_MAX];
+	struct names names;
 
-	return channel->masks[LIST_INVITE].n > 0 &&
-	       is_listed(channel, LIST_INVITE, user, user_source(user, source), false);
+	if (channel->masks[LIST_INVITE].n == 0)
+		return false;
+	names_of(user, &names);
+	return is_listed(channel, LIST_INVITE, &names, false);
 }
 
 bool channel_is_visible(const struct channel *channel, const struct user *user)

@@ -126,6 +126,7 @@ struct user {
 	uint64_t serial;          /* no other user has it, though it may get the connection's id */
 	uint64_t spoke;           /* monotonic */
 	char *nick, *username, *host, *realname, *away;
+	char *address;                     /* behind the host; NULL: it is the host */
 	char *account;                     /* NULL: not logged in */
 	char *fingerprint;                 /* of its certificate, or NULL */
 	struct conversation *conversation; /* SASL or REGISTER under way, or NULL */
@@ -243,6 +244,9 @@ void user_free_voice(struct room *room, struct user *voice); /* that is in no ch
 void user_tell_neighbours(struct room *room, struct user *user, const struct irc_line *line);
 void user_deliver_to_neighbours(struct delivery *d, struct user *user);
 bool users_share_channel(struct room *room, const struct user *a, const struct user *b);
+/* Where he really is, whatever is shown. */
+const char *user_address(const struct user *user);
+bool user_may_see_address(const struct user *asker, const struct user *user);
 /* "nick!user@host"; *  for a nick not set. Returns buf. */
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
 char *user_source(const struct user *user, char buf[SOURCE_MAX]);

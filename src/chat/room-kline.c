@@ -88,7 +88,10 @@ static bool fits(const char *mask, const struct user *user)
 	char name[SOURCE_MAX];
 
 	snprintf(name, sizeof(name), "%s@%s", user->username, user->host);
-	return name_matches(mask, name);
+	if (name_matches(mask, name))
+		return true;
+	snprintf(name, sizeof(name), "%s@%s", user->username, user_address(user));
+	return user->address && name_matches(mask, name);
 }
 
 const char *kline_of(struct room *room, const struct user *user)

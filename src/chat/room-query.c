@@ -62,6 +62,8 @@ static void whois(struct room *room, struct user *asker, const struct user *user
 		reply(room, asker, RPL_WHOISBOT, user->nick);
 	if (user->secure)
 		reply(room, asker, RPL_WHOISSECURE, user->nick);
+	if (user->address && user_may_see_address(asker, user))
+		reply(room, asker, RPL_WHOISACTUALLY, user->nick, user->address);
 	if (user->fingerprint && user == asker)
 		reply(room, asker, RPL_WHOISCERTFP, user->nick, user->fingerprint);
 	reply(room, asker, RPL_WHOISIDLE, user->nick,

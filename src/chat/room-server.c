@@ -60,6 +60,8 @@ void send_welcome(struct room *room, struct user *user)
 	reply(room, user, RPL_MYINFO, room->server, room->config->version,
 	      room->config->history ? "H" : "");
 	send_isupport(room, user);
+	if (user->address)
+		reply(room, user, RPL_VISIBLEHOST, user->host);
 	command_lusers(room, user, NULL);
 	command_motd(room, user, NULL);
 }

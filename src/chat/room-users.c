@@ -61,6 +61,7 @@ static void user_destroy(struct user *user)
 	free(user->nick);
 	free(user->username);
 	free(user->host);
+	free(user->address);
 	free(user->realname);
 	free(user->away);
 	free(user->seats);
@@ -83,6 +84,18 @@ static bool is_loopback(const char *host)
 	       strcmp(host, "localhost") == 0;
 }
 
+static int put_on_cloak(const struct room *room, struct user *user)
+{
+	char shown[ROOM_HOST_MAX + 1];
+
+	if (!room->config->cloak)
+		return 0;
+	room->config->cloak(room->config->cloak_key, user->host, shown, sizeof(shown));
+	user->address = user->host;
+	user->host = strdup(shown);
+	return user->host ? 0 : -ENOMEM;
+}
+
 /* The host "::1" would start a trailing parameter: it is written "0::1". */
 int user_new(struct room *room, const char *host, struct user **ret)
 {
@@ -103,6 +116,8 @@ int user_new(struct room *room, const char *host, struct user **ret)
 	user->spoke = room->now;
 	user->signed_on = room->realtime;
 	user->serial = ++room->users_made;
+	if (put_on_cloak(room, user) < 0)
+		return -ENOMEM;
 	*ret = TAKE_PTR(user);
 	return 0;
 }
@@ -164,6 +179,16 @@ void user_count_registered(struct room *room, struct user *user)
 	if (user->course)
 		room->counts.course_users++;
 	monitor_online(room, user);
+}
+
+const char *user_address(const struct user *user)
+{
+	return user->address ? user->address : user->host;
+}
+
+bool user_may_see_address(const struct user *asker, const struct user *user)
+{
+	return asker == user || asker->oper;
 }
 
 char *user_source(const struct user *user, char buf[SOURCE_MAX])

@@ -40,7 +40,9 @@ static const char *field(const struct who *w, char letter, const struct channel 
 	case 't': return w->token;
 	case 'c': return channel ? channel->name : "*";
 	case 'u': return user->username;
-	case 'i': return "255.255.255.255"; /* addresses are nobody's business */
+	case 'i': /* nobody else's business */
+		return user_may_see_address(w->asker, user) ? user_address(user)
+							    : "255.255.255.255";
 	case 'h': return user->host;
 	case 's': return w->room->server;
 	case 'n': return user->nick;
@@ -114,7 +116,8 @@ static void who_mask(struct who *w, const char *mask)
 		struct user *user = CONTAINER_OF(node, struct user, by_nick);
 
 		if (!user->registered ||
-		    !(name_matches(mask, user->nick) || name_matches(mask, user->host)))
+		    !(name_matches(mask, user->nick) || name_matches(mask, user->host) ||
+		      (w->asker->oper && name_matches(mask, user_address(user)))))
 			continue;
 		if (user->invisible && user != w->asker &&
 		    !users_share_channel(w->room, w->asker, user))

@@ -44,6 +44,9 @@ struct room_config {
 	uint64_t created;              /* when the server started, CLOCK_REALTIME */
 	uint32_t nick_length;
 	struct hash_key secret;
+	/* What is shown of a user's address in its place, the same each time. NULL: the address. */
+	void (*cloak)(const char *key, const char *address, char *buf, size_t size);
+	const char *cloak_key;
 
 	/* May differ in a later config. */
 	char **motd;               /* lines; NULL: none */

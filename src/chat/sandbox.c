@@ -6,32 +6,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#ifdef HAVE_SECCOMP
-#include <seccomp.h>
-#endif
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "chat/privilege.h"
-
-/* Watched from inside, by a sanitizer say: what watches has files, processes and calls of its own. */
-#ifdef INSTRUMENTED
-static const bool instrumented = true;
-#else
-static const bool instrumented = false;
-#endif
+#include "chat/sandbox-internal.h"
 
 /* --- files: Landlock, landlock(7) ----------------------------------------------------------- */
 
@@ -157,307 +145,6 @@ static int enclose_files(const struct sandbox_settings *settings)
 	return r < 0 ? r : version;
 }
 
-/* --- system calls: seccomp ------------------------------------------------------------------ */
-
-#ifdef HAVE_SECCOMP
-
-/*
- * What libc, libevent, SQLite and OpenSSL call for us. What is on neither list is unknown (ENOSYS): so
- * a newer libc falls back to what it did before.
- */
-static const char *const allowed[] = {
-	/* memory, time, itself */
-	"brk",
-	"clock_getres",
-	"clock_gettime",
-	"clock_gettime64",
-	"clock_nanosleep",
-	"clock_nanosleep_time64",
-	"exit",
-	"exit_group",
-	"futex",
-	"futex_time64",
-	"getcpu",
-	"getegid",
-	"geteuid",
-	"getgid",
-	"getpgrp",
-	"getpid",
-	"getppid",
-	"getrandom",
-	"getrlimit",
-	"getrusage",
-	"gettid",
-	"gettimeofday",
-	"getuid",
-	"madvise",
-	"membarrier",
-	"mincore",
-	"mremap",
-	"munmap",
-	"nanosleep",
-	"prlimit64",
-	"restart_syscall",
-	"rseq",
-	"rt_sigaction",
-	"rt_sigpending",
-	"rt_sigprocmask",
-	"rt_sigreturn",
-	"rt_sigsuspend",
-	"rt_sigtimedwait",
-	"rt_sigtimedwait_time64",
-	"sched_getaffinity",
-	"sched_yield",
-	"set_robust_list",
-	"sigaltstack",
-	"sigreturn",
-	"sysinfo",
-	"time",
-	"times",
-	"ugetrlimit",
-	"uname",
-	/* descriptors */
-	"_llseek",
-	"close",
-	"close_range",
-	"dup",
-	"dup2",
-	"dup3",
-	"epoll_create",
-	"epoll_create1",
-	"epoll_ctl",
-	"epoll_pwait",
-	"epoll_pwait2",
-	"epoll_wait",
-	"eventfd",
-	"eventfd2",
-	"fcntl",
-	"fcntl64",
-	"lseek",
-	"pipe",
-	"pipe2",
-	"poll",
-	"ppoll",
-	"ppoll_time64",
-	"pread64",
-	"preadv",
-	"pselect6",
-	"pwrite64",
-	"pwritev",
-	"read",
-	"readv",
-	"select",
-	"signalfd",
-	"signalfd4",
-	"timerfd_create",
-	"timerfd_gettime",
-	"timerfd_settime",
-	"write",
-	"writev",
-	/* its connections; none is made */
-	"accept",
-	"accept4",
-	"getpeername",
-	"getsockname",
-	"getsockopt",
-	"recv",
-	"recvfrom",
-	"recvmmsg",
-	"recvmsg",
-	"send",
-	"sendmmsg",
-	"sendmsg",
-	"sendto",
-	"setsockopt",
-	"shutdown",
-	/* its files, as far as Landlock lets it */
-	"access",
-	"chmod",
-	"chown",
-	"faccessat",
-	"faccessat2",
-	"fadvise64",
-	"fallocate",
-	"fchmod",
-	"fchmodat",
-	"fchown",
-	"fchown32",
-	"fdatasync",
-	"flock",
-	"fstat",
-	"fstat64",
-	"fstatat64",
-	"fstatfs",
-	"fstatfs64",
-	"fsync",
-	"ftruncate",
-	"ftruncate64",
-	"getcwd",
-	"getdents",
-	"getdents64",
-	"inotify_add_watch",
-	"inotify_init",
-	"inotify_init1",
-	"inotify_rm_watch",
-	"lstat",
-	"lstat64",
-	"mkdir",
-	"mkdirat",
-	"newfstatat",
-	"open",
-	"openat",
-	"openat2",
-	"readlink",
-	"readlinkat",
-	"rename",
-	"renameat",
-	"renameat2",
-	"rmdir",
-	"stat",
-	"stat64",
-	"statfs",
-	"statfs64",
-	"statx",
-	"sync_file_range",
-	"umask",
-	"unlink",
-	"unlinkat",
-	"utimensat",
-	/* its children, which it can but end and reap */
-	"pidfd_send_signal",
-	"wait4",
-	"waitid",
-	"waitpid",
-};
-
-/* What one would try who has taken the process over. */
-static const char *const refused[] = {
-	"bind",
-	"bpf",
-	"connect",
-	"execve",
-	"execveat",
-	"init_module",
-	"io_uring_setup",
-	"kcmp",
-	"keyctl",
-	"kill",
-	"listen",
-	"memfd_create",
-	"mount",
-	"open_by_handle_at",
-	"perf_event_open",
-	"pidfd_getfd",
-	"pidfd_open",
-	"pivot_root",
-	"process_vm_readv",
-	"process_vm_writev",
-	"rt_sigqueueinfo",
-	"setgid",
-	"setns",
-	"setresgid",
-	"setresuid",
-	"setuid",
-	"socket",
-	"socketpair",
-	"tkill",
-	"unshare",
-	"userfaultfd",
-};
-
-/* Those of a process; where it is watched from inside, the watcher's part is left out. */
-static const char *const refused_processes[] = { "fork", "ptrace", "vfork" };
-
-static int add_list(scmp_filter_ctx filter, uint32_t action, const char *const *names, size_t n)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < n && r == 0; i++) {
-		int number = seccomp_syscall_resolve_name(names[i]);
-
-		if (number >= 0) /* this machine has it */
-			r = seccomp_rule_add(filter, action, number, 0);
-	}
-	return r;
-}
-
-#ifdef __s390__
-#define CLONE_FLAGS 1
-#else
-#define CLONE_FLAGS 0
-#endif
-
-/* Of these only one use. */
-static int add_special(scmp_filter_ctx filter)
-{
-	static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX, TCGETS };
-	const struct {
-		const char *name;
-		struct scmp_arg_cmp condition;
-	} rules[] = {
-		/* a thread, no process; clone3(2), whose flags are in memory, is not there */
-		{ "clone", SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) },
-		{ "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) },
-		{ "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME) },
-		/* no new code */
-		{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-		{ "mmap2", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-		{ "mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
-	};
-	int r = 0;
-
-	for (size_t i = 0; i < ELEMENTSOF(rules) && r == 0; i++) {
-		int number = seccomp_syscall_resolve_name(rules[i].name);
-
-		if (number >= 0)
-			r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1,
-						   &rules[i].condition);
-	}
-	for (size_t i = 0; i < ELEMENTSOF(ioctls) && r == 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
-	return r;
-}
-
-static int add_rules(scmp_filter_ctx filter)
-{
-	int r = add_list(filter, SCMP_ACT_ERRNO(EPERM), refused, ELEMENTSOF(refused));
-
-	if (r < 0 || instrumented)
-		return r;
-	r = add_list(filter, SCMP_ACT_ERRNO(EPERM), refused_processes,
-		     ELEMENTSOF(refused_processes));
-	if (r == 0)
-		r = add_list(filter, SCMP_ACT_ALLOW, allowed, ELEMENTSOF(allowed));
-	return r < 0 ? r : add_special(filter);
-}
-
-/* 1, or -errno. */
-static int enclose_calls(void)
-{
-	scmp_filter_ctx filter =
-		seccomp_init(instrumented ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(ENOSYS));
-	int r;
-
-	if (!filter)
-		return -ENOMEM;
-	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-	r = add_rules(filter);
-	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r < 0 ? r : 1;
-}
-
-#else
-
-static int enclose_calls(void)
-{
-	return 0;
-}
-
-#endif
-
 /* --- both ----------------------------------------------------------------------------------- */
 
 /* Before he is nobody who could make it. */
@@ -497,6 +184,7 @@ static int enclose(const struct sandbox_settings *settings, const char *user, st
 	/* Landlock asks for it, too. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set_errno(e, -errno, "no_new_privs");
+	sandbox_prepare_calls();
 	landlock = enclose_files(settings);
 	r = landlock > 0 ? 0 : is_lacking(settings, "Landlock", landlock, e);
 	/* Root reads and writes his own files, or within the walls every file. */
@@ -504,7 +192,7 @@ static int enclose(const struct sandbox_settings *settings, const char *user, st
 		r = privilege_drop(landlock > 0, e);
 	if (r < 0)
 		return r;
-	seccomp = enclose_calls();
+	seccomp = sandbox_enclose_calls();
 	r = seccomp > 0 ? 0 : is_lacking(settings, "seccomp", seccomp, e);
 	if (r == 0)
 		log_info("sandbox: user %s, %s, %s", user,

@@ -7,6 +7,7 @@
  * the grandchild of the process that was started. Each appends a line "KIND PID" to the file that is named, and pauses.
  */
 #include <err.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -18,7 +19,9 @@
 
 #include "base/notify.h"
 
-#define NOBODY 65534
+#define NOBODY     65534
+#define FORK_TRIES 1000
+#define FORK_PAUSE 10000 /* us */
 
 static int out;
 
@@ -38,10 +41,15 @@ static _Noreturn void stay(const char *kind)
 		pause();
 }
 
+/* In the middle of somebody's fork bomb there is no process to be had for a while. */
 static pid_t fork_or_die(void)
 {
 	pid_t pid = fork();
 
+	for (int i = 0; pid < 0 && errno == EAGAIN && i < FORK_TRIES; i++) {
+		usleep(FORK_PAUSE);
+		pid = fork();
+	}
 	if (pid < 0)
 		err(1, "fork");
 	return pid;

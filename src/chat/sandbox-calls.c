@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system calls of the process that faces the network: see sandbox.h. libseccomp compiles the list;
+ * it is loaded for that moment alone, as it is larger than what it leaves.
+ */
+#include "config.h"
+
+#ifdef HAVE_SECCOMP
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "chat/sandbox-internal.h"
+
+#define LIBRARY "libseccomp.so.2"
+
+static struct {
+	void *library;
+	__typeof__(&seccomp_init) init;
+	__typeof__(&seccomp_attr_set) set;
+	__typeof__(&seccomp_syscall_resolve_name) resolve;
+	__typeof__(&seccomp_rule_add_array) add;
+	__typeof__(&seccomp_load) load;
+	__typeof__(&seccomp_release) release;
+} lib;
+
+/*
+ * What libc, libevent, SQLite and OpenSSL call for us. What is on neither list is unknown (ENOSYS): so
+ * a newer libc falls back to what it did before.
+ */
+static const char *const allowed[] = {
+	/* memory, time, itself */
+	"brk",
+	"clock_getres",
+	"clock_gettime",
+	"clock_gettime64",
+	"clock_nanosleep",
+	"clock_nanosleep_time64",
+	"exit",
+	"exit_group",
+	"futex",
+	"futex_time64",
+	"getcpu",
+	"getegid",
+	"geteuid",
+	"getgid",
+	"getpgrp",
+	"getpid",
+	"getppid",
+	"getrandom",
+	"getrlimit",
+	"getrusage",
+	"gettid",
+	"gettimeofday",
+	"getuid",
+	"madvise",
+	"membarrier",
+	"mincore",
+	"mremap",
+	"munmap",
+	"nanosleep",
+	"prlimit64",
+	"restart_syscall",
+	"rseq",
+	"rt_sigaction",
+	"rt_sigpending",
+	"rt_sigprocmask",
+	"rt_sigreturn",
+	"rt_sigsuspend",
+	"rt_sigtimedwait",
+	"rt_sigtimedwait_time64",
+	"sched_getaffinity",
+	"sched_yield",
+	"set_robust_list",
+	"sigaltstack",
+	"sigreturn",
+	"sysinfo",
+	"time",
+	"times",
+	"ugetrlimit",
+	"uname",
+	/* descriptors */
+	"_llseek",
+	"close",
+	"close_range",
+	"dup",
+	"dup2",
+	"dup3",
+	"epoll_create",
+	"epoll_create1",
+	"epoll_ctl",
+	"epoll_pwait",
+	"epoll_pwait2",
+	"epoll_wait",
+	"eventfd",
+	"eventfd2",
+	"fcntl",
+	"fcntl64",
+	"lseek",
+	"pipe",
+	"pipe2",
+	"poll",
+	"ppoll",
+	"ppoll_time64",
+	"pread64",
+	"preadv",
+	"pselect6",
+	"pwrite64",
+	"pwritev",
+	"read",
+	"readv",
+	"select",
+	"signalfd",
+	"signalfd4",
+	"timerfd_create",
+	"timerfd_gettime",
+	"timerfd_settime",
+	"write",
+	"writev",
+	/* its connections; none is made */
+	"accept",
+	"accept4",
+	"getpeername",
+	"getsockname",
+	"getsockopt",
+	"recv",
+	"recvfrom",
+	"recvmmsg",
+	"recvmsg",
+	"send",
+	"sendmmsg",
+	"sendmsg",
+	"sendto",
+	"setsockopt",
+	"shutdown",
+	/* its files, as far as Landlock lets it */
+	"access",
+	"chmod",
+	"chown",
+	"faccessat",
+	"faccessat2",
+	"fadvise64",
+	"fallocate",
+	"fchmod",
+	"fchmodat",
+	"fchown",
+	"fchown32",
+	"fdatasync",
+	"flock",
+	"fstat",
+	"fstat64",
+	"fstatat64",
+	"fstatfs",
+	"fstatfs64",
+	"fsync",
+	"ftruncate",
+	"ftruncate64",
+	"getcwd",
+	"getdents",
+	"getdents64",
+	"inotify_add_watch",
+	"inotify_init",
+	"inotify_init1",
+	"inotify_rm_watch",
+	"lstat",
+	"lstat64",
+	"mkdir",
+	"mkdirat",
+	"newfstatat",
+	"open",
+	"openat",
+	"openat2",
+	"readlink",
+	"readlinkat",
+	"rename",
+	"renameat",
+	"renameat2",
+	"rmdir",
+	"stat",
+	"stat64",
+	"statfs",
+	"statfs64",
+	"statx",
+	"sync_file_range",
+	"umask",
+	"unlink",
+	"unlinkat",
+	"utimensat",
+	/* its children, which it can but end and reap */
+	"pidfd_send_signal",
+	"wait4",
+	"waitid",
+	"waitpid",
+};
+
+/* What one would try who has taken the process over. */
+static const char *const refused[] = {
+	"bind",
+	"bpf",
+	"connect",
+	"execve",
+	"execveat",
+	"init_module",
+	"io_uring_setup",
+	"kcmp",
+	"keyctl",
+	"kill",
+	"listen",
+	"memfd_create",
+	"mount",
+	"open_by_handle_at",
+	"perf_event_open",
+	"pidfd_getfd",
+	"pidfd_open",
+	"pivot_root",
+	"process_vm_readv",
+	"process_vm_writev",
+	"rt_sigqueueinfo",
+	"setgid",
+	"setns",
+	"setresgid",
+	"setresuid",
+	"setuid",
+	"socket",
+	"socketpair",
+	"tkill",
+	"unshare",
+	"userfaultfd",
+};
+
+/* Those of a process; where it is watched from inside, the watcher's part is left out. */
+static const char *const refused_processes[] = { "fork", "ptrace", "vfork" };
+
+/* condition NULL: whatever its arguments are. A name that this machine does not have is passed over. */
+static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
+	       const struct scmp_arg_cmp *condition)
+{
+	int number = lib.resolve(name);
+
+	return number < 0 ? 0 : lib.add(filter, action, number, condition ? 1 : 0, condition);
+}
+
+static int add_list(scmp_filter_ctx filter, uint32_t action, const char *const *names, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add(filter, action, names[i], NULL);
+	return r;
+}
+
+#ifdef __s390__
+#define CLONE_FLAGS 1
+#else
+#define CLONE_FLAGS 0
+#endif
+
+/* Of these only one use. */
+static int add_special(scmp_filter_ctx filter)
+{
+	const struct {
+		const char *name;
+		struct scmp_arg_cmp condition;
+	} rules[] = {
+		/* a thread, no process; clone3(2), whose flags are in memory, is not there */
+		{ "clone", SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) },
+		{ "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) },
+		{ "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME) },
+		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONBIO) },
+		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD) },
+		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIOCLEX) },
+		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS) },
+		/* no new code */
+		{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+		{ "mmap2", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+		{ "mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ELEMENTSOF(rules) && r == 0; i++)
+		r = add(filter, SCMP_ACT_ALLOW, rules[i].name, &rules[i].condition);
+	return r;
+}
+
+static int add_rules(scmp_filter_ctx filter)
+{
+	int r = add_list(filter, SCMP_ACT_ERRNO(EPERM), refused, ELEMENTSOF(refused));
+
+	if (r < 0 || instrumented)
+		return r;
+	r = add_list(filter, SCMP_ACT_ERRNO(EPERM), refused_processes,
+		     ELEMENTSOF(refused_processes));
+	if (r == 0)
+		r = add_list(filter, SCMP_ACT_ALLOW, allowed, ELEMENTSOF(allowed));
+	return r < 0 ? r : add_special(filter);
+}
+
+static int enclose(void)
+{
+	scmp_filter_ctx filter = lib.init(instrumented ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(ENOSYS));
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+	lib.set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
+	r = add_rules(filter);
+	if (r == 0)
+		r = lib.load(filter);
+	lib.release(filter);
+	return r < 0 ? r : 1;
+}
+
+void sandbox_prepare_calls(void)
+{
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	if (!library)
+		return;
+	lib.library = library;
+	lib.init = (__typeof__(lib.init))dlsym(library, "seccomp_init");
+	lib.set = (__typeof__(lib.set))dlsym(library, "seccomp_attr_set");
+	lib.resolve = (__typeof__(lib.resolve))dlsym(library, "seccomp_syscall_resolve_name");
+	lib.add = (__typeof__(lib.add))dlsym(library, "seccomp_rule_add_array");
+	lib.load = (__typeof__(lib.load))dlsym(library, "seccomp_load");
+	lib.release = (__typeof__(lib.release))dlsym(library, "seccomp_release");
+}
+
+int sandbox_enclose_calls(void)
+{
+	int r = -ELIBACC;
+
+	if (lib.init && lib.set && lib.resolve && lib.add && lib.load && lib.release)
+		r = enclose();
+	if (lib.library)
+		dlclose(lib.library);
+	memset(&lib, 0, sizeof(lib));
+	malloc_trim(0); /* as much as all the rest of a room without users has */
+	return r;
+}
+
+#else
+
+#include "chat/sandbox-internal.h"
+
+void sandbox_prepare_calls(void)
+{
+}
+
+int sandbox_enclose_calls(void)
+{
+	return 0;
+}
+
+#endif
