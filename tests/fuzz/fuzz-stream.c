@@ -267,17 +267,22 @@ static void check_pieces(const struct piece *answer, const struct outcome *expec
 	MUST(is_same(&o, expected));
 }
 
+/* To be freed; of its own size, so that AddressSanitizer sees a byte too far. */
 static char *expand(const uint8_t *data, size_t size, size_t *ret_size)
 {
-	char *text = malloc(EXPANDED_MAX);
-	size_t n = 0;
+	size_t n = 0, room = 0;
+	char *text;
 
+	for (size_t i = 0; i < size; i++)
+		room += data[i] == 0xff && i + 1 < size ? data[++i] * (size_t)BLANKS : 1;
+	room = MIN(room, (size_t)EXPANDED_MAX);
+	text = malloc(room ? room : 1);
 	MUST(text);
-	for (size_t i = 0; i < size && n < EXPANDED_MAX; i++) {
+	for (size_t i = 0; i < size && n < room; i++) {
 		if (data[i] == 0xff && i + 1 < size) {
 			size_t blanks = data[++i] * (size_t)BLANKS;
 
-			blanks = MIN(blanks, EXPANDED_MAX - n);
+			blanks = MIN(blanks, room - n);
 			memset(text + n, ' ', blanks);
 			n += blanks;
 		} else {
@@ -348,7 +353,7 @@ int main(void)
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(seeds); i++)
-		sweep((const uint8_t *)seeds[i], strlen(seeds[i]), 2000);
+		sweep((const uint8_t *)seeds[i], strlen(seeds[i]), 500);
 	sweep_limit("HTTP/1.1 200 OK\n\n{\"a\":1", LINE_MAX - 6, "}\n{}\n");
 	sweep_limit("HTTP/1.1 200 OK\nX:", HEAD_MAX - 18, "\n\n{}\n");
 	sweep_limit("HTTP/1.1 200 OK\nTransfer-Encoding:", FRAME_MAX - 18, "chunked\n\n0\n");
