@@ -18,7 +18,8 @@
 #include "base/units.h"
 #include "chat/connections-internal.h"
 
-#define ACCEPT_TURN   256 /* connections accepted before others come to their turn */
+#define ACCEPT_TURN   16    /* connections accepted before others come to their turn */
+#define UNSENT        16384 /* bytes that the kernel takes before it sends some of them */
 #define PAUSE         (100 * USEC_PER_MSEC)
 #define WARN_INTERVAL (10 * USEC_PER_SEC)
 
@@ -109,7 +110,7 @@ static void welcome(struct connections *c, int fd, const struct sockaddr_storage
 {
 	struct address_count *count;
 	char host[INET6_ADDRSTRLEN];
-	const int on = 1;
+	const int on = 1, unsent = UNSENT;
 	int r;
 
 	if (c->limits->max && c->count >= c->limits->max) {
@@ -125,6 +126,8 @@ static void welcome(struct connections *c, int fd, const struct sockaddr_storage
 	}
 	/* Without it a second line waits for the first one's acknowledgement: 40 ms. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* Else the kernel takes megabytes for one who reads nothing, by a call for each line. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	host_of(address, host);
 	if (connection_new(c, fd, host, count, tls) < 0)
 		address_release(c, count);
@@ -175,7 +178,7 @@ static void on_listener(int listener, short what, void *arg)
 	while (c->listeners[which].fd != listener)
 		which++;
 	tls = c->listeners[which].tls;
-	room_set_time(c->room, now_monotonic(), now_realtime());
+	turn_begin(c);
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
 		socklen_t length = sizeof(address);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/macro.h"
+
 struct bucket {
 	uint64_t since; /* when it would have been empty; tokens are the time since then */
 };
@@ -30,6 +32,13 @@ static inline bool bucket_take(struct bucket *b, uint32_t rate, uint32_t burst, 
 		return false;
 	b->since += token;
 	return true;
+}
+
+/* Takes tokens whether they are there or not: what is missing must come before the next one. */
+static inline void bucket_charge(struct bucket *b, uint32_t rate, uint64_t tokens)
+{
+	if (rate > 0)
+		b->since += tokens * MAX(UINT64_C(1000000) / rate, UINT64_C(1));
 }
 
 #endif

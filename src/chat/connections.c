@@ -17,9 +17,11 @@
 
 #define OUT_FIRST    2048 /* a burst's first buffer */
 #define CLOSING_TIME (2 * USEC_PER_SEC)
-#define WAITING_TIME (20 * USEC_PER_MSEC)
-#define TRIM_ABOVE   (4U << 20)
+#define TRIM_ABOVE   (4U << 20) /* bytes */
+#define TRIM_CROWD   256        /* connections */
 #define TRIM_TIME    USEC_PER_SEC
+#define DROPS_A_TURN 16 /* each is told to all who shared a channel with it */
+#define ENDS_A_TURN  64
 
 static void on_event(int fd, short what, void *arg);
 
@@ -29,7 +31,6 @@ static int grow_table(struct connections *c)
 {
 	size_t n = c->table_size ? c->table_size * 2 : 64;
 	struct connection **table = reallocarray(c->table, n, sizeof(struct connection *));
-	struct connection **dirty;
 	uint32_t *free_ids;
 
 	if (!table)
@@ -39,10 +40,6 @@ static int grow_table(struct connections *c)
 	if (!free_ids)
 		return -ENOMEM;
 	c->free_ids = free_ids;
-	dirty = reallocarray(c->dirty, n, sizeof(struct connection *));
-	if (!dirty)
-		return -ENOMEM;
-	c->dirty = dirty;
 	/* The lowest number on top: the room's table stays small. */
 	for (size_t id = n; id-- > c->table_size;) {
 		table[id] = NULL;
@@ -54,25 +51,8 @@ static int grow_table(struct connections *c)
 
 static void mark_dirty(struct connection *x)
 {
-	struct connections *c = x->owner;
-
-	if (x->dirty_at != NOT_DIRTY)
-		return;
-	x->dirty_at = c->n_dirty;
-	c->dirty[c->n_dirty++] = x;
-}
-
-static void unmark_dirty(struct connection *x)
-{
-	struct connections *c = x->owner;
-	struct connection *last;
-
-	if (x->dirty_at == NOT_DIRTY)
-		return;
-	last = c->dirty[--c->n_dirty];
-	c->dirty[x->dirty_at] = last;
-	last->dirty_at = x->dirty_at;
-	x->dirty_at = NOT_DIRTY;
+	if (list_is_alone(&x->dirty))
+		list_move_last(&x->owner->dirty, &x->dirty);
 }
 
 int connection_watch(struct connection *x)
@@ -96,8 +76,8 @@ int connection_new(struct connections *c, int fd, const char *host, struct addre
 	x->owner = c;
 	x->fd = fd;
 	x->id = c->free_ids[c->n_free - 1];
-	x->dirty_at = NOT_DIRTY;
 	list_start(&x->link);
+	list_start(&x->dirty);
 	event_assign(&x->event, c->base, fd, EV_READ | EV_PERSIST, on_event, x);
 	if (tls && secure_begin(x) < 0)
 		goto fail;
@@ -111,6 +91,7 @@ int connection_new(struct connections *c, int fd, const char *host, struct addre
 	c->table[x->id] = x;
 	c->n_free--;
 	c->count++;
+	c->most = MAX(c->most, c->count);
 	return 0;
 fail:
 	if (x)
@@ -132,7 +113,7 @@ static void connection_free(struct connection *x)
 	struct connections *c = x->owner;
 
 	event_del(&x->event);
-	unmark_dirty(x);
+	list_leave(&x->dirty);
 	list_leave(&x->link);
 	drop_output(x);
 	free(x->in);
@@ -201,7 +182,7 @@ void connections_close(struct connections *c, uint32_t id)
 	x->closing = true;
 	x->waiting = false;
 	free(TAKE_PTR(x->in));
-	x->in_size = 0;
+	x->in_start = x->in_size = 0;
 	x->deadline = now_monotonic() + CLOSING_TIME;
 	list_move_last(&c->closing, &x->link);
 	mark_dirty(x);
@@ -234,13 +215,36 @@ static int write_out(struct connection *x)
 	return 0;
 }
 
+/*
+ * Closed by a reset: else the kernel would keep what was written for a peer that does not read it,
+ * for minutes after it was dropped.
+ */
+static void leave_nothing(struct connection *x)
+{
+	const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(x->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+/* It hears and says no more; the room is told when its turn has come. */
+static void doom(struct connection *x)
+{
+	drop_output(x);
+	leave_nothing(x);
+	x->blocked = false;
+	x->waiting = true;
+	list_move_last(&x->owner->doomed, &x->link);
+	if (connection_watch(x) < 0)
+		connection_abandon(x, "Out of memory");
+}
+
 static void flush_one(struct connection *x)
 {
 	bool was_blocked = x->blocked;
 	int r;
 
 	if (x->overflow && !x->closing) {
-		connection_abandon(x, "Send queue exceeded");
+		doom(x);
 		return;
 	}
 	if (x->blocked && !x->closing)
@@ -261,26 +265,46 @@ static void flush_one(struct connection *x)
 		connection_abandon(x, "Out of memory");
 }
 
+/* In order: those who said little were heard first. */
 static void flush_dirty(struct connections *c)
 {
-	c->peak = MAX(c->peak, c->queued);
-	/* Dropping one is told to others, who become dirty by it. */
-	while (c->n_dirty > 0) {
-		struct connection *x = c->dirty[c->n_dirty - 1];
+	while (!list_is_alone(&c->dirty)) {
+		struct connection *x = CONTAINER_OF(c->dirty.next, struct connection, dirty);
 
-		unmark_dirty(x);
+		list_leave(&x->dirty);
 		flush_one(x);
+	}
+}
+
+/* Dropping one is told to others, who become dirty by it. */
+static void flush_all(struct connections *c)
+{
+	c->peak = MAX(c->peak, c->queued);
+	flush_dirty(c);
+	for (int i = 0; i < DROPS_A_TURN && !list_is_alone(&c->doomed); i++) {
+		connection_abandon(CONTAINER_OF(c->doomed.next, struct connection, link),
+				   "Send queue exceeded");
+		flush_dirty(c);
 	}
 	c->turn = 0;
 }
 
 /* --- events ------------------------------------------------------------------------------- */
 
+void turn_begin(struct connections *c)
+{
+	uint64_t now = now_monotonic();
+
+	if (c->turn_began == 0)
+		c->turn_began = now;
+	room_set_time(c->room, now, now_realtime());
+}
+
 static void on_event(int fd, short what, void *arg)
 {
 	struct connection *x = arg;
 
-	room_set_time(x->owner->room, now_monotonic(), now_realtime());
+	turn_begin(x->owner);
 	if (x->shaking_hands && !x->closing) {
 		secure_step(x);
 		return;
@@ -299,13 +323,16 @@ static void on_event(int fd, short what, void *arg)
 
 /* --- time --------------------------------------------------------------------------------- */
 
+/* A thousand of them have the same deadline: the rest has it in the next turns. */
 static void end_closing(struct connections *c, uint64_t now)
 {
-	while (!list_is_alone(&c->closing)) {
+	for (int i = 0; i < ENDS_A_TURN && !list_is_alone(&c->closing); i++) {
 		struct connection *x = CONTAINER_OF(c->closing.next, struct connection, link);
 
 		if (x->deadline > now)
 			return;
+		if (!x->shut)
+			leave_nothing(x);
 		connection_free(x);
 	}
 }
@@ -316,6 +343,7 @@ static void give_memory_back(struct connections *c, uint64_t now)
 		return;
 	c->trim_at = 0;
 	c->peak = c->queued;
+	c->most = c->count;
 	malloc_trim(0);
 }
 
@@ -325,26 +353,36 @@ static void on_timer(int fd, short what, void *arg)
 	uint64_t now = now_monotonic();
 
 	c->timer_at = 0;
-	room_set_time(c->room, now, now_realtime());
-	input_resume(c);
+	turn_begin(c);
+	input_resume(c, now);
 	end_closing(c, now);
 	give_memory_back(c, now);
 	accept_resume(c, now);
 }
 
+static bool has_memory_to_give_back(const struct connections *c)
+{
+	return (c->peak > TRIM_ABOVE && c->queued < c->peak / 4) ||
+	       (c->most > TRIM_CROWD && c->count < c->most / 4);
+}
+
+static uint64_t first_deadline(const struct list *head)
+{
+	return list_is_alone(head) ? USEC_INFINITY
+				   : CONTAINER_OF(head->next, struct connection, link)->deadline;
+}
+
 /* One timer for all; none when nothing is due. */
 static void set_timer(struct connections *c)
 {
-	uint64_t now = now_monotonic(), at = USEC_INFINITY;
+	uint64_t now = now_monotonic(), at;
 	struct timeval wait;
 
-	if (c->peak > TRIM_ABOVE && c->queued < c->peak / 4 && c->trim_at == 0)
+	if (c->trim_at == 0 && has_memory_to_give_back(c))
 		c->trim_at = now + TRIM_TIME;
-	if (!list_is_alone(&c->waiting))
-		at = c->resume_soon ? now : now + WAITING_TIME;
-	c->resume_soon = false;
-	if (!list_is_alone(&c->closing))
-		at = MIN(at, CONTAINER_OF(c->closing.next, struct connection, link)->deadline);
+	at = MIN(first_deadline(&c->throttled), first_deadline(&c->closing));
+	if (!list_is_alone(&c->parked) || !list_is_alone(&c->doomed))
+		at = now;
 	if (c->trim_at)
 		at = MIN(at, c->trim_at);
 	if (c->accept_again)
@@ -359,9 +397,10 @@ static void set_timer(struct connections *c)
 
 void connections_flush(struct connections *c)
 {
-	c->handshakes = 0;
-	if (c->n_dirty > 0)
-		flush_dirty(c);
+	c->turn_began = 0;
+	c->handshakes = c->impolite = 0;
+	if (!list_is_alone(&c->dirty) || !list_is_alone(&c->doomed))
+		flush_all(c);
 	set_timer(c);
 }
 
@@ -379,7 +418,10 @@ struct connections *connections_new(struct event_base *base, struct room *room,
 	c->room = room;
 	c->limits = limits;
 	c->secret = *secret;
-	list_start(&c->waiting);
+	list_start(&c->parked);
+	list_start(&c->throttled);
+	list_start(&c->doomed);
+	list_start(&c->dirty);
 	list_start(&c->closing);
 	c->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	c->timer = evtimer_new(base, on_timer, c);
@@ -405,7 +447,6 @@ void connections_free(struct connections *c)
 	fd_close(c->spare_fd);
 	free(c->table);
 	free(c->free_ids);
-	free(c->dirty);
 	free(c);
 }
 

@@ -14,6 +14,21 @@
 #define READ_MAX TLS_RECORD_MAX /* bytes read from one connection in a turn */
 #define TURN_MAX (4U << 20)     /* bytes said in a turn before all is written */
 
+/*
+ * One who says little is served as soon as he is heard. Who says more than can be handled in a
+ * short time waits in a row with his like, of whom each turn of the loop serves some. So those who
+ * flood wait for each other, and the others for a turn.
+ */
+#define SLICE_TIME     500                   /* us for the lines of one */
+#define SLICES_MIN     8                     /* in a turn, however long it was */
+#define SLICES_MAX     64                    /* each of them is written to */
+#define IMPOLITE_MIN   32                    /* reads in a turn, however long it was */
+#define WAITING_TIME   (200 * USEC_PER_MSEC) /* for one who is throttled, at least */
+#define WORK_A_LINE    512
+#define PIECES_A_LINE  8
+#define THROW_AWAY     65536 /* bytes in a turn */
+#define THROW_AWAY_MAX (256 * 1024)
+
 /* The size that a line with these first bytes may have, with its end and its tags. */
 static size_t line_limit(const char *line, size_t size)
 {
@@ -41,15 +56,23 @@ static void handle_line(struct connection *x, const char *line, size_t size)
 	}
 }
 
+/* Why the rest of what was read is not handled now. */
+enum pause {
+	PAUSE_NONE,
+	PAUSE_TURN,  /* others come first */
+	PAUSE_FLOOD, /* more was said than may be */
+};
+
 /*
  * Handles the whole lines in data; returns how many bytes are done with. Stops where the
- * connection must wait: it has said too much, or so much was said that it is to be written
- * first.
+ * connection must wait.
  */
-static size_t handle_lines(struct connection *x, const char *data, size_t size)
+static size_t handle_lines(struct connection *x, const char *data, size_t size,
+			   enum pause *ret_pause)
 {
 	const struct connections_limits *limits = x->owner->limits;
-	uint64_t now = now_monotonic();
+	const uint64_t since = now_monotonic();
+	const size_t said = x->owner->turn;
 	size_t done = 0;
 
 	while (done < size && !x->closing && !x->overflow) {
@@ -62,16 +85,31 @@ static size_t handle_lines(struct connection *x, const char *data, size_t size)
 			}
 			return x->skipping ? size : done;
 		}
-		if (x->owner->turn > TURN_MAX)
-			x->owner->resume_soon = x->waiting = true;
-		else if (!bucket_take(&x->flood, limits->flood_rate, limits->flood_burst, now))
-			x->waiting = true;
-		if (x->waiting)
+		if (x->owner->turn > TURN_MAX || is_over(x->owner, since, said, SLICE_TIME))
+			*ret_pause = PAUSE_TURN;
+		else if (!bucket_take(&x->flood, limits->flood_rate, limits->flood_burst, since))
+			*ret_pause = PAUSE_FLOOD;
+		if (*ret_pause != PAUSE_NONE)
 			return done;
 		handle_line(x, line, end - line + 1);
+		bucket_charge(&x->flood, limits->flood_rate,
+			      room_take_work(x->owner->room) / WORK_A_LINE);
 		done = end - data + 1;
 	}
 	return x->closing || x->overflow ? size : done;
+}
+
+/*
+ * Reads that bring no whole line are no way to keep the server busy either: of a line that is too
+ * long each counts as a line, else every few.
+ */
+static bool takes_piece(struct connection *x)
+{
+	const struct connections_limits *limits = x->owner->limits;
+
+	if (!x->skipping && ++x->pieces % PIECES_A_LINE != 0)
+		return true;
+	return bucket_take(&x->flood, limits->flood_rate, limits->flood_burst, now_monotonic());
 }
 
 /* Keeps what was not handled, for the next time. */
@@ -87,35 +125,46 @@ static int keep(struct connection *x, const char *data, size_t size)
 	}
 	free(x->in);
 	x->in = rest;
+	x->in_start = 0;
 	x->in_size = size;
 	return 0;
 }
 
-static void handle_input(struct connection *x, const char *data, size_t size)
+/* When the throttled one may say something again. All wait equally long, so they are in order. */
+static uint64_t next_line_at(const struct connections *c)
 {
-	bool was_waiting = x->waiting;
-	size_t done;
+	uint64_t rate = MAX(c->limits->flood_rate, 1U);
 
-	x->waiting = false;
-	done = handle_lines(x, data, size);
-	if (keep(x, data + done, size - done) < 0) {
-		connection_abandon(x, "Out of memory");
+	return now_monotonic() + MAX(USEC_PER_SEC / rate, WAITING_TIME);
+}
+
+/* May free x. */
+static void set_pause(struct connection *x, enum pause pause)
+{
+	bool waiting = pause != PAUSE_NONE;
+
+	if (x->closing)
 		return;
-	}
-	if (x->waiting && !was_waiting)
-		list_move_last(&x->owner->waiting, &x->link);
-	else if (!x->waiting && was_waiting && !x->closing)
+	if (pause == PAUSE_FLOOD) {
+		x->deadline = next_line_at(x->owner);
+		list_move_last(&x->owner->throttled, &x->link);
+	} else if (pause == PAUSE_TURN) {
+		list_move_last(&x->owner->parked, &x->link);
+	} else {
 		list_leave(&x->link);
-	if (x->waiting != was_waiting && connection_watch(x) < 0)
+	}
+	if (x->waiting == waiting)
+		return;
+	x->waiting = waiting;
+	if (connection_watch(x) < 0)
 		connection_abandon(x, "Out of memory");
 }
 
-/* What a closing one still sends is thrown away: then there is nothing to decrypt. */
 static ssize_t read_some(struct connection *x, char *data, size_t size)
 {
 	ssize_t n;
 
-	if (x->tls && !x->closing)
+	if (x->tls)
 		return tls_read(x->tls, data, size);
 	do
 		n = recv(x->fd, data, size, MSG_DONTWAIT);
@@ -123,35 +172,95 @@ static ssize_t read_some(struct connection *x, char *data, size_t size)
 	return n < 0 ? -errno : n;
 }
 
+/*
+ * What a closing one still sends is thrown away, without a look: there is nothing to decrypt. One that
+ * does not stop is not read from until its time is over.
+ */
+static void throw_away(struct connection *x)
+{
+	/* MSG_TRUNC: not even copied. */
+	ssize_t n = recv(x->fd, NULL, THROW_AWAY, MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_abandon(x, "");
+		return;
+	}
+	x->thrown_away += n;
+	if (x->thrown_away < THROW_AWAY_MAX)
+		return;
+	x->waiting = true;
+	if (connection_watch(x) < 0)
+		connection_abandon(x, "");
+}
+
 void input_read(struct connection *x)
 {
 	static char data[READ_MAX + IRC_TAGS_MAX + IRC_LINE_MAX];
+	size_t old = x->in_size, size, done = 0;
+	enum pause pause = PAUSE_NONE;
 	ssize_t n;
 
-	memcpy(data, x->in ? x->in : "", x->in_size);
-	n = read_some(x, data + x->in_size, READ_MAX);
-	if (n == -EAGAIN)
+	/* It stays readable, and so comes to its turn. */
+	if (!x->polite && x->owner->impolite++ >= IMPOLITE_MIN && turn_is_over(x->owner))
 		return;
-	if (n <= 0)
+	if (x->closing) {
+		throw_away(x);
+		return;
+	}
+	memcpy(data, x->in ? x->in + x->in_start : "", old);
+	n = read_some(x, data + old, READ_MAX);
+	if (n <= 0 && n != -EAGAIN) {
 		connection_abandon(x, n == 0         ? "Connection closed"
 				      : n == -EPROTO ? "TLS error"
 						     : strerror((int)-n));
-	else if (!x->closing)
-		handle_input(x, data, x->in_size + n);
+		return;
+	}
+	size = old + MAX(n, 0);
+	if (n > 0)
+		done = handle_lines(x, data, size, &pause);
+	if (keep(x, data + done, size - done) < 0) {
+		connection_abandon(x, "Out of memory");
+		return;
+	}
+	x->polite = pause == PAUSE_NONE && n > 0 && memchr(data + old, '\n', n);
+	if (pause == PAUSE_NONE && !x->polite && !takes_piece(x))
+		pause = PAUSE_FLOOD;
+	set_pause(x, pause);
 }
 
-void input_resume(struct connections *c)
+/* In place: what waits is not copied for each of its lines. */
+static void resume(struct connection *x)
 {
-	struct list *last = c->waiting.previous, *l = c->waiting.next, *next;
+	_cleanup_free_ char *data = TAKE_PTR(x->in);
+	size_t start = x->in_start, size = x->in_size, done;
+	enum pause pause = PAUSE_NONE;
 
-	for (bool more = l != &c->waiting; more; l = next) {
-		struct connection *x = CONTAINER_OF(l, struct connection, link);
-		_cleanup_free_ char *data = TAKE_PTR(x->in);
-		size_t size = x->in_size;
+	x->in_start = x->in_size = 0;
+	done = handle_lines(x, data + start, size, &pause);
+	if (pause != PAUSE_NONE) {
+		x->in = TAKE_PTR(data);
+		x->in_start = start + done;
+		x->in_size = size - done;
+	} else if (keep(x, data + start + done, size - done) < 0) {
+		connection_abandon(x, "Out of memory");
+		return;
+	}
+	set_pause(x, pause);
+}
 
-		next = l->next;
-		more = l != last;
-		x->in_size = 0;
-		handle_input(x, data, size);
+void input_resume(struct connections *c, uint64_t now)
+{
+	struct list *l, *last;
+
+	while ((l = c->throttled.next) != &c->throttled &&
+	       CONTAINER_OF(l, struct connection, link)->deadline <= now)
+		list_move_last(&c->parked, l);
+	last = c->parked.previous;
+	for (int i = 0; i < SLICES_MAX && (l = c->parked.next) != &c->parked; i++) {
+		resume(CONTAINER_OF(l, struct connection, link));
+		if (l == last || (i >= SLICES_MIN && turn_is_over(c)))
+			return;
 	}
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,12 +14,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "chat/account-verbs.h"
+#include "chat/footprint.h"
 #include "chat/server.h"
 
 #define EXIT_USAGE  2
 #define EXIT_CONFIG 78 /* EX_CONFIG: starting again will not help */
-#define MMAP_ABOVE  (256 * 1024)
-#define TRIM_ABOVE  (128 * 1024)
 
 struct arguments {
 	const char *config;
@@ -88,13 +86,6 @@ static void raise_limits(void)
 				  (unsigned long long)limit.rlim_cur);
 }
 
-/* Fixed, as glibc raises them by itself after a burst, and then keeps the burst's memory. */
-static void bound_heap(void)
-{
-	mallopt(M_MMAP_THRESHOLD, MMAP_ABOVE);
-	mallopt(M_TRIM_THRESHOLD, TRIM_ABOVE);
-}
-
 static int serve(struct chat_config *config, const char *path)
 {
 	struct server *server;
@@ -157,6 +148,6 @@ int main(int argc, char *argv[])
 	signal(SIGXFSZ,
 	       SIG_IGN); /* a limit of file sizes is an error of write(2), as a full disk */
 	raise_limits();
-	bound_heap();
+	footprint_bound_heap();
 	return serve(config, arguments.config);
 }

@@ -212,6 +212,7 @@ static void list_wished(struct room *room, struct user *user, char *conditions)
 	while ((node = hash_next(&room->channels, node)) != NULL) {
 		const struct channel *channel = CONTAINER_OF(node, struct channel, by_name);
 
+		room->work++;
 		if (is_wished(&wish, channel))
 			list_one(room, user, channel);
 	}

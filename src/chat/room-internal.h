@@ -216,6 +216,7 @@ struct room {
 	uint64_t now, realtime, mark, serial, users_made;
 	struct room_counts counts;
 	size_t max_users;
+	size_t work;       /* see room_take_work() */
 	uint64_t messages; /* that were given an id so far */
 	struct label *label;
 	struct user *voice; /* the operators' channel's own member: see room-operators.c */

@@ -115,6 +115,7 @@ static void who_mask(struct who *w, const char *mask)
 	while ((node = hash_next(&w->room->nicks, node)) != NULL && n < WHO_MASK_MAX) {
 		struct user *user = CONTAINER_OF(node, struct user, by_nick);
 
+		w->room->work++;
 		if (!user->registered ||
 		    !(name_matches(mask, user->nick) || name_matches(mask, user->host) ||
 		      (w->asker->oper && name_matches(mask, user_address(user)))))

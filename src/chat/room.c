@@ -12,6 +12,8 @@
 #include "chat/course.h"
 #include "chat/room-internal.h"
 
+#define TICK_MAX 64 /* users that are timed out at once */
+
 struct room *room_new(const struct room_config *config, const struct room_output *output)
 {
 	struct room *room = calloc(1, sizeof(*room));
@@ -211,8 +213,10 @@ static void time_out(struct room *room, struct user *user)
 
 void room_tick(struct room *room)
 {
+	int left = TICK_MAX;
+
 	for (int i = 0; i < QUEUES; i++) {
-		while (queue_deadline(room, i) <= room->now)
+		for (; left > 0 && queue_deadline(room, i) <= room->now; left--)
 			time_out(room, CONTAINER_OF(room->queues[i].next, struct user, timer));
 	}
 }
@@ -246,6 +250,14 @@ void room_shutdown(struct room *room, const char *reason)
 			channel_remove(room, user->seats[0].channel, user);
 		user_quit(room, user, reason, false);
 	}
+}
+
+size_t room_take_work(struct room *room)
+{
+	size_t work = room->work;
+
+	room->work = 0;
+	return work;
 }
 
 void room_count(const struct room *room, struct room_counts *ret)

@@ -218,6 +218,11 @@ void room_secured(struct room *room, uint32_t id, const char *fingerprint);
 void room_closed(struct room *room, uint32_t id, const char *reason);
 /* One line without CR LF; bytes of any value. The room may close the connection over it. */
 void room_line(struct room *room, uint32_t id, const char *line, size_t size);
+/*
+ * How many users and channels were looked through, for an answer that may be short, since it was
+ * asked last: a line that makes ten thousand of them is not as cheap as others.
+ */
+size_t room_take_work(struct room *room);
 /* The line was longer than allowed and was thrown away. */
 void room_line_too_long(struct room *room, uint32_t id);
 
@@ -240,7 +245,7 @@ int room_set_accounts(struct room *room, const struct room_owned *owned, size_t 
 void room_datagram(struct room *room, const struct course_peer *peer, const char *data,
 		   size_t size);
 
-/* Does what is due. When the next thing is due: USEC_INFINITY for never. */
+/* Does what is due, or the first of it: what is left is due at once. USEC_INFINITY: nothing ever. */
 void room_tick(struct room *room);
 uint64_t room_deadline(const struct room *room);
 

@@ -17,6 +17,7 @@
 #include "chat/accounts.h"
 #include "chat/admin/admin.h"
 #include "chat/datagram.h"
+#include "chat/footprint.h"
 #include "chat/history.h"
 #include "chat/sandbox.h"
 #include "chat/status.h"
@@ -271,8 +272,8 @@ static void close_copies(void *arg)
 
 /*
  * One timer for all that the room waits for, in whole seconds, so that a thousand users are not
- * a thousand wake-ups. One that is set too early is left alone: it finds nothing due and is
- * set anew.
+ * a thousand wake-ups. What is due already is what room_tick() has left. One that is set too
+ * early is left alone: it finds nothing due and is set anew.
  */
 static void set_timer(struct server *s)
 {
@@ -281,10 +282,11 @@ static void set_timer(struct server *s)
 
 	if (at == USEC_INFINITY)
 		return;
-	at = (at + USEC_PER_SEC - 1) / USEC_PER_SEC * USEC_PER_SEC;
+	now = now_monotonic();
+	if (at > now)
+		at = (at + USEC_PER_SEC - 1) / USEC_PER_SEC * USEC_PER_SEC;
 	if (s->timer_at && s->timer_at <= at)
 		return;
-	now = now_monotonic();
 	s->timer_at = at;
 	at = at > now ? at - now : 0;
 	wait = (struct timeval){ .tv_sec = at / USEC_PER_SEC, .tv_usec = at % USEC_PER_SEC };
@@ -500,6 +502,7 @@ static void say_goodbye(struct server *s)
 int server_run(struct server *s)
 {
 	warn_of_certificate(s);
+	footprint_drop_code();
 	status_ready(s->status);
 	end_turn(s);
 	while (!s->stopping) {

@@ -305,6 +305,13 @@ static void test_bucket(void **state)
 	assert_false(bucket_take(&b, 10, 5, now));
 	for (int i = 0; i < 100; i++)
 		assert_true(bucket_take(&b, 0, 5, now));
+	now += 3600000000;
+	assert_true(bucket_take(&b, 10, 5, now));
+	bucket_charge(&b, 10, 6);
+	assert_false(bucket_take(&b, 10, 5, now + 299999));
+	assert_true(bucket_take(&b, 10, 5, now + 300000));
+	bucket_charge(&b, 0, 1000);
+	assert_true(bucket_take(&b, 10, 5, now + 400000));
 }
 
 int main(void)
