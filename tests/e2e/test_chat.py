@@ -505,7 +505,7 @@ def test_kill_takes_the_admin_child_along(chatd, control):
 def pair_of(room):
     """The admin child and its stand-in, by their names."""
     def both():
-        names = {comm_of(pid): pid for pid in children_of(room.pid)}
+        names = {comm_of(pid): pid for pid in children_of(room.pid) if alive(pid)}
         return names if set(names) == {"chatd: admin", "chatd: stand-in"} else None
     return until(both, "the admin child and its stand-in")
 
