@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Those who misbehave. Each kind is a row: what it does once it is connected, once it is registered,
- * and when its time has come. What the server says to it at its end is counted.
+ * Those who misbehave. Each kind is a row: what it does once it is connected, once it is
+ * registered, and when its time has come. What the server says to it at its end is counted.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,10 +2,10 @@
 /*
  * A crowd for a chat room, in two halves that run beside each other:
  *
- *	bench-crowd members [OPTION...] PORT	well-behaved members of one channel, that speak in turn
+ *	bench-crowd members [OPTION...] PORT	well-behaved ones of one channel, that speak in turn
  *						at a fixed rate: the time of each message to each of
  *						the others, and whether all came, once, in order
- *	bench-crowd misbehave [OPTION...] PORT	clients that read nothing, send half lines, flood, drop
+ *	bench-crowd misbehave [OPTION...] PORT	such as read nothing, send half lines, flood, drop
  *						the connection, or never say who they are
  *
  * Each is one process with one epoll loop, and prints one line of JSON. Any IRC server will do; its

@@ -302,7 +302,9 @@ const struct link_header *link_next(const void *packet, size_t size, size_t *off
 /* The size of the message, or -E2BIG when it does not fit. Pure. */
 ssize_t link_encode_spawn(const struct spawn_request *, void *buf, size_t size);
 
-/* Room for how many pointers the decoding of that message needs; LINK_ARGS_MAX + 2 at most. Pure. */
+/*
+ * Room for how many pointers the decoding of that message needs; LINK_ARGS_MAX + 2 at most. Pure.
+ */
 size_t link_spawn_pointers(const void *buf, size_t size);
 
 /*

@@ -83,8 +83,8 @@ enum logger_text {
 /*
  * What the logger counts of a number. LOGGER_NUMBERS of them lie in a memfd that both map and that
  * the supervisor's store holds: so the manager may read them at any time without asking, and they
- * do not begin anew when either of the two is replaced. Only the logger writes; each field by itself
- * is whole at any moment.
+ * do not begin anew when either of the two is replaced. Only the logger writes; each field by
+ * itself is whole at any moment.
  */
 enum logger_loss {
 	LOGGER_LOSS_FULL, /* it could not be written, and may not wait */
@@ -95,8 +95,8 @@ enum logger_loss {
 /* What the logger does with what a pipe holds, for the next logger when it is killed over it. */
 enum logger_stage {
 	LOGGER_STAGE_NONE, /* what is written is out of the pipe, what is in the pipe is not written */
-	LOGGER_STAGE_WRITING, /* all that stands in the file behind `before` is still in the pipe */
-	LOGGER_STAGE_TAKING,  /* that is whole in the file, and is being taken out of the pipe */
+	LOGGER_STAGE_WRITING, /* what stands in the file from `before` to `after` is still in the pipe */
+	LOGGER_STAGE_TAKING, /* that is whole in the file, and is being taken out of the pipe */
 };
 
 struct logger_count {
@@ -105,8 +105,8 @@ struct logger_count {
 	uint64_t lost[_LOGGER_LOSSES]; /* lines that were dropped */
 	uint64_t blocked;              /* 1: nothing can be written now */
 	uint64_t stage;                /* enum logger_stage */
-	uint64_t file;                 /* the inode of the file that was written last; 0: none */
-	uint64_t before;               /* its size before what the pipe holds was written to it */
+	uint64_t file, device;         /* the file that was written last, its inode; 0: none */
+	uint64_t before, after;        /* its size without and with what the pipe holds */
 	uint64_t taken, sum;           /* of what is taken out, where that ends within a line */
 };
 

@@ -44,7 +44,9 @@ static void *open_gzip(int fd, bool write, int *ret_error)
 	return file;
 }
 
-/* zlib passes on what is no gzip, and does not mind an end that comes too early until it is closed. */
+/*
+ * zlib passes on what is no gzip, and does not mind an end that comes too early until it is closed.
+ */
 static ssize_t read_gzip(void *file, char *data, size_t size)
 {
 	int n = z.read(file, data, (unsigned)MIN(size, (size_t)INT_MAX)), error = Z_OK;

@@ -32,7 +32,9 @@ struct packed;
 struct packed *packed_reader(enum packing, int fd, int *ret_error);
 struct packed *packed_writer(enum packing, int fd, int *ret_error);
 
-/* 0 at the end; -EBADMSG for what was not written by the like, or ends too early; another -errno. */
+/*
+ * 0 at the end; -EBADMSG for what was not written by the like, or ends too early; another -errno.
+ */
 ssize_t packed_read(struct packed *, char *data, size_t size);
 int packed_write(struct packed *, const char *data, size_t size); /* all of it: 0 or -errno */
 

@@ -73,7 +73,10 @@ int account_db_take_notes(struct account_db *db,
 			  int (*each)(void *arg, const char *by, const char *text), void *arg,
 			  struct error *e);
 
-/* Who is kept out of the server. Of one mask there is one. until 0: for ever; expired ones are gone. */
+/*
+ * Who is kept out of the server. Of one mask there is one. until 0: for ever; expired ones are
+ * gone.
+ */
 int account_db_add_kline(struct account_db *db, const struct room_kline *kline, struct error *e);
 int account_db_remove_kline(struct account_db *db, const char *mask, struct error *e);
 int account_db_list_klines(struct account_db *db, uint64_t now,

@@ -18,8 +18,8 @@
 #define COURSE_EXIT "EXIT"
 
 /*
- * What strangers are told. At most 18 bytes: in an Ethernet frame of the least size, so that a forged
- * request makes no larger one.
+ * What strangers are told. At most 18 bytes: in an Ethernet frame of the least size, so that a
+ * forged request makes no larger one.
  */
 #define COURSE_TAKEN     "该用户存在"
 #define COURSE_BAD_NAME  "名字无效"

@@ -3,7 +3,9 @@
 #ifndef FOSTER_CHAT_FOOTPRINT_H
 #define FOSTER_CHAT_FOOTPRINT_H
 
-/* Fixes the heap's thresholds: glibc raises them by itself after a burst, and then keeps the burst. */
+/*
+ * Fixes the heap's thresholds: glibc raises them by itself after a burst, and then keeps the burst.
+ */
 void footprint_bound_heap(void);
 
 /*

@@ -22,8 +22,8 @@ struct history_db *history_db_new(const char *path);
 void history_db_free(struct history_db *db);
 
 /*
- * Takes in all whole records of the file fd, those that are there already excepted, so that it may be
- * called again with the same file. 0 or -errno with the reason: then it has to be.
+ * Takes in all whole records of the file fd, those that are there already excepted, so that it may
+ * be called again with the same file. 0 or -errno with the reason: then it has to be.
  */
 int history_db_take(struct history_db *db, int fd, struct error *e);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The history's journal: two files, of which one is written and one is taken in. Records go first to
- * memory, and by journal_write() to the file, whole or not at all.
+ * The history's journal: two files, of which one is written and one is taken in. Records go first
+ * to memory, and by journal_write() to the file, whole or not at all.
  *
  *	write -> [current]	swap: when the other one is empty
  *	take in <- [other]	emptied when that was committed

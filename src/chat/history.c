@@ -55,7 +55,9 @@ struct history {
 	size_t first, n_waiting;
 	struct event *timer;
 	uint64_t timer_at, take_at, prune_at; /* monotonic; 0: never */
-	/* Of the database and of the journal: what is wrong, "" for nothing, and when to try again. */
+	/*
+	 * Of the database and of the journal: what is wrong, "" for nothing, and when to try again.
+	 */
 	char db_trouble[256], journal_trouble[256];
 	uint64_t retry_at, retry_pause;
 	unsigned long long lost_before; /* of the journal, as it was told */

@@ -6,8 +6,8 @@
  *
  * What is promised, and why it holds:
  *
- * Nothing that was delivered is lost when this process is killed, in whatever way. history_write() is
- * called before anything of a turn is sent (TCP at the turn's end, a datagram at once), and a
+ * Nothing that was delivered is lost when this process is killed, in whatever way. history_write()
+ * is called before anything of a turn is sent (TCP at the turn's end, a datagram at once), and a
  * write(2) that has returned lies in the kernel, which outlives the process. The next process takes
  * the journal in before it answers the first question. What the journal has only in part was not
  * sent.

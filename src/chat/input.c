@@ -173,8 +173,8 @@ static ssize_t read_some(struct connection *x, char *data, size_t size)
 }
 
 /*
- * What a closing one still sends is thrown away, without a look: there is nothing to decrypt. One that
- * does not stop is not read from until its time is over.
+ * What a closing one still sends is thrown away, without a look: there is nothing to decrypt. One
+ * that does not stop is not read from until its time is over.
  */
 static void throw_away(struct connection *x)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Who the process is, and what it may: given away for good. Linux's capabilities(7), credentials(7). */
+/*
+ * Who the process is, and what it may: given away for good. Linux's capabilities(7),
+ * credentials(7).
+ */
 #ifndef FOSTER_CHAT_PRIVILEGE_H
 #define FOSTER_CHAT_PRIVILEGE_H
 
@@ -31,8 +34,8 @@ int identity_become(const struct identity *identity, struct error *e);
 void privilege_bound(void);
 
 /*
- * Gives every capability away; keep_files: but to read and write the files of others, which root takes
- * for granted. 0 or -errno.
+ * Gives every capability away; keep_files: but to read and write the files of others, which root
+ * takes for granted. 0 or -errno.
  */
 int privilege_drop(bool keep_files, struct error *e);
 

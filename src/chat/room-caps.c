@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Capabilities, and their negotiation: CAP. One row each; what it changes is where it changes it. */
+/*
+ * Capabilities, and their negotiation: CAP. One row each; what it changes is where it changes it.
+ */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

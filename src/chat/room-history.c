@@ -129,7 +129,9 @@ static void PRINTF(4, 5)
 	send_text(room, user, ":%s FAIL CHATHISTORY %s %s", room->server, code, text);
 }
 
-/* A parameter that is repeated: one word, and not so long that no place is left for what is wrong. */
+/*
+ * A parameter that is repeated: one word, and not so long that no place is left for what is wrong.
+ */
 static const char *shown(const char *text, char buf[SHOWN_MAX + 1])
 {
 	size_t n = utf8_cut(text, strcspn(text, " "), SHOWN_MAX);

@@ -157,7 +157,10 @@ struct member {
 };
 
 struct mask {
-	/* "nick!user@host" or "a:account"; of a ban also "m:" and one of them: silenced, not kept out */
+	/*
+	 * "nick!user@host" or "a:account"; of a ban also "m:" and one of them: silenced, not kept
+	 * out
+	 */
 	char *text;
 	char *by;
 	uint64_t at;

@@ -3,7 +3,9 @@
  * AUTHENTICATE (SASL 3.2). The room carries the messages, in pieces of 400 bytes; what is in them
  * is between client and host.
  *
- *	none -> begun -> asked -> begun ... -> none	"AUTHENTICATE mechanism", "AUTHENTICATE data"
+ *	none -> begun -> asked -> begun ... -> none
+ *
+ * by "AUTHENTICATE mechanism" and "AUTHENTICATE data".
  *
  * One exchange a connection; while the host has not answered, nothing but giving it up is heard.
  */

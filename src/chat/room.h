@@ -179,8 +179,9 @@ struct room_output {
 	void (*operate)(void *arg, const struct room_operation *operation); /* may be NULL */
 	void *arg;
 	/*
-	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch: takes
-	 * the query over, to be answered by room_history(), not at once. 0 or -errno: not taken.
+	 * History; both may be NULL. keep: to be copied, before anything of it is sent. fetch:
+	 * takes the query over, to be answered by room_history(), not at once. 0 or -errno: not
+	 * taken.
 	 */
 	void (*keep)(void *arg, const struct history_record *record);
 	int (*fetch)(void *arg, struct history_query *query);
@@ -245,7 +246,9 @@ int room_set_accounts(struct room *room, const struct room_owned *owned, size_t 
 void room_datagram(struct room *room, const struct course_peer *peer, const char *data,
 		   size_t size);
 
-/* Does what is due, or the first of it: what is left is due at once. USEC_INFINITY: nothing ever. */
+/*
+ * Does what is due, or the first of it: what is left is due at once. USEC_INFINITY: nothing ever.
+ */
 void room_tick(struct room *room);
 uint64_t room_deadline(const struct room *room);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system calls of the process that faces the network: see sandbox.h. libseccomp compiles the list;
- * it is loaded for that moment alone, as it is larger than what it leaves.
+ * The system calls of the process that faces the network: see sandbox.h. libseccomp compiles the
+ * list; it is loaded for that moment alone, as it is larger than what it leaves.
  */
 #include "config.h"
 
@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -16,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/macro.h"
@@ -34,8 +36,8 @@ static struct {
 } lib;
 
 /*
- * What libc, libevent, SQLite and OpenSSL call for us. What is on neither list is unknown (ENOSYS): so
- * a newer libc falls back to what it did before.
+ * What libc, libevent, SQLite and OpenSSL call for us. What is on neither list is unknown (ENOSYS):
+ * so a newer libc falls back to what it did before.
  */
 static const char *const allowed[] = {
 	/* memory, time, itself */
@@ -68,7 +70,6 @@ static const char *const allowed[] = {
 	"mremap",
 	"munmap",
 	"nanosleep",
-	"prlimit64",
 	"restart_syscall",
 	"rseq",
 	"rt_sigaction",
@@ -103,8 +104,6 @@ static const char *const allowed[] = {
 	"epoll_wait",
 	"eventfd",
 	"eventfd2",
-	"fcntl",
-	"fcntl64",
 	"lseek",
 	"pipe",
 	"pipe2",
@@ -137,21 +136,15 @@ static const char *const allowed[] = {
 	"recvmmsg",
 	"recvmsg",
 	"send",
-	"sendmmsg",
-	"sendmsg",
-	"sendto",
 	"setsockopt",
 	"shutdown",
 	/* its files, as far as Landlock lets it */
 	"access",
-	"chmod",
-	"chown",
 	"faccessat",
 	"faccessat2",
 	"fadvise64",
 	"fallocate",
 	"fchmod",
-	"fchmodat",
 	"fchown",
 	"fchown32",
 	"fdatasync",
@@ -194,7 +187,6 @@ static const char *const allowed[] = {
 	"umask",
 	"unlink",
 	"unlinkat",
-	"utimensat",
 	/* its children, which it can but end and reap */
 	"pidfd_send_signal",
 	"wait4",
@@ -206,14 +198,20 @@ static const char *const allowed[] = {
 static const char *const refused[] = {
 	"bind",
 	"bpf",
+	"chmod", /* and what follows of that kind: Landlock lets the owner of a file do it, everywhere */
+	"chown",
 	"connect",
 	"execve",
 	"execveat",
+	"fchmodat",
+	"fchmodat2",
+	"fchownat",
 	"init_module",
 	"io_uring_setup",
 	"kcmp",
 	"keyctl",
 	"kill",
+	"lchown",
 	"listen",
 	"memfd_create",
 	"mount",
@@ -235,12 +233,16 @@ static const char *const refused[] = {
 	"tkill",
 	"unshare",
 	"userfaultfd",
+	"utimensat",
 };
 
 /* Those of a process; where it is watched from inside, the watcher's part is left out. */
 static const char *const refused_processes[] = { "fork", "ptrace", "vfork" };
 
-/* condition NULL: whatever its arguments are. A name that this machine does not have is passed over. */
+/*
+ * condition NULL: whatever its arguments are. A name that this machine does not have is passed
+ * over.
+ */
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
 	       const struct scmp_arg_cmp *condition)
 {
@@ -264,30 +266,96 @@ static int add_list(scmp_filter_ctx filter, uint32_t action, const char *const *
 #define CLONE_FLAGS 0
 #endif
 
-/* Of these only one use. */
-static int add_special(scmp_filter_ctx filter)
+/* A use of a call, by one of its arguments. */
+struct use {
+	const char *name;
+	struct scmp_arg_cmp condition;
+};
+
+static int add_uses(scmp_filter_ctx filter, uint32_t action, const struct use *uses, size_t n)
 {
-	const struct {
-		const char *name;
-		struct scmp_arg_cmp condition;
-	} rules[] = {
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add(filter, action, uses[i].name, &uses[i].condition);
+	return r;
+}
+
+/* Its argument that says what is to be done, one of these. */
+static int add_commands(scmp_filter_ctx filter, uint32_t action, const char *name,
+			const unsigned long *commands, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const struct scmp_arg_cmp condition = SCMP_A1(SCMP_CMP_EQ, commands[i]);
+
+		r = add(filter, action, name, &condition);
+	}
+	return r;
+}
+
+#if __WORDSIZE == 32
+/* Of files of any size, and of those that a library may think are small. */
+#define LOCKS 5, 6, 7, 12, 13, 14
+#else
+#define LOCKS F_GETLK, F_SETLK, F_SETLKW
+#endif
+
+/* Of these only some uses. */
+static int allow_uses(scmp_filter_ctx filter)
+{
+	static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX, TCGETS };
+	static const unsigned long fcntls[] = { F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,
+						F_SETFD,     F_GETFL,         F_SETFL,
+						F_OFD_GETLK, F_OFD_SETLK,     F_OFD_SETLKW,
+						LOCKS };
+	const struct use uses[] = {
 		/* a thread, no process; clone3(2), whose flags are in memory, is not there */
 		{ "clone", SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) },
 		{ "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) },
 		{ "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME) },
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONBIO) },
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD) },
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, FIOCLEX) },
-		{ "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS) },
+		/* its own limits */
+		{ "prlimit64", SCMP_A0(SCMP_CMP_EQ, 0) },
+		/* not to connect with what is sent */
+		{ "sendto", SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0) },
+		{ "sendmsg", SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0) },
+		{ "sendmmsg", SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0) },
 		/* no new code */
 		{ "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
 		{ "mmap2", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
 		{ "mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0) },
 	};
-	int r = 0;
+	int r = add_uses(filter, SCMP_ACT_ALLOW, uses, ELEMENTSOF(uses));
 
-	for (size_t i = 0; i < ELEMENTSOF(rules) && r == 0; i++)
-		r = add(filter, SCMP_ACT_ALLOW, rules[i].name, &rules[i].condition);
+	if (r == 0)
+		r = add_commands(filter, SCMP_ACT_ALLOW, "ioctl", ioctls, ELEMENTSOF(ioctls));
+	if (r == 0)
+		r = add_commands(filter, SCMP_ACT_ALLOW, "fcntl", fcntls, ELEMENTSOF(fcntls));
+	if (r == 0)
+		r = add_commands(filter, SCMP_ACT_ALLOW, "fcntl64", fcntls, ELEMENTSOF(fcntls));
+	return r;
+}
+
+/* Of these what one would try, as above. */
+static int refuse_uses(scmp_filter_ctx filter)
+{
+	/* The kernel signals a descriptor's owner in our name, whom kill(2) does not reach. */
+	static const unsigned long owners[] = { F_SETOWN, F_SETSIG, F_SETOWN_EX };
+	static const struct use uses[] = {
+		{ "prlimit64", { 0, SCMP_CMP_NE, 0, 0 } },
+		{ "sendto", { 3, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN } },
+		{ "sendmsg", { 2, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN } },
+		{ "sendmmsg", { 3, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN } },
+	};
+	int r = add_uses(filter, SCMP_ACT_ERRNO(EPERM), uses, ELEMENTSOF(uses));
+
+	if (r == 0)
+		r = add_commands(filter, SCMP_ACT_ERRNO(EPERM), "fcntl", owners,
+				 ELEMENTSOF(owners));
+	if (r == 0)
+		r = add_commands(filter, SCMP_ACT_ERRNO(EPERM), "fcntl64", owners,
+				 ELEMENTSOF(owners));
 	return r;
 }
 
@@ -295,13 +363,15 @@ static int add_rules(scmp_filter_ctx filter)
 {
 	int r = add_list(filter, SCMP_ACT_ERRNO(EPERM), refused, ELEMENTSOF(refused));
 
+	if (r == 0)
+		r = refuse_uses(filter);
 	if (r < 0 || instrumented)
 		return r;
 	r = add_list(filter, SCMP_ACT_ERRNO(EPERM), refused_processes,
 		     ELEMENTSOF(refused_processes));
 	if (r == 0)
 		r = add_list(filter, SCMP_ACT_ALLOW, allowed, ELEMENTSOF(allowed));
-	return r < 0 ? r : add_special(filter);
+	return r < 0 ? r : allow_uses(filter);
 }
 
 static int enclose(void)

@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 
-/* Watched from inside, by a sanitizer say: what watches has files, processes and calls of its own. */
+/*
+ * Watched from inside, by a sanitizer say: what watches has files, processes and calls of its own.
+ */
 #ifdef INSTRUMENTED
 static const bool instrumented = true;
 #else
@@ -16,8 +18,8 @@ static const bool instrumented = false;
 void sandbox_prepare_calls(void);
 
 /*
- * From now on this thread and those to come make only the system calls on the list. 1; 0: it was built
- * without libseccomp; -ELIBACC: that is not installed; another -errno.
+ * From now on this thread and those to come make only the system calls on the list. 1; 0: it was
+ * built without libseccomp; -ELIBACC: that is not installed; another -errno.
  */
 int sandbox_enclose_calls(void);
 

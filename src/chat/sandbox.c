@@ -92,21 +92,40 @@ static int allow(int rules, const char *path, uint64_t rights)
 											 : 0;
 }
 
-/* Where it stands, for it may be replaced; a link, where it leads as well. */
+static int allow_directory_of(int rules, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	_cleanup_free_ char *directory = slash ? strndup(file, MAX(slash - file, 1)) : strdup(".");
+
+	return directory ? allow(rules, directory, TO_READ) : -ENOMEM;
+}
+
+/* "/tls" for "/tls/current/key.pem" if "current" is a link there: so it can be led elsewhere. */
+static int allow_links_of(int rules, const char *file)
+{
+	_cleanup_free_ char *path = strdup(file);
+	int r = path ? 0 : -ENOMEM;
+
+	for (char *slash = path; r == 0 && (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+		struct stat st;
+
+		*slash = '\0';
+		/* In the root it would be all files that there are. */
+		if (strrchr(path, '/') != path && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			r = allow_directory_of(rules, path);
+	}
+	return r;
+}
+
+/* Where it stands, for it may be replaced; and where it leads, if it is a link or behind one. */
 static int allow_beside(int rules, const char *file)
 {
 	_cleanup_free_ char *real = realpath(file, NULL);
-	const char *paths[] = { file, real };
-	int r = 0;
+	int r = allow_directory_of(rules, file);
 
-	for (size_t i = 0; i < ELEMENTSOF(paths) && r == 0; i++) {
-		const char *slash = paths[i] ? strrchr(paths[i], '/') : NULL;
-		_cleanup_free_ char *directory =
-			slash ? strndup(paths[i], MAX(slash - paths[i], 1)) : strdup(".");
-
-		r = !directory ? -ENOMEM : paths[i] ? allow(rules, directory, TO_READ) : 0;
-	}
-	return r;
+	if (r == 0 && real)
+		r = allow_directory_of(rules, real);
+	return r < 0 ? r : allow_links_of(rules, file);
 }
 
 static int allow_all(int rules, const struct sandbox_settings *settings, uint64_t known)
@@ -159,7 +178,8 @@ static int make_directory(const struct sandbox_settings *settings, const struct 
 	r = fd_make_directories(path, 0755);
 	if (r == 0 && mkdir(path, 0700) < 0)
 		r = -errno;
-	if (r == 0 && identity && chown(path, identity->uid, identity->gid) < 0)
+	/* Not through a link that somebody has put there meanwhile. */
+	if (r == 0 && identity && lchown(path, identity->uid, identity->gid) < 0)
 		r = -errno;
 	/* One of which nothing is needed yet is missed by whoever does. */
 	return r < 0 && identity ? error_set_errno(e, r, "%s", path) : 0;

@@ -2,7 +2,8 @@
 /*
  * The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding:
  *
- *	client-first -> scram_first() -> server-first -> client-final -> scram_final() -> server-final
+ *	client-first -> scram_first() -> server-first ->
+ *	client-final -> scram_final() -> server-final
  *
  * Pure: nonce and keys are given.
  */
@@ -39,7 +40,10 @@ int scram_derive(struct scram_keys *keys, const char *password, size_t size);
 /* Reads the first message: the account's name, to look up its keys. 0 or -EINVAL. */
 int scram_begin(struct scram *s, const char *message, size_t size, char name[SCRAM_NAME_MAX + 1]);
 
-/* keys of that account, or made up; nonce: printable, no comma, at most 63 bytes. Our message is s->server_first. */
+/*
+ * keys of that account, or made up; nonce: printable, no comma, at most 63 bytes. Our message is
+ * s->server_first.
+ */
 void scram_challenge(struct scram *s, const struct scram_keys *keys, const char *nonce);
 
 /*

@@ -39,7 +39,9 @@ static int look_at_first_byte(struct connection *x)
 		return 0;
 	}
 	send(x->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	/* What was received and not read would be answered by a reset, which takes the text along. */
+	/*
+	 * What was received and not read would be answered by a reset, which takes the text along.
+	 */
 	if (recv(x->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
 		shutdown(x->fd, SHUT_WR);
 	return -EPROTO;

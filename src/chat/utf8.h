@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * UTF-8 in byte buffers that came from the network: checking, repairing and cutting without
- * breaking a character, on top of base/text.h. Sizes are bytes. Pure; nothing allocates, blocks or needs a NUL.
+ * breaking a character, on top of base/text.h. Sizes are bytes. Pure; nothing allocates, blocks or
+ * needs a NUL.
  */
 #ifndef FOSTER_CHAT_UTF8_H
 #define FOSTER_CHAT_UTF8_H

@@ -33,7 +33,9 @@ struct worker;
 /* name: of the thread, at most 15 bytes. max: jobs that may wait. 0 or -errno. */
 int worker_new(struct event_base *base, const char *name, size_t max, struct worker **ret);
 
-/* 0; -EAGAIN: max jobs wait already; or -errno of the thread's start. The job is taken only at 0. */
+/*
+ * 0; -EAGAIN: max jobs wait already; or -errno of the thread's start. The job is taken only at 0.
+ */
 int worker_give(struct worker *worker, struct worker_job *job);
 
 /* How many jobs were taken and have not had their done(). */

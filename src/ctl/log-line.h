@@ -10,8 +10,8 @@
 #define LOG_TIME_NONE 0 /* a line that says no time */
 
 /*
- * "2026-11-25T13:40:00.123456Z", or with "+01:00", at the beginning of text. us since 1970; *ret_size
- * its length. LOG_TIME_NONE: it is none.
+ * "2026-11-25T13:40:00.123456Z", or with "+01:00", at the beginning of text. us since 1970;
+ * *ret_size its length. LOG_TIME_NONE: it is none.
  */
 uint64_t log_time_parse(const char *text, size_t size, size_t *ret_size);
 

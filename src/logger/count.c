@@ -19,6 +19,7 @@ static struct logger_count *counts; /* LOGGER_NUMBERS of them; NULL: nothing is 
 void count_to(int fd)
 {
 	void *map = MAP_FAILED;
+	bool counted = counts;
 	struct stat st;
 
 	/* Its pages are there when they are first touched, of those numbers alone that are used. */
@@ -32,7 +33,7 @@ void count_to(int fd)
 	if (counts)
 		munmap(counts, SIZE);
 	counts = map;
-	streams_count();
+	streams_count(counted);
 }
 
 /* Its number may be another one's by now. */

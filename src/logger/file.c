@@ -151,6 +151,7 @@ static int look_at(struct log_file *f, const struct log_place *place, int fd)
 		return -EMLINK;
 	look_at_end(f, fd, (uint64_t)st.st_size);
 	f->inode = st.st_ino;
+	f->device = st.st_dev;
 	f->period = period_of(&place->settings->set,
 			      st.st_size > 0 ? (uint64_t)st.st_mtim.tv_sec * USEC_PER_SEC
 					     : now_realtime());
@@ -177,8 +178,8 @@ static int open_file(struct log_file *f, const struct log_place *place)
 }
 
 /*
- * False: somebody has deleted the file, and what is written to it would be nowhere. Somebody may also
- * have emptied it, or written to it.
+ * False: somebody has deleted the file, and what is written to it would be nowhere. Somebody may
+ * also have emptied it, or written to it.
  */
 static bool look_again(struct log_file *f)
 {

@@ -19,7 +19,7 @@ struct log_file {
 	int fd;         /* -1: closed for now */
 	bool ends_line; /* when it was opened: what follows begins a line */
 	bool no_rename; /* it was told that the file cannot be rotated */
-	uint64_t size, inode;
+	uint64_t size, inode, device;
 	uint64_t period; /* in which it was begun: a number that grows every set.period */
 	struct log_file *newer, *older; /* in the list of open files */
 };
@@ -47,7 +47,10 @@ int log_file_open(struct log_file *, const struct log_place *, uint64_t realtime
 /* Begins a new file; where that cannot be done the old one goes on. 0 or -errno. */
 int log_file_rotate(struct log_file *, const struct log_place *);
 
-/* What stands before end in the open file, from the last newline on, when it is less than size bytes. */
+/*
+ * What stands before end in the open file, from the last newline on, when it is less than size
+ * bytes.
+ */
 size_t log_file_line(const struct log_file *, uint64_t end, char *buf, size_t size);
 
 /* The open file ends there from now on. 0 or -errno. */

@@ -14,8 +14,8 @@
  *	within the splice, or	some or all of them are out of the pipe, and all of them are in the
  *	after it		file
  *
- * Each line is whole in the file, too, although a write may end within a line, and the next logger goes
- * on there or begins anew: intent.h.
+ * Each line is whole in the file, too, although a write may end within a line, and the next logger
+ * goes on there or begins anew: intent.h.
  *
  * The pipe lives as long as fosterd or the service does, and nobody but the logger reads from it.
  * One that is full cannot be looked into further than it goes, so there is nothing that could be
@@ -115,7 +115,9 @@ void intake_discard_lines(int pipe, const char *data, size_t size)
 {
 	static char away[INTAKE_MAX];
 
-	/* Signals end a splice between two of the pipe's pages; but a read of what is there, never. */
+	/*
+	 * Signals end a splice between two of the pipe's pages; but a read of what is there, never.
+	 */
 	if (size == 0 || data[size - 1] == '\n' || read(pipe, away, size) < 0)
 		intake_discard(pipe, size);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files that have been rotated away: "web.log" becomes "web.log.20261125T134000.123456Z", later
- * perhaps with ".gz" or ".zst" behind it. The time is that of the rotation, in UTC: their names' order is
- * that of what is in them. See also fosterctl(1), which reads them.
+ * perhaps with ".gz" or ".zst" behind it. The time is that of the rotation, in UTC: their names'
+ * order is that of what is in them. See also fosterctl(1), which reads them.
  */
 #ifndef FOSTER_LOGGER_ROTATION_H
 #define FOSTER_LOGGER_ROTATION_H

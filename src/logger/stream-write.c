@@ -33,6 +33,11 @@ const char *stream_label(const struct stream *s)
 	return label;
 }
 
+bool stream_is_placed(const struct stream *s)
+{
+	return s->placed || s->settings->set.sink != LOGGER_SINK_FILE;
+}
+
 bool stream_needs_lines(const struct stream *s)
 {
 	return s->settings->set.sink != LOGGER_SINK_FILE || (s->settings->set.flags & LOGGER_JSON);
@@ -103,9 +108,9 @@ static bool waits_for_its_end(const struct line_style *style, const char *data, 
 }
 
 /*
- * The file ends within a line, and it is not known what the last logger was at. Has it written a part of
- * what the pipe still holds, all of which comes again? Then its torn line ends here, lest it run into
- * the whole one. Otherwise the service has said a part of a line, and goes on.
+ * The file ends within a line, and it is not known what the last logger was at. Has it written a
+ * part of what the pipe still holds, all of which comes again? Then its torn line ends here, lest
+ * it run into the whole one. Otherwise the service has said a part of a line, and goes on.
  */
 static bool is_torn(const struct stream *s, const struct line_style *style, const char *data,
 		    size_t n)
@@ -119,7 +124,7 @@ static bool is_torn(const struct stream *s, const struct line_style *style, cons
 	return size > head && size - head <= n && memcmp(tail + head, data, size - head) == 0;
 }
 
-/* The pipe holds the rest of a line once more: so it begins once more. */
+/* The pipe holds the rest of a line once more, and so the line begins once more. */
 static int begin_again(struct stream *s, uint64_t before)
 {
 	char line[1 + TAIL_MAX] = "\n";
@@ -145,29 +150,39 @@ static int find_place(struct stream *s, const struct line_style *style, const ch
 	enum intent intent = intent_left(s, data, n, &before);
 	int error = 0;
 
-	if (intent == INTENT_WRITTEN && s->file.size > before)
-		error = log_file_cut(&s->file, before);
+	/* One that may be appended to and nothing else keeps what comes again. */
+	if (intent == INTENT_WRITTEN && s->file.size > before && log_file_cut(&s->file, before) < 0)
+		intent = INTENT_AGAIN;
 	s->inside = !s->file.ends_line;
-	if (error == 0 && intent == INTENT_AGAIN && s->inside)
-		error = begin_again(s, before);
-	else if (error == 0 && s->inside &&
-		 (style->json || (intent == INTENT_UNKNOWN && is_torn(s, style, data, n))))
+	if (s->inside && (style->json || (intent == INTENT_UNKNOWN && is_torn(s, style, data, n))))
 		error = end_torn_line(s);
+	else if (s->inside && intent == INTENT_AGAIN)
+		error = begin_again(s, before);
 	s->placed = error == 0;
 	return error;
 }
 
-/* The file is open, and this stream knows whether it stands at the beginning of a line. */
-static int open_file(struct stream *s, const struct log_place *place,
-		     const struct line_style *style, uint64_t realtime, const char *data, size_t n,
-		     size_t *ret_room)
+static struct log_place place_of(const struct stream *s, char name[LOG_FILE_NAME_MAX])
 {
-	int error = log_file_open(&s->file, place, realtime, s->placed && !s->inside, ret_room);
+	return (struct log_place){ s->settings, log_name(name, LOG_FILE_NAME_MAX, s->name,
+							 s->number >= LOGGER_STDERR) };
+}
 
-	if (error < 0 || s->placed)
-		return error;
-	error = find_place(s, style, data, n);
-	return error < 0 ? error : log_file_open(&s->file, place, realtime, !s->inside, ret_room);
+int stream_place(struct stream *s, const char *data, size_t n)
+{
+	uint64_t realtime = now_realtime();
+	char name[LOG_FILE_NAME_MAX];
+	struct log_place place = place_of(s, name);
+	struct line_style style;
+	size_t room;
+	int error;
+
+	if (stream_is_placed(s))
+		return 0;
+	error = make_style(s, realtime, &style);
+	if (error == 0)
+		error = log_file_open(&s->file, &place, realtime, false, &room);
+	return error < 0 ? error : find_place(s, &style, data, n);
 }
 
 /* One write. *ret_used is 0 when what there is must wait, or a new file has been begun. */
@@ -176,7 +191,7 @@ static int write_piece(struct stream *s, const struct log_place *place,
 		       size_t n, bool last, struct output *o)
 {
 	size_t room;
-	int error = open_file(s, place, style, realtime, data, n, &room);
+	int error = log_file_open(&s->file, place, realtime, !s->inside, &room);
 
 	if (error < 0)
 		return error;
@@ -185,7 +200,7 @@ static int write_piece(struct stream *s, const struct log_place *place,
 		return log_file_rotate(&s->file, place);
 	if (o->used == 0) /* a line that is larger than a file, or goes on in this one */
 		produce(s, style, data, n, last, true, LINES_ROOM, o);
-	intent_write(s);
+	intent_write(s, o->size);
 	error = log_file_write(&s->file, o->data, o->size);
 	if (error == 0)
 		s->inside = o->inside;
@@ -196,8 +211,7 @@ static int write_to_file(struct stream *s, struct line_style *style, const char 
 			 bool last, uint64_t realtime, size_t *ret_used)
 {
 	char name[LOG_FILE_NAME_MAX];
-	struct log_place place = { s->settings, log_name(name, sizeof(name), s->name,
-							 s->number >= LOGGER_STDERR) };
+	struct log_place place = place_of(s, name);
 	int error = 0;
 
 	while (*ret_used < n && error == 0) {
@@ -260,8 +274,10 @@ int stream_write_note(struct stream *s, const char *text)
 	struct line_style style;
 	char line[256];
 	size_t used = 0, size;
-	int error;
+	int error = stream_place(s, "", 0);
 
+	if (error < 0)
+		return error;
 	/* A line that was cut off ends here. */
 	size = (size_t)snprintf(line, sizeof(line), "%s%s\n", s->inside ? "\n" : "", text);
 	if (s->settings->set.sink != LOGGER_SINK_FILE)

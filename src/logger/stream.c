@@ -51,11 +51,14 @@ bool stream_has_number(const struct stream *s)
 	return by_number[s->number] == s;
 }
 
-void streams_count(void)
+void streams_count(bool counted)
 {
 	for (const struct stream *s = all; s; s = s->next) {
-		if (stream_has_number(s))
-			count_begin(s);
+		if (!stream_has_number(s))
+			continue;
+		count_begin(s);
+		if (!counted) /* it may have been written since */
+			intent_forget(s);
 	}
 }
 
@@ -120,6 +123,8 @@ static size_t drop(struct stream *s, const char *data, size_t n, int error)
 	size_t size = newline ? (size_t)(newline + 1 - data) : n;
 
 	stream_count_dropped(s, newline ? lines_count(data, size) : 1, error);
+	if (!stream_is_placed(s))
+		intent_forget(s); /* what it wrote is in the pipe no more */
 	s->skipping = !newline;
 	intake_discard(s->pipe, size);
 	return size;
@@ -223,9 +228,7 @@ static size_t patience(const struct stream *s)
 static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
 	bool last = s->hung_up || s->closing || s->unfinished;
-	/* The first time, what the pipe begins with is compared with what the last logger took. */
-	size_t size = s->placed ? whole_lines(data, n) : n, may = within_rate(s, data, size),
-	       used = 0;
+	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
@@ -256,7 +259,9 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 static enum outcome look(struct stream *s)
 {
 	const char *data;
-	bool small = stream_is_stuck(s) || (s->trouble && s->trouble->small > 0);
+	/* The first time, what the pipe begins with is compared with what the last logger took. */
+	bool small = stream_is_placed(s) &&
+		     (stream_is_stuck(s) || (s->trouble && s->trouble->small > 0));
 	ssize_t n = intake_look(s->pipe, small ? FIRST_TRY : INTAKE_MAX, &data);
 	int error;
 
@@ -269,8 +274,10 @@ static enum outcome look(struct stream *s)
 		skip(s, data, (size_t)n);
 		return WENT_ON;
 	}
+	error = stream_place(s, data, (size_t)n);
 	/* What was too much is told of by the second, not between any two lines. */
-	error = s->trouble && s->trouble->drop_error < 0 ? stream_note_dropped(s) : 0;
+	if (error == 0 && s->trouble && s->trouble->drop_error < 0)
+		error = stream_note_dropped(s);
 	if (error < 0) {
 		stream_get_stuck(s, error);
 		return STUCK;

@@ -80,9 +80,18 @@ void streams_bury(void); /* frees those that ended, when no event of theirs is l
 void streams_close_all(void);
 void streams_write_notes(void); /* of what was dropped */
 size_t streams_number(void);
-void streams_count(void); /* there is somewhere else to count to */
+void streams_count(bool counted); /* there is somewhere else to count to; false: the first time */
 
 /* --- between stream*.c ------------------------------------------------------------------ */
+
+/* False: what the last logger wrote to its file has not been looked at yet. */
+bool stream_is_placed(const struct stream *);
+
+/*
+ * Goes to where the last logger stopped, when the pipe begins with all these bytes, or, with none
+ * of them, has been emptied. 0, also if it has been done before, or -errno.
+ */
+int stream_place(struct stream *, const char *data, size_t n);
 
 /*
  * Formats and writes what n bytes say, as far as it can be. last: an unfinished line is due.

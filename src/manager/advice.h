@@ -8,9 +8,9 @@
 struct config;
 
 /*
- * Tells that there are more pipes than may be open files, or larger ones than may be had. Names services that we could not end:
- * an ordinary user's whose command is a set-user-ID program of somebody else's. Looks at the files.
- * Returns how many notes that makes.
+ * Tells that there are more pipes than may be open files, or larger ones than may be had. Names
+ * services that we could not end: an ordinary user's whose command is a set-user-ID program of
+ * somebody else's. Looks at the files. Returns how many notes that makes.
  */
 unsigned advice_print(const struct config *, FILE *);
 

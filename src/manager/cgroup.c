@@ -344,8 +344,8 @@ static int freeze_and_kill(struct cgroups *c, const char *service)
 }
 
 /*
- * cgroup.kill signals the main thread of each process, and where that one has ended alone the others
- * never hear of it (Linux 6.18). What is sent to the process reaches them.
+ * cgroup.kill signals the main thread of each process, and where that one has ended alone the
+ * others never hear of it (Linux 6.18). What is sent to the process reaches them.
  */
 static void kill_headless(const struct cgroups *c, const char *service)
 {

@@ -255,7 +255,9 @@ struct config *config_load(const char *path, struct config_source *source,
 			   struct config_problems *problems);
 struct config *config_free(struct config *); /* always NULL */
 
-/* The service as a section of a config that would give it, defaults included, secrets not hidden. */
+/*
+ * The service as a section of a config that would give it, defaults included, secrets not hidden.
+ */
 void config_print_service(const struct service_config *service, FILE *f);
 void config_print(const struct config *config, FILE *f);
 

@@ -21,7 +21,9 @@
 #define PLACES        (LINK_PLACES - PLACE_FD_STORE)
 #define EVENTS_A_TURN 16
 
-/* In the supervisor's store they are "fdp:SLOT:NAME", or "fds:..." for those that are not polled. */
+/*
+ * In the supervisor's store they are "fdp:SLOT:NAME", or "fds:..." for those that are not polled.
+ */
 #define POLLED_PREFIX "fdp:"
 #define PLAIN_PREFIX  "fds:"
 

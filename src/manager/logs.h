@@ -35,8 +35,9 @@ bool logs_is_place(uint32_t place);          /* of a pipe */
 uint32_t logs_program_place(struct manager *);
 
 /*
- * What the logger gets as descriptor 3: the memory that it counts in. It has that from its start, for
- * a pipe that its predecessor was told of may be the first thing that waits in the channel. How many.
+ * What the logger gets as descriptor 3: the memory that it counts in. It has that from its start,
+ * for a pipe that its predecessor was told of may be the first thing that waits in the channel. How
+ * many.
  */
 size_t logs_places(const struct manager *, uint32_t *places);
 

@@ -23,7 +23,9 @@ struct packet_queue *packet_queue_free(struct packet_queue *); /* always NULL */
  */
 void packet_queue_send(struct packet_queue *, const void *data, size_t size, int fd);
 
-/* Sends all that is queued; blocks, at most timeout_ms. To be called before waiting for an answer. */
+/*
+ * Sends all that is queued; blocks, at most timeout_ms. To be called before waiting for an answer.
+ */
 void packet_queue_flush(struct packet_queue *, int timeout_ms);
 
 #endif

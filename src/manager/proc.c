@@ -181,9 +181,9 @@ static int add_numbers(const char *text, struct pid_list *l)
 }
 
 /*
- * The kernel writes the list an entry at a time. When one that it has passed is reaped meanwhile, the
- * next may be left out, although it lives all the time: so only a list that comes out the same twice
- * is believed. -EAGAIN: it does not stand still; what was seen last is there.
+ * The kernel writes the list an entry at a time. When one that it has passed is reaped meanwhile,
+ * the next may be left out, although it lives all the time: so only a list that comes out the same
+ * twice is believed. -EAGAIN: it does not stand still; what was seen last is there.
  */
 static int children_of_thread(const char *path, struct pid_list *l)
 {

@@ -46,7 +46,9 @@ struct proc_life {
 };
 int proc_life(pid_t, struct proc_life *ret);
 
-/* The user that it is, or whom the kernel shows instead, root, when nobody may look. 0 or -errno. */
+/*
+ * The user that it is, or whom the kernel shows instead, root, when nobody may look. 0 or -errno.
+ */
 int proc_user(pid_t, uid_t *ret);
 
 /* What it uses and has used: itself, and the children that it has waited for. */
@@ -65,8 +67,8 @@ void proc_command(pid_t, char *buf, size_t size); /* its name, "" when it is gon
 
 /*
  * Adds the children of a process, of all its threads. 0; -ENOENT where the kernel was built
- * without CONFIG_PROC_CHILDREN, or the process is gone; -EAGAIN: the list changed each time that it was
- * read, and a child that lives may be missing in what was added.
+ * without CONFIG_PROC_CHILDREN, or the process is gone; -EAGAIN: the list changed each time that it
+ * was read, and a child that lives may be missing in what was added.
  */
 int proc_children(pid_t, struct pid_list *);
 

@@ -38,9 +38,9 @@ struct reload_plan {
 void reload_plan_clear(struct reload_plan *);
 
 /*
- * Reads the configuration anew and, unless dry_run, puts it in force, on behalf of asker. 0 with the plan; -EINVAL
- * with problems when it is wrong; another -errno with the error's text when it could not be
- * done (a port is taken, say): then all is as before.
+ * Reads the configuration anew and, unless dry_run, puts it in force, on behalf of asker. 0 with
+ * the plan; -EINVAL with problems when it is wrong; another -errno with the error's text when it
+ * could not be done (a port is taken, say): then all is as before.
  */
 int reload(struct manager *, bool dry_run, const struct asker *, struct reload_plan *,
 	   struct config_problems *, struct error *);

@@ -2,8 +2,9 @@
 /*
  * Another fosterd, mostly a newer one, in place of the running one, and its manager in place of
  * this one. It is rehearsed first; if that is good this manager takes no more requests, finishes
- * those that it has begun, and ends; fosterd then executes the other one (supervisor/upgrade.h). The
- * services know nothing of it. Whoever connects meanwhile waits for the next manager, whatever it is.
+ * those that it has begun, and ends; fosterd then executes the other one (supervisor/upgrade.h).
+ * The services know nothing of it. Whoever connects meanwhile waits for the next manager, whatever
+ * it is.
  */
 #ifndef FOSTER_MANAGER_UPGRADE_H
 #define FOSTER_MANAGER_UPGRADE_H

@@ -54,11 +54,11 @@ static int open_child(struct supervisor *s, const struct table_slot *slot)
 
 /*
  * The logger of an earlier supervisor has gone on writing for those that live. The next one
- * takes the pipes over: this one is asked to leave, which takes it no longer than one write. One that
- * hangs in that, or was stopped, is killed. The two must not share a pipe: one that has died in the
- * middle of taking out what it has written goes on to the end of that when it has a processor again,
- * and would take out what nobody has written. So its end is waited for, but for one that hangs in a
- * write: it takes out nothing any more.
+ * takes the pipes over: this one is asked to leave, which takes it no longer than one write. One
+ * that hangs in that, or was stopped, is killed. The two must not share a pipe: one that has died
+ * in the middle of taking out what it has written goes on to the end of that when it has a
+ * processor again, and would take out what nobody has written. So its end is waited for, but for
+ * one that hangs in a write: it takes out nothing any more.
  */
 static void dismiss_logger(struct supervisor *s, const struct table_slot *slot)
 {

@@ -83,7 +83,9 @@ static void add_descendant(int pid, void *arg)
 	}
 }
 
-/* Kernels without CONFIG_PROC_CHILDREN have no such lists: each process is asked for its parents. */
+/*
+ * Kernels without CONFIG_PROC_CHILDREN have no such lists: each process is asked for its parents.
+ */
 static bool has_children_lists(pid_t self)
 {
 	char path[64];

@@ -30,7 +30,9 @@ void spawn_watch_starting(struct supervisor *);
  */
 pid_t spawn_manager(struct supervisor *, int fd);
 
-/* execve(2) of an open program, whatever its path leads to by now. Returns when it cannot, errno. */
+/*
+ * execve(2) of an open program, whatever its path leads to by now. Returns when it cannot, errno.
+ */
 void spawn_execute(int fd, char **argv, char **envp);
 
 #endif

@@ -87,7 +87,9 @@ struct table *table_open(int dir_fd);
 /* Opens the table of a supervisor that hands it over: one that cannot be believed is -EPROTO. */
 struct table *table_open_handed_over(int dir_fd);
 
-/* 0 when this program could open that table; else -errno, and says what is wrong. Changes nothing. */
+/*
+ * 0 when this program could open that table; else -errno, and says what is wrong. Changes nothing.
+ */
 int table_check(int dir_fd);
 
 struct table_upgrade *table_upgrade(struct table *);

@@ -32,9 +32,16 @@ def alive(pid):
 
 
 def children_of(pid):
+    """Where one is reaped while the list is read, the kernel may leave out the next: so it is read until
+    it comes out the same twice."""
+    before = None
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            return [int(child) for child in f.read().split()]
+        while True:
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                text = f.read()
+            if text == before:
+                return [int(child) for child in text.split()]
+            before = text
     except OSError:
         return []
 

@@ -2,10 +2,13 @@
 /*
  * For LD_PRELOAD: the process is killed by SIGKILL as soon as a call of KILL_AT has handed the text
  * KILL_AT_TEXT to the kernel: send, sendmsg, write; or has got it from there: read. At its
- * KILL_AT_COUNT-th time, the first unless set. Or, with ftruncate, before a file that has the text in
- * it is cut; with no-read and no-splice, before a pipe is read, or spliced from; with write-part, when the text is written, and nothing of what was to be written behind it.
+ * KILL_AT_COUNT-th time, the first unless set. Or, with ftruncate, before a file that has the text
+ * in it is cut; with no-read and no-splice, before a pipe is read, or spliced from; with
+ * write-part, when the text is written, and nothing of what was to be written behind it. With
+ * no-cut it is not killed, but no file can be cut.
  * Then no moment is left in which anything else could be done.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -100,9 +103,14 @@ ssize_t read(int fd, void *data, size_t size)
 int ftruncate(int fd, off_t length)
 {
 	static char data[65536];
+	const char *at = getenv("KILL_AT");
 	ssize_t n = syscall(SYS_pread64, fd, data, sizeof(data), 0);
 
 	if (n > 0)
 		die_if("ftruncate", data, n);
+	if (at && strcmp(at, "no-cut") == 0) {
+		errno = EPERM;
+		return -1;
+	}
 	return syscall(SYS_ftruncate, fd, length);
 }

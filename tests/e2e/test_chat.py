@@ -2,11 +2,14 @@
 
 import functools
 import os
+import pathlib
 import re
+import resource
 import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -532,6 +535,62 @@ def test_either_of_the_two_is_replaced(chatd, control):
             control.announce(f"b{n}", 2 * n + 1)
             assert lily.receive() == f"\n管理员 : b{n}"
     assert room.stop() == 0
+
+
+def descriptors_of(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_a_stand_in_that_is_reaped_before_it_is_heard_of(chatd):
+    """Nothing is kept of it: neither its guard nor a place among those that live."""
+    room = chatd()
+    pair = pair_of(room)
+    os.kill(pair["chatd: stand-in"], signal.SIGKILL)
+    pair_of(room)
+    before = descriptors_of(room.pid)
+    for _ in range(3):
+        # The end of the first is heard of together with what the second said, before it.
+        os.kill(room.pid, signal.SIGSTOP)
+        for _ in range(2):
+            stand_in = until(lambda: next((pid for pid in children_of(room.pid) if alive(pid) and
+                                           comm_of(pid) == "chatd: stand-in"), None), "one")
+            os.kill(stand_in, signal.SIGKILL)
+            until(lambda: not alive(stand_in), "its end")
+        os.kill(room.pid, signal.SIGCONT)
+        pair_of(room)
+    until(lambda: descriptors_of(room.pid) <= before, "as many descriptors as before")
+    assert room.stop() == 0
+
+
+def sleeps_of(pid):
+    """How often it has waited for something."""
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$",
+                         pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1))
+
+
+def set_processes(pid, soft, hard, user):
+    """By its own user, for others may not."""
+    subprocess.run([sys.executable, "-c", "import resource, sys; "
+                    "pid, *limits = map(int, sys.argv[1:]); "
+                    "resource.prlimit(pid, resource.RLIMIT_NPROC, tuple(limits))",
+                    str(pid), str(soft), str(hard)], check=True,
+                   **({"user": user[0], "group": user[1], "extra_groups": []} if user else {}))
+
+
+def test_no_process_can_be_had(chatd):
+    """The admin child stays alone for a while, says so once, and goes on trying."""
+    user = ordinary_user()
+    room = chatd(user=user)
+    pair = pair_of(room)
+    limit = resource.getrlimit(resource.RLIMIT_NPROC)[1]  # which it inherited
+    set_processes(pair["chatd: admin"], 0, limit, user)
+    os.kill(pair["chatd: stand-in"], signal.SIGKILL)
+    room.wait_output("no stand-in can be made")
+    sleeps = sleeps_of(pair["chatd: admin"])
+    until(lambda: sleeps_of(pair["chatd: admin"]) >= sleeps + 3, "two more attempts")
+    set_processes(pair["chatd: admin"], limit, limit, user)
+    assert pair_of(room)["chatd: admin"] == pair["chatd: admin"]
+    assert room.output().count("no stand-in can be made") == 1
 
 
 def test_kill_takes_those_along_that_it_did_not_fork(chatd, control):

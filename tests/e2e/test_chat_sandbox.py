@@ -77,6 +77,24 @@ def test_required(chatd):
     assert is_walled(chatd("sandbox = required\n").pid)
 
 
+def test_a_link_on_the_way_to_a_file_is_led_elsewhere(chatd):
+    """As who renews certificates does: the directory is a link, and all of it is replaced at once."""
+    room = chatd(start=False)
+    for name in ("v1", "v2"):
+        (room.directory / name).mkdir()
+        (room.directory / name / "motd").write_text(f"words of {name}\n")
+    (room.directory / "current").symlink_to("v1")
+    room.write_config('motd-file = "current/motd"\n')
+    room.start()
+    with IrcClient(room.irc, "a") as a:
+        (room.directory / "next").symlink_to("v2")
+        (room.directory / "next").rename(room.directory / "current")
+        room.process.send_signal(signal.SIGHUP)
+        room.expect_message("^READY=1$")
+        a.send("MOTD")
+        a.expect("words of v2")
+
+
 def test_another_user(chatd, control, other):
     """All of the room's work goes on, and what its admin child does; it has none of root's groups."""
     room = chatd('user = nobody\naccounts = on\nhistory = on\nstate-directory = "state"\n',
@@ -150,6 +168,16 @@ def test_a_user_that_cannot_be_had(chatd, user, reason):
     room.start(wait=False)
     assert room.process.wait(10) == 78
     assert reason in room.output()
+
+
+def test_root_in_a_directory_of_another(chatd, other):
+    """Which is his to write to, although he can give nothing to its owner."""
+    room = chatd('accounts = on\nhistory = on\nstate-directory = "state"\n', start=False)
+    state = room.directory / "state"
+    state.mkdir(mode=0o700)
+    os.chown(state, other.pw_uid, other.pw_gid)
+    room.start()
+    assert (state / "accounts.db").owner() == "root"
 
 
 def test_a_directory_of_another(chatd, other):

@@ -1,6 +1,7 @@
 """foster-log on its own, with a channel that the test holds: how one logger hands over to the next."""
 
 import fcntl
+import json
 import os
 import pathlib
 import re
@@ -26,8 +27,11 @@ def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
     return struct.pack("=IIIIQ", kind, 24 + len(body), number, pid, value) + body
 
 
-def settings(flags=0, size=0, buffer=0):
-    return struct.pack("=IIQQQQQQIIII", 0, flags, size, 0, 0, 0, 0, buffer, 10, 0o640, 2**32 - 1,
+JSON = 1 << 0
+
+
+def settings(flags=0, size=0, buffer=0, rate=(0, 0), keep=10):
+    return struct.pack("=IIQQQQQQIIII", 0, flags, size, 0, 0, *rate, buffer, keep, 0o640, 2**32 - 1,
                        2**32 - 1)
 
 
@@ -228,7 +232,7 @@ def test_buffer(builddir, directory, pipe):
     assert "its pipe stays at 65536 bytes, for log-buffer = 4096 cannot be had" in errors
 
 
-COUNT_SIZE = 88  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked; the intent
+COUNT_SIZE = 104  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked; the intent
 NUMBERS = 2 * 12288
 
 
@@ -296,14 +300,17 @@ def test_memory_that_is_too_small_is_not_counted_in(builddir, directory, pipe):
     os.close(memory)
 
 
-def killed(builddir, directory, reader, memory, prefix, moment, text, count):
+def killed(builddir, directory, reader, memory, prefix, moment, text, count, unfinished=False,
+           **named):
     """A logger that is killed at this moment, when it comes to this text."""
     logger = Logger(builddir, directory, env=dict(
         os.environ, LD_PRELOAD=str(builddir / ".libs/test-kill-at-call.so"),
         KILL_AT=moment, KILL_AT_TEXT=text, KILL_AT_COUNT=str(count),
         ASAN_OPTIONS="verify_asan_link_order=0"))
     logger.send(COUNT, fd=memory)
-    logger.open(reader, prefix=prefix)
+    logger.open(reader, prefix=prefix, **named)
+    if unfinished:
+        logger.send(SYNC, 7)
     assert logger.wait()[0] == -signal.SIGKILL
 
 
@@ -348,6 +355,163 @@ def test_lines_are_whole_whenever_it_is_killed(builddir, directory, pipe, kill, 
     assert read_log(directory).decode().splitlines() == [
         prefix + line for line in (repeats or b"abcdef\nghi\n").decode().splitlines()]
     os.close(memory)
+
+
+@pytest.fixture
+def memory():
+    fd = os.memfd_create("counts")
+    os.ftruncate(fd, NUMBERS * COUNT_SIZE)
+    yield fd
+    os.close(fd)
+
+
+def log_once(builddir, directory, reader, memory, during=None, env=None, **named):
+    """A logger that writes what the pipe holds; its messages."""
+    logger = Logger(builddir, directory, env=env)
+    if memory is not None:
+        logger.send(COUNT, fd=memory)
+    logger.open(reader, **named)
+    if during:
+        during(logger)
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0
+    return errors
+
+
+def kill_within_a_line(builddir, directory, pipe, memory):
+    """Its file ends with "abcd", and the pipe holds "cdef\\ngh"."""
+    reader, writer = pipe
+    os.write(writer, b"ab")
+    log_once(builddir, directory, reader, memory)
+    os.write(writer, b"cdef\ngh")
+    killed(builddir, directory, reader, memory, "", "write-part", "cd", 1)
+    assert read_log(directory) == b"abcd"
+
+
+def test_a_file_that_cannot_be_opened_for_a_while(builddir, directory, pipe, memory):
+    """What the killed one was at is known until the file is seen."""
+    reader, writer = pipe
+    logs, aside = directory / "logs", directory / "aside"
+    logs.mkdir()
+    kill_within_a_line(builddir, logs, pipe, memory)
+    logs.rename(aside)
+    logs.touch()
+
+    def come_back(logger):
+        until(lambda: b"cannot be written" in os.pread(logger.errors.fileno(), 4096, 0), "trouble")
+        logs.unlink()
+        aside.rename(logs)
+
+    os.write(writer, b"i\n")
+    log_once(builddir, logs, reader, memory, come_back)
+    assert read_log(logs) == b"abcdef\nghi\n"
+
+
+def test_a_file_that_may_not_be_cut(builddir, directory, pipe, memory):
+    """Of the attribute that lets it be appended to, and no more."""
+    reader, writer = pipe
+    kill_within_a_line(builddir, directory, pipe, memory)
+    os.write(writer, b"i\n")
+    log_once(builddir, directory, reader, memory, env=dict(
+        os.environ, LD_PRELOAD=str(builddir / ".libs/test-kill-at-call.so"), KILL_AT="no-cut",
+        ASAN_OPTIONS="verify_asan_link_order=0"))
+    assert read_log(directory) == b"abcd\nabcdef\nghi\n"
+
+
+def append_more(directory, memory):
+    with open(directory / "a.log", "ab") as f:
+        f.write(b", and more by another\n")
+    return b"abcd, and more by another\n"
+
+
+def replace_by_more(directory, memory):
+    (directory / "a.log").write_bytes(b"from a copy\n" * 3)
+    return b"from a copy\n" * 3
+
+
+def be_on_another_device(directory, memory):
+    """As far as the record goes: the inodes of two file systems have the same numbers."""
+    at = 7 * COUNT_SIZE + 8 * 8
+    os.pwrite(memory, struct.pack("=Q", struct.unpack("=Q", os.pread(memory, 8, at))[0] + 1), at)
+    return b"abcdc"
+
+
+@pytest.mark.parametrize("change", [append_more, replace_by_more, be_on_another_device])
+def test_what_another_wrote_is_not_cut_off(builddir, directory, pipe, memory, change):
+    """Only what the pipe holds again may go."""
+    reader, writer = pipe
+    kill_within_a_line(builddir, directory, pipe, memory)
+    kept = change(directory, memory)
+    os.write(writer, b"i\n")
+    log_once(builddir, directory, reader, memory)
+    assert read_log(directory).startswith(kept)
+    assert read_log(directory).endswith(b"cdef\nghi\n")
+
+
+def test_who_did_not_count_leaves_no_old_record(builddir, directory, pipe, memory):
+    """One that is told where to count after it has written, and killed before it writes again."""
+    reader, writer = pipe
+    kill_within_a_line(builddir, directory, pipe, memory)
+    os.write(writer, b"i\n")
+    log_once(builddir, directory, reader, None, lambda logger: (
+        logger.sync(), logger.send(COUNT, fd=memory), logger.sync()))
+    written = read_log(directory)
+    os.write(writer, b"more\n")
+    log_once(builddir, directory, reader, memory)
+    assert read_log(directory) == written + b"more\n"
+
+
+def test_a_rate_that_lets_less_through_than_was_taken(builddir, directory, pipe, memory):
+    """What the killed one was at is found in all that the pipe holds, not in what may pass."""
+    reader, writer = pipe
+    rate = (1, 3600 * 10**6)
+    os.write(writer, b"ab\ncd")
+    killed(builddir, directory, reader, memory, "", "no-read", "", 2, rate=rate)
+    assert read_log(directory) == b"ab\ncd"
+    os.write(writer, b"ef\nghi\n")
+    log_once(builddir, directory, reader, memory, rate=rate)
+    assert read_log(directory).startswith(b"ab\ncd\nab\n")
+
+
+def test_a_file_that_has_the_inode_of_the_one_before(builddir, directory, pipe, memory):
+    """As where no old file is kept; it ended elsewhere than the new one does."""
+    reader, writer = pipe
+    os.write(writer, b"1234\n")
+    log_once(builddir, directory, reader, memory)
+    os.write(writer, b"aaaa\nbbbbbbbbb\n")
+    killed(builddir, directory, reader, memory, "", "write-part", "bbbbbbb", 1, size=10, keep=0)
+    assert read_log(directory) == b"bbbbbbb"
+    log_once(builddir, directory, reader, memory)
+    assert read_log(directory) == b"aaaa\nbbbbbbbbb\n"
+
+
+def test_a_part_of_an_object(builddir, directory, pipe, memory):
+    """It is cut off also when the line that it is of is not whole yet."""
+    reader, writer = pipe
+    os.write(writer, b"gh")
+    killed(builddir, directory, reader, memory, "", "write-part", "gh", 1, unfinished=True, flags=JSON)
+    assert read_log(directory).endswith(b"gh")
+
+    def end_the_line(logger):
+        until(lambda: not read_log(directory), "the cut")
+        os.write(writer, b"i\n")
+
+    log_once(builddir, directory, reader, memory, end_the_line, flags=JSON)
+    assert [json.loads(line)["text"] for line in read_log(directory).splitlines()] == ["ghi"]
+
+
+def test_objects_after_text(builddir, directory, pipe, memory):
+    """The settings change before the next logger begins: no object goes on a line of text."""
+    reader, writer = pipe
+    os.write(writer, b"ab")
+    log_once(builddir, directory, reader, memory)
+    os.write(writer, b"cd")
+    killed(builddir, directory, reader, memory, "", "no-read", "", 2)
+    os.write(writer, b"ef\n")
+    log_once(builddir, directory, reader, memory, flags=JSON)
+    text, line = read_log(directory).splitlines()
+    assert text == b"abcd" and json.loads(line)["text"] == "cdef"
 
 
 @pytest.fixture

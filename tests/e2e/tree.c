@@ -4,7 +4,8 @@
  * own, an orphan of a double fork, one that ignores SIGTERM and, for root, one that has changed
  * its user. Installed set-user-ID root it makes no such one; told so, its main process becomes
  * root for good, and can no longer be signalled by who started it. One that forks away goes on in
- * the grandchild of the process that was started. Each appends a line "KIND PID" to the file that is named, and pauses.
+ * the grandchild of the process that was started. Each appends a line "KIND PID" to the file that
+ * is named, and pauses.
  */
 #include <err.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What supervisor and manager read of one another, decoded from any bytes: packets, the SPAWN
- * message (base/link.h) and a manager's note. The first byte chooses. What is taken must lie within the
- * input and come out the same when it is encoded and decoded again.
+ * message (base/link.h) and a manager's note. The first byte chooses. What is taken must lie within
+ * the input and come out the same when it is encoded and decoded again.
  */
 #include <stdlib.h>
 #include <string.h>

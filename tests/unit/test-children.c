@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A living child is in the list of its parent's children, however many others are reaped while the
- * list is read. The kernel alone does not promise that: what it passes over in one reading of the file
- * is seen in some of a hundred rounds here.
+ * list is read. The kernel alone does not promise that: what it passes over in one reading of the
+ * file is seen in some of a hundred rounds here.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The course's datagrams, byte for byte, and both doors in one room: chat/course.h, room-course.c. */
+/*
+ * The course's datagrams, byte for byte, and both doors in one room: chat/course.h, room-course.c.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

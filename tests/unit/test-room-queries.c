@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The room, by IRC: what is asked of it. MOTD, LUSERS, VERSION, TIME, ISON, USERHOST, WHOIS, WHO. */
+/*
+ * The room, by IRC: what is asked of it. MOTD, LUSERS, VERSION, TIME, ISON, USERHOST, WHOIS, WHO.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

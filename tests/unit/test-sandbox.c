@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sandbox, from inside: what whoever has taken the process over would try. Each try is in a child of
- * its own, whose exit code tells how it went.
+ * The sandbox, from inside: what whoever has taken the process over would try. Each try is in a
+ * child of its own, whose exit code tells how it went.
  */
 #include "config.h"
 
@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -36,7 +37,8 @@
 
 static char directory[] = "/tmp/foster-sandbox-XXXXXX";
 static char state[64], config[64], secret[64], control[64];
-static int listener = -1, stream = -1; /* made before */
+static int listener = -1, stream = -1, door = -1;              /* made before; the last is of TCP */
+static struct sockaddr_in discard = { .sin_family = AF_INET }; /* 127.0.0.1, port 9 */
 
 static void write_file(const char *path)
 {
@@ -63,8 +65,12 @@ static int set_up(void **ignored)
 	write_file(config);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	discard.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	discard.sin_port = htons(9);
 	strcpy(address.sun_path, control);
-	return bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	return listen(door, 8) < 0 ||
+			       bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 			       listen(listener, 8) < 0
 		       ? -1
 		       : 0;
@@ -76,6 +82,7 @@ static int tear_down(void **ignored)
 
 	close(listener);
 	close(stream);
+	close(door);
 	snprintf(command, sizeof(command), "rm -r %s", directory);
 	return system(command);
 }
@@ -180,6 +187,44 @@ static int connect_to_control(void)
 	return result(connect(stream, (struct sockaddr *)&address, sizeof(address)));
 }
 
+/* A connection that no connect(2) makes: what has been a door is a socket like another. */
+static int connect_by_sending(void)
+{
+	shutdown(door, SHUT_RDWR);
+	return result(sendto(door, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&discard,
+			     sizeof(discard)));
+}
+
+static int connect_by_a_message(void)
+{
+	struct iovec data = { (char *)"x", 1 };
+	struct msghdr m = { .msg_name = &discard,
+			    .msg_namelen = sizeof(discard),
+			    .msg_iov = &data,
+			    .msg_iovlen = 1 };
+
+	shutdown(door, SHUT_RDWR);
+	return result(sendmsg(door, &m, MSG_FASTOPEN | MSG_NOSIGNAL));
+}
+
+static int connect_by_messages(void)
+{
+	struct iovec data = { (char *)"x", 1 };
+	struct mmsghdr m = { .msg_hdr = { .msg_name = &discard,
+					  .msg_namelen = sizeof(discard),
+					  .msg_iov = &data,
+					  .msg_iovlen = 1 } };
+
+	shutdown(door, SHUT_RDWR);
+	return result(sendmmsg(door, &m, 1, MSG_FASTOPEN | MSG_NOSIGNAL));
+}
+
+/* Landlock does not keep an owner from that. */
+static int give_its_secret_away(void)
+{
+	return result(chmod(secret, 0666));
+}
+
 static int open_a_socket(void)
 {
 	return result(socket(AF_UNIX, SOCK_STREAM, 0));
@@ -204,6 +249,25 @@ static int signal_its_parent(void)
 	return result(kill(getppid(), 0));
 }
 
+/* By the kernel, which sends what a descriptor's owner is to get in the name of who has set it. */
+static int have_its_parent_signalled(void)
+{
+	return result(fcntl(stream, F_SETOWN, getppid()));
+}
+
+static int choose_the_signal(void)
+{
+	return result(fcntl(stream, F_SETSIG, SIGKILL));
+}
+
+/* A limit of CPU time ends it, too. */
+static int limit_its_parent(void)
+{
+	struct rlimit limit;
+
+	return result(prlimit(getppid(), RLIMIT_CPU, NULL, &limit));
+}
+
 static int watch_its_parent(void)
 {
 	return result(syscall(SYS_pidfd_open, getppid(), 0));
@@ -222,10 +286,17 @@ static int hide(void)
 static void test_no_way_out(void **ignored)
 {
 	assert_int_equal(in_sandbox(connect_to_control), -EPERM);
+	assert_int_equal(in_sandbox(connect_by_sending), -EPERM);
+	assert_int_equal(in_sandbox(connect_by_a_message), -EPERM);
+	assert_int_equal(in_sandbox(connect_by_messages), -EPERM);
+	assert_int_equal(in_sandbox(give_its_secret_away), -EPERM);
 	assert_int_equal(in_sandbox(open_a_socket), -EPERM);
 	assert_int_equal(in_sandbox(listen_elsewhere), -EPERM);
 	assert_int_equal(in_sandbox(execute), -EPERM);
 	assert_int_equal(in_sandbox(signal_its_parent), -EPERM);
+	assert_int_equal(in_sandbox(have_its_parent_signalled), -EPERM);
+	assert_int_equal(in_sandbox(choose_the_signal), -EPERM);
+	assert_int_equal(in_sandbox(limit_its_parent), -EPERM);
 	assert_int_equal(in_sandbox(watch_its_parent), -EPERM);
 	assert_int_equal(in_sandbox(be_another), -EPERM);
 	assert_int_equal(in_sandbox(hide), -EPERM);

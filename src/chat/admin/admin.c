@@ -170,6 +170,14 @@ static void close_fds(int *fds, size_t n)
 		fd_close(fds[i]);
 }
 
+/* It may have been reaped before we read of it. */
+static bool is_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 /* False: both have gone, and all that they sent is read. */
 static bool take_packet(struct admin *a)
 {
@@ -191,7 +199,7 @@ static bool take_packet(struct admin *a)
 	else if (p.kind != PACKET_STAND_IN) {
 		close_fds(fds, n_fds);
 		handle_packet(a, &p);
-	} else if (n_fds < 2 || !add_member(a, p.id, fds))
+	} else if (n_fds < 2 || !is_child((pid_t)p.id) || !add_member(a, (pid_t)p.id, fds))
 		close_fds(fds, n_fds); /* which ends it, and another is made */
 	return true;
 }

@@ -5,8 +5,8 @@
  * over a socket pair that both hold, and the parent says it to the users of now; what operators ask
  * goes to it, and it alone decides.
  *
- * If it dies its stand-in, forked with it, takes its place (stand-in.h): at once the first time, then
- * later and later. The parent, in its sandbox, could not fork another.
+ * If it dies its stand-in, forked with it, takes its place (stand-in.h): at once the first time,
+ * then later and later. The parent, in its sandbox, could not fork another.
  */
 #ifndef FOSTER_CHAT_ADMIN_ADMIN_H
 #define FOSTER_CHAT_ADMIN_ADMIN_H

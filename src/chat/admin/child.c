@@ -49,6 +49,7 @@ struct child {
 	uint64_t asked_since, announced; /* at the start; what lies between was announced before */
 	uint64_t began; /* realtime: an announcement before then was for those who were here then */
 	bool told;      /* that the control socket cannot be reached */
+	bool alone;     /* it was told that no stand-in can be made */
 	struct feed *feed;
 	struct operate *operate;
 	struct packet packet; /* the one that is being sent, or was received */
@@ -151,8 +152,8 @@ static void take_state(struct child *c, const struct packet *p)
 }
 
 /*
- * That the configuration is to be read again is passed on to the stand-in before it is taken from the
- * socket: whoever leads when the next question is read knows of it.
+ * That the configuration is to be read again is passed on to the stand-in before it is taken from
+ * the socket: whoever leads when the next question is read knows of it.
  */
 static void pass_on_reload(struct child *c)
 {
@@ -209,15 +210,16 @@ static int look_after(struct child *c, bool other_speaks)
 	if (now_monotonic() < stand_in_due(&c->pair))
 		return 0;
 	r = stand_in_make(&c->pair);
-	if (r < 0)
+	if (r < 0 && !c->alone)
 		log_warning_errno(r, "admin: no stand-in can be made; tried again");
+	c->alone = r < 0;
 	return c->pair.stands_by ? -EPIPE : 0;
 }
 
 /*
  * Waits until fd (-1: none) is ready, or the room has told its state, ms at most, -1: for ever, and
- * does meanwhile what the parent asks and what is due. 0; -ETIMEDOUT; -EPIPE: we are not to lead any more, for the parent has
- * gone, or for we are the stand-in now.
+ * does meanwhile what the parent asks and what is due. 0; -ETIMEDOUT; -EPIPE: we are not to lead
+ * any more, for the parent has gone, or for we are the stand-in now.
  */
 static int wait_for(struct child *c, int fd, short what, int ms)
 {

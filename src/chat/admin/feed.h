@@ -16,7 +16,9 @@
 struct feed;
 
 struct feed_output {
-	/* A line for the channel; tags as room_operators_say() takes them. Valid during the call. */
+	/*
+	 * A line for the channel; tags as room_operators_say() takes them. Valid during the call.
+	 */
 	void (*say)(void *arg, const char *line, const char *tags);
 	/* May this service's log be shown? If so, a whole line of it as it may be, cut to size. */
 	bool (*may_show)(void *arg, const char *service);

@@ -156,8 +156,8 @@ int stand_in_make(struct admin_pair *pair)
 	r = stand_in_link(ends);
 	if (r < 0)
 		return r;
-		/* libc's clone() wants a stack. All arguments but the flags are 0, so their order, which differs
-	 * between machines, matters only where the flags are not the first: on s390. */
+		/* libc's clone() wants a stack. All arguments but the flags are 0, so their order, which
+	 * differs between machines, matters only where the flags are not the first: on s390. */
 #ifdef __s390__
 	pid = syscall(SYS_clone, 0, CLONE_PARENT | SIGCHLD, 0, 0, 0);
 #else

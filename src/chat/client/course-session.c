@@ -17,7 +17,9 @@
 #define LEAVE_AGAIN (500 * USEC_PER_MSEC)
 #define LEAVE_TIMES 4
 
-/* A little less than foster-chatd takes, unless it is set otherwise: 40 at once, then 10 a second. */
+/*
+ * A little less than foster-chatd takes, unless it is set otherwise: 40 at once, then 10 a second.
+ */
 #define PACE_BURST 30
 #define PACE       (USEC_PER_SEC / 8)
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Between irc-session.c (the stream, entering), irc-show.c (what comes) and irc-say.c (what is typed). */
+/*
+ * Between irc-session.c (the stream, entering), irc-show.c (what comes) and irc-say.c (what is
+ * typed).
+ */
 #ifndef FOSTER_CHAT_CLIENT_IRC_SESSION_H
 #define FOSTER_CHAT_CLIENT_IRC_SESSION_H
 

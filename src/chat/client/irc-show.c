@@ -9,7 +9,9 @@
 
 #define WORDS_MAX 1024
 
-/* Channels and nicks: as in ASCII; a server that folds more shows a channel's name a bit too often. */
+/*
+ * Channels and nicks: as in ASCII; a server that folds more shows a channel's name a bit too often.
+ */
 static bool same(const char *a, const char *b)
 {
 	return a && b && strcasecmp(a, b) == 0;
