@@ -82,7 +82,7 @@ static bool is_printable(const char *text)
 	return *text == '\0' || *text == ',';
 }
 
-/* One that must be understood: none is (RFC 5802, section 5.1). In front it is no message at all. */
+/* One that must be understood: none is (RFC 5802, 5.1). In front it is no message at all. */
 static bool has_extension(const char *message)
 {
 	return strstr(message, ",m=") != NULL;

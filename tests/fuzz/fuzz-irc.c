@@ -87,7 +87,7 @@ static void check_inside(const char *part, const char *line, size_t size)
 	MUST(part >= line && part + strlen(part) <= line + size);
 }
 
-/* What was read, in the one form that says the same: a source keeps a command with '@' from tags. */
+/* What was read, in one form: a source keeps a command that begins with '@' from being tags. */
 static char *write_line(const struct irc_message *m, size_t room)
 {
 	char *line = malloc(room);

@@ -237,7 +237,7 @@ static void sign(const uint8_t key[SCRAM_KEY_SIZE], const char *text, uint8_t re
 		  &size));
 }
 
-/* A client that has the password, and says these extensions: it is let in, and sees that we know it. */
+/* Who knows the password, and says these extensions, is let in; and we prove ourselves. */
 static void check_good_client(const struct scram *s, const struct reading *r,
 			      const char *extensions)
 {

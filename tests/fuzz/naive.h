@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A second reading of what arrives, for fuzz targets: written from the protocols' texts, byte by
- * byte and slow, and with nothing of the code under test. Where the two differ one of them is wrong.
+ * byte and slow, and with nothing of the code under test. Where they differ one of them is wrong.
  */
 #ifndef FOSTER_TESTS_NAIVE_H
 #define FOSTER_TESTS_NAIVE_H
