@@ -69,8 +69,11 @@ int course_parse(const char *data, size_t size, struct course_request *ret)
 		r.verb = COURSE_SAY;
 		err = parse_say(data + 1, size - 1, &r);
 		break;
+	case 'E': /* "EXIT" is our own answer: two rooms would send it to each other for ever */
+		if (data[1] != ' ')
+			break;
+		/* fall through */
 	case 'Q':
-	case 'E':
 		r.verb = COURSE_LEAVE;
 		err = parse_name(data + 1, size - 1, &r);
 		break;

@@ -46,8 +46,9 @@ struct course_request {
 };
 
 /*
- * "L name", "C name text", "Q name"; blanks in front, a missing blank after Q and "E name" are
- * borne, for clients send them. 0, or -EBADMSG for anything else.
+ * "L name", "C name text", "Q name"; blanks in front, blanks and line ends around the name of L and
+ * Q, a missing blank after Q, and "E name" are borne, for clients send them. No answer of ours is a
+ * request. 0, or -EBADMSG for anything else.
  */
 int course_parse(const char *data, size_t size, struct course_request *ret);
 

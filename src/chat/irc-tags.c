@@ -39,21 +39,20 @@ bool irc_tag_value(const char *tags, const char *key, char *value, size_t size)
 	return found;
 }
 
-/* "+vendor/name": letters, digits, '-', with dots in the vendor. */
-static bool is_key_of_client(const char *tag, size_t n)
+#define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* "+name" or "+vendor/name": letters, digits, '-', with dots in the vendor. */
+static bool is_key_of_client(const char *tag)
 {
-	size_t n_key = strcspn(tag, "=;");
+	size_t n;
 
-	if (n < 2 || tag[0] != '+' || n_key < 2)
+	if (*tag++ != '+')
 		return false;
-	for (size_t i = 1; i < n_key; i++) {
-		char c = tag[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    !strchr("-./", c))
-			return false;
-	}
-	return true;
+	n = strspn(tag, LETTERS_AND_DIGITS "-.");
+	if (n > 0 && tag[n] == '/')
+		tag += n + 1;
+	n = strspn(tag, LETTERS_AND_DIGITS "-");
+	return n > 0 && strchr("=;", tag[n]);
 }
 
 size_t irc_tags_of_client(const char *tags, char *buf, size_t size)
@@ -62,7 +61,7 @@ size_t irc_tags_of_client(const char *tags, char *buf, size_t size)
 	const char *tag;
 
 	while (tags && (n = next_tag(&tags, &tag)) > 0) {
-		if (!is_key_of_client(tag, n) || used + n + 2 > size)
+		if (!is_key_of_client(tag) || used + (used > 0) + n >= size)
 			continue;
 		if (used > 0)
 			buf[used++] = ';';

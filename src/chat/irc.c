@@ -39,7 +39,7 @@ int irc_parse(char *line, struct irc_message *ret)
 	}
 	if (*p == ':')
 		p = cut_word(p);
-	if (!*p)
+	if (!*p || *p == ':') /* said to others, it would be read as the last parameter */
 		return -ENODATA;
 	m.command = p;
 	p = cut_word(p);
@@ -90,12 +90,12 @@ void irc_words_begin(struct irc_line *line, const char *fmt, ...)
 	va_start(ap, fmt);
 	format_head(line, fmt, ap);
 	va_end(ap);
+	line->head = line->size;
 }
 
 bool irc_words_append(struct irc_line *line, const char *word, size_t size)
 {
-	bool first = line->size > 0 && line->bytes[line->size - 1] == ':';
-	size_t blank = first || line->size == 0 || line->bytes[line->size - 1] == ' ' ? 0 : 1;
+	size_t blank = line->size > line->head ? 1 : 0;
 
 	if (line->size + blank + size > TEXT_MAX)
 		return false;

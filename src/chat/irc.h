@@ -25,7 +25,7 @@ struct irc_message {
 /*
  * Takes line (NUL-terminated, without CR LF) apart in place; the pointers lead into it. A source
  * is skipped: a client has no say in it. A last parameter without colon is as
- * good as one with. 0, or -ENODATA: no command (an empty line).
+ * good as one with. 0, or -ENODATA: no command (an empty line, or a second source).
  */
 int irc_parse(char *line, struct irc_message *ret);
 
@@ -33,6 +33,7 @@ int irc_parse(char *line, struct irc_message *ret);
 struct irc_line {
 	char bytes[IRC_LINE_MAX];
 	size_t size;
+	size_t head; /* irc_words_begin(): where the words begin */
 };
 
 /* What does not fit is cut at a character's border. */

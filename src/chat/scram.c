@@ -12,6 +12,7 @@
 
 #include "base/macro.h"
 #include "chat/base64.h"
+#include "chat/utf8.h"
 
 static int hmac(const uint8_t key[SCRAM_KEY_SIZE], const char *text, uint8_t ret[SCRAM_KEY_SIZE])
 {
@@ -70,7 +71,21 @@ static int read_name(const char *text, size_t size, char name[SCRAM_NAME_MAX + 1
 		name[n++] = c;
 	}
 	name[n] = '\0';
-	return n > 0 ? 0 : -EINVAL;
+	return n > 0 && utf8_is_valid(name, n) ? 0 : -EINVAL;
+}
+
+/* What is between commas, up to the next one. */
+static bool is_printable(const char *text)
+{
+	while (*text > ' ' && *text < 0x7f && *text != ',')
+		text++;
+	return *text == '\0' || *text == ',';
+}
+
+/* One that must be understood: none is (RFC 5802, 5.1). In front it is no message at all. */
+static bool has_extension(const char *message)
+{
+	return strstr(message, ",m=") != NULL;
 }
 
 /* Of "n,,": how long it is; 0 for channel binding ("p="), which was not offered, and nonsense. */
@@ -109,6 +124,8 @@ int scram_begin(struct scram *s, const char *message, size_t size, char name[SCR
 	if (gs2 > 3 && (read_name(whole + 4, gs2 - 5, other) < 0 || strcmp(other, name) != 0))
 		return -EINVAL;
 	nonce += 3;
+	if (!is_printable(nonce) || has_extension(nonce))
+		return -EINVAL;
 	snprintf(s->nonce, sizeof(s->nonce), "%.*s", (int)strcspn(nonce, ","), nonce);
 	return s->nonce[0] ? 0 : -EINVAL;
 }
@@ -167,7 +184,8 @@ int scram_final(const struct scram *s, const char *message, size_t size,
 		return -EINVAL;
 	*proof = '\0';
 	proof += 3;
-	if (!is_ours(s, text) || strlen(proof) != BASE64_SIZE(SCRAM_KEY_SIZE) ||
+	if (!is_ours(s, text) || has_extension(text) ||
+	    strlen(proof) != BASE64_SIZE(SCRAM_KEY_SIZE) ||
 	    base64_decode(bytes, proof, strlen(proof)) != SCRAM_KEY_SIZE)
 		return -EINVAL;
 	snprintf(auth_message, sizeof(auth_message), "%s,%s,%s", s->client_first, s->server_first,

@@ -28,7 +28,7 @@ struct scram_keys {
 };
 
 struct scram {
-	char gs2[SCRAM_NAME_MAX + 8]; /* "n,," */
+	char gs2[SCRAM_NAME_MAX * 3 + 8]; /* "n,," or "n,a=name,", with "=2C" for some letters */
 	char client_first[SCRAM_MESSAGE_MAX + 1], server_first[SCRAM_MESSAGE_MAX * 2];
 	char nonce[SCRAM_MESSAGE_MAX + 64]; /* the client's and ours */
 	struct scram_keys keys;

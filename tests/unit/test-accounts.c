@@ -142,7 +142,12 @@ static void scram_refuses_what_is_wrong(void **state)
 					      "p=tls-unique,,n=user,r=x",
 					      "x,,n=user,r=x",
 					      "n,a=other,n=user,r=x",
-					      "n,b,n=user,r=x" };
+					      "n,b,n=user,r=x",
+					      "n,,n=us\xff"
+					      "er,r=x",
+					      "n,,n=user,r=x\n",
+					      "n,,n=user,r=x y",
+					      "n,,n=user,r=x,m=ext" };
 	static const char *const finals[] = { "",
 					      "c=biws,r=" NONCE,
 					      "c=eSws,r=" NONCE ",p=" PROOF,
@@ -150,7 +155,12 @@ static void scram_refuses_what_is_wrong(void **state)
 					      "c=biws,r=" NONCE "x,p=" PROOF,
 					      "r=" NONCE ",c=biws,p=" PROOF,
 					      "c=biws,r=" NONCE ",p=" PROOF "AAAA",
-					      "c=biws,r=" NONCE ",p=" };
+					      "c=biws,r=" NONCE ",p=",
+					      "c=biws,r=" NONCE ",m=ext,p=" PROOF };
+	/* As long as a name may be, when it is written in the longest way. */
+	static const char commas[] = "=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C"
+				     "=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C=2C";
+	char longest[SCRAM_MESSAGE_MAX + 1];
 	char name[SCRAM_NAME_MAX + 1], final[SCRAM_MESSAGE_MAX];
 	struct scram s;
 
@@ -161,6 +171,9 @@ static void scram_refuses_what_is_wrong(void **state)
 	assert_int_equal(scram_begin(&s, FIRST "\0x", sizeof(FIRST) + 1, name), -EINVAL);
 	assert_int_equal(begin(&s, "y,a=a=2Cb=3D,n=a=2Cb=3D,r=x,ext", name), 0);
 	assert_string_equal(name, "a,b=");
+	snprintf(longest, sizeof(longest), "n,a=%s%s,n=%s%s,r=x", commas, commas, commas, commas);
+	assert_int_equal(begin(&s, longest, name), 0);
+	assert_int_equal(strlen(name), SCRAM_NAME_MAX);
 	assert_int_equal(begin(&s, FIRST, name), 0);
 	challenge(&s);
 	for (size_t i = 0; i < ELEMENTSOF(finals); i++) {

@@ -37,6 +37,8 @@ static void test_parse(void **state)
 		{ "C  a", -EBADMSG, 0, NULL, NULL },
 		{ "Ca b", -EBADMSG, 0, NULL, NULL },
 		{ "Q", -EBADMSG, 0, NULL, NULL },
+		{ "Ea", -EBADMSG, 0, NULL, NULL },
+		{ COURSE_EXIT, -EBADMSG, 0, NULL, NULL },
 		{ "X a", -EBADMSG, 0, NULL, NULL },
 		{ "l a", -EBADMSG, 0, NULL, NULL },
 	};

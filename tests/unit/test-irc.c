@@ -25,6 +25,7 @@ static void test_parse(void **state)
 {
 	char plain[] = "PRIVMSG #a :hello  : you", middle[] = "  MODE   #a  +o   bob ",
 	     empty[] = "", tags[] = "@time=1;+x=y :source JOIN #a", only[] = ":source",
+	     twice[] = ":source :other JOIN",
 	     colon[] = "A :", many[] = "C 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 :17";
 	struct irc_message m = parsed(plain);
 
@@ -46,6 +47,7 @@ static void test_parse(void **state)
 	assert_string_equal(m.params[14], "15 16 :17");
 	assert_int_equal(irc_parse(empty, &m), -ENODATA);
 	assert_int_equal(irc_parse(only, &m), -ENODATA);
+	assert_int_equal(irc_parse(twice, &m), -ENODATA);
 }
 
 static void test_format_cuts_at_characters(void **state)
@@ -79,6 +81,20 @@ static void test_words(void **state)
 	assert_in_range(line.size, 505, 512);
 	assert_int_equal(n, (510 - 15 + 1) / 7);
 	assert_memory_equal(line.bytes, ":s 353 n = #a :张三 张三", 28);
+}
+
+/* An address of IPv6 may end with a colon. */
+static void test_words_with_colons(void **state)
+{
+	static const char expected[] = ":s 302 n :a=+b@2001:db8:: c=+d@h\r\n";
+	struct irc_line line;
+
+	irc_words_begin(&line, ":s 302 n :");
+	assert_true(irc_words_append(&line, "a=+b@2001:db8::", 15));
+	assert_true(irc_words_append(&line, "c=+d@h", 6));
+	irc_words_end(&line);
+	assert_int_equal(line.size, sizeof(expected) - 1);
+	assert_memory_equal(line.bytes, expected, line.size);
 }
 
 static void test_fit(void **state)
@@ -304,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_format_cuts_at_characters),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_words_with_colons),
 		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_ctcp),
 		cmocka_unit_test(test_items),

@@ -74,8 +74,11 @@ static void test_plain(void **state)
 	assert_int_equal(last, 0);
 }
 
+#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 static void test_errors(void **state)
 {
+	static const char nul[] = "HTTP/1.1 200 OK\r\nX: \0\r\n\r\n";
 	static const struct {
 		const char *answer;
 		int error;
@@ -83,14 +86,21 @@ static void test_errors(void **state)
 		{ "HTTP/1.1 403 Forbidden\r\n\r\n", -EACCES },
 		{ "HTTP/1.1 404 Not Found\r\n\r\n", -EPROTO },
 		{ "SSH-2.0-x\r\n", -EPROTO },
-		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", -EPROTO },
-		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
-		  -EPROTO },
-		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\naXX\r\n", -EPROTO },
+		{ "HTTP/1.1 2000 OK\r\n\r\n", -EPROTO },
+		{ "HTTP/1.1200 OK\r\n\r\n", -EPROTO },
+		{ "HTTP/1.1 +20 OK\r\n\r\n", -EPROTO },
+		{ CHUNKED "x\r\n", -EPROTO },
+		{ CHUNKED "ffffffffffffffff\r\n", -EPROTO },
+		{ CHUNKED "-ffffffffffffffff\r\n", -EPROTO },
+		{ CHUNKED " 1\r\n", -EPROTO },
+		{ CHUNKED "0x1\r\n", -EPROTO },
+		{ CHUNKED "00000000000000001\r\n", -EPROTO },
+		{ CHUNKED "1\r\naXX\r\n", -EPROTO },
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(cases); i++)
 		assert_int_equal(feed(cases[i].answer, strlen(cases[i].answer), 3), cases[i].error);
+	assert_int_equal(feed(nul, sizeof(nul) - 1, 3), -EPROTO);
 }
 
 static void test_bounds(void **state)

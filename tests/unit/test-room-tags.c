@@ -42,6 +42,7 @@ static void test_tags_between_clients(void **state)
 		{ "+typing=active", "+typing=active" },
 		{ "time=x;+a=1;msgid=y;+example.org/b", "+a=1;+example.org/b" },
 		{ "+;+=1;+a b=1;++c;+d!=1", "" },
+		{ "+a;b=c;+a.b;+/a;+a/;+a/b/c;+a.b/c=d;+a_b;+e-1=", "+a;+a.b/c=d;+e-1=" },
 		{ "msgid=forged;time=forged;account=root", "" },
 		{ ";;+a;;+b;", "+a;+b" },
 		{ "", "" },
@@ -56,7 +57,9 @@ static void test_tags_between_clients(void **state)
 	}
 	assert_int_equal(irc_tags_of_client(NULL, out, sizeof(out)), 0);
 	/* What does not fit is left out whole. */
-	assert_int_equal(irc_tags_of_client("+aaaa=1;+b=2", out, 8), 4);
+	assert_int_equal(irc_tags_of_client("+aaaa=1;+b=2", out, 8), 7);
+	assert_string_equal(out, "+aaaa=1");
+	assert_int_equal(irc_tags_of_client("+aaaa=1;+b=2", out, 7), 4);
 	assert_string_equal(out, "+b=2");
 }
 

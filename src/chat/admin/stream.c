@@ -5,7 +5,6 @@
 #include "chat/admin/stream.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +14,10 @@
 #define HEAD_MAX  8192
 #define LINE_MAX  65536
 #define CHUNK_MAX (1UL << 30)
+
+#define DIGITS     "0123456789"
+#define HEX_DIGITS DIGITS "abcdefABCDEF"
+#define HEX_MAX    16 /* digits: what an unsigned long holds */
 
 enum state {
 	STATE_HEAD,       /* lines up to an empty one */
@@ -92,13 +95,19 @@ static void feed_body(struct stream *s, const char *data, size_t size)
 
 static int handle_status(struct stream *s, const char *line)
 {
-	int code;
+	static const char versions[][10] = { "HTTP/1.1 ", "HTTP/1.0 " };
+	const char *code = line + sizeof(versions[0]) - 1;
+	int number;
 
-	if (sscanf(line, "HTTP/1.%*1[01] %3d", &code) != 1)
+	if (strncmp(line, versions[0], sizeof(versions[0]) - 1) != 0 &&
+	    strncmp(line, versions[1], sizeof(versions[1]) - 1) != 0)
 		return -EPROTO;
-	if (code == 401 || code == 403)
+	if (strspn(code, DIGITS) != 3 || (code[3] && code[3] != ' '))
+		return -EPROTO;
+	number = atoi(code);
+	if (number == 401 || number == 403)
 		return -EACCES;
-	s->answered = code == 200;
+	s->answered = number == 200;
 	return s->answered ? 0 : -EPROTO;
 }
 
@@ -111,16 +120,17 @@ static int handle_head_line(struct stream *s, const char *line, bool first)
 	if (line[0] == '\0')
 		s->state = s->chunked ? STATE_CHUNK_SIZE : STATE_PLAIN;
 	else if (strncasecmp(line, encoding, sizeof(encoding) - 1) == 0)
-		s->chunked = strcasestr(line, "chunked") != NULL;
+		s->chunked |= strcasestr(line, "chunked") != NULL;
 	return 0;
 }
 
 static int handle_chunk_size(struct stream *s, const char *line)
 {
-	char *end;
-	unsigned long size = strtoul(line, &end, 16);
+	size_t digits = strspn(line, HEX_DIGITS);
+	unsigned long size = strtoul(line, NULL, 16);
 
-	if (end == line || (*end && *end != ';' && *end != ' ') || size > CHUNK_MAX)
+	if (digits == 0 || digits > HEX_MAX || size > CHUNK_MAX ||
+	    (line[digits] && line[digits] != ';' && line[digits] != ' '))
 		return -EPROTO;
 	if (size == 0)
 		return -ENODATA;
@@ -149,7 +159,7 @@ static int feed_frame(struct stream *s, char c)
 {
 	bool first = s->state == STATE_HEAD && !s->answered;
 
-	if (s->state == STATE_HEAD && ++s->head_size > HEAD_MAX)
+	if (c == '\0' || (s->state == STATE_HEAD && ++s->head_size > HEAD_MAX))
 		return -EPROTO;
 	if (c == '\n')
 		return handle_line(s, first);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The answer to a request for events: HTTP/1.1, its body chunked or not, a JSON object a
- * line. A pure parser that is fed bytes as they come. Bounded: a head of 8 KiB, lines of
- * 64 KiB; a longer line is passed over.
+ * line. A pure parser that is fed bytes as they come. Bounded: a head of 8 KiB, chunks of 1 GiB
+ * with at most 16 digits, lines of 64 KiB; a longer line is passed over.
  */
 #ifndef FOSTER_CHAT_ADMIN_STREAM_H
 #define FOSTER_CHAT_ADMIN_STREAM_H
