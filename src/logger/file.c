@@ -221,6 +221,11 @@ int log_file_open(struct log_file *f, const struct log_place *place, uint64_t re
 	return error;
 }
 
+bool log_file_read(const struct log_file *f, uint64_t from, char *buf, size_t size)
+{
+	return pread(f->fd, buf, size, (off_t)from) == (ssize_t)size;
+}
+
 int log_file_cut(struct log_file *f, uint64_t size)
 {
 	if (ftruncate(f->fd, (off_t)size) < 0)

@@ -53,6 +53,9 @@ int log_file_rotate(struct log_file *, const struct log_place *);
  */
 size_t log_file_line(const struct log_file *, uint64_t end, char *buf, size_t size);
 
+/* Whether all of it could be read from there. */
+bool log_file_read(const struct log_file *, uint64_t from, char *buf, size_t size);
+
 /* The open file ends there from now on. 0 or -errno. */
 int log_file_cut(struct log_file *, uint64_t size);
 

@@ -29,6 +29,7 @@
 #define KILL_WAIT     (10 * USEC_PER_MSEC) /* doubled each time */
 #define KILL_WAIT_MAX USEC_PER_SEC
 #define REAPS_A_TURN  256 /* so that a storm of orphans keeps no signal waiting */
+#define REAP_TURNS    100 /* and then others, between two looks at who is left */
 
 struct command {
 	const char *name;
@@ -214,6 +215,12 @@ static bool reap_for(struct command *c, uint64_t usec)
 	return children == CHILDREN_NONE;
 }
 
+static void reap_ended(void *arg)
+{
+	for (int turn = 0; turn < REAP_TURNS && reap(arg) == CHILDREN_MORE; turn++)
+		;
+}
+
 static void kill_rest(struct command *c)
 {
 	uint64_t wait = KILL_WAIT;
@@ -221,7 +228,7 @@ static void kill_rest(struct command *c)
 	int error;
 
 	do {
-		error = descendants_kill(&refused);
+		error = descendants_kill(reap_ended, c, &refused);
 		if (error == -EPERM)
 			log_warning_errno(error, "process %d cannot be ended and is left", refused);
 		else if (error < 0)

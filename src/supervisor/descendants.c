@@ -123,12 +123,15 @@ int descendants_terminate(void)
 	return error;
 }
 
-int descendants_kill(pid_t *ret_refused)
+int descendants_kill(void (*reap)(void *arg), void *arg, pid_t *ret_refused)
 {
 	int killed = 0, error = 0;
 
 	/* A signal does not reach a fork that is under way: the next pass finds its child. */
 	for (int pass = 0; pass < STOP_PASSES; pass++) {
+		/* Those who fork and end, over and over, leave thousands of dead in our list, which
+		 * make each pass longer, and take the pids of all. */
+		reap(arg);
 		error = find(true);
 		if (error < 0)
 			return error;

@@ -15,8 +15,9 @@ int descendants_terminate(void);
 /*
  * Stops all, then kills them: what is stopped does not fork. To be called again until no child
  * is left. The number of those killed, or -errno; -EPERM when there are only such as we may not
- * signal, *ret_refused then being one of them.
+ * signal, *ret_refused then being one of them. reap is to reap what children have ended, and is
+ * called again and again.
  */
-int descendants_kill(pid_t *ret_refused);
+int descendants_kill(void (*reap)(void *arg), void *arg, pid_t *ret_refused);
 
 #endif

@@ -60,6 +60,11 @@ static bool anything_left(struct supervisor *s)
 	return false;
 }
 
+static void reap_ended(void *arg)
+{
+	reap_children(arg);
+}
+
 /*
  * Who wiped its environment and left its session, without a cgroup, is nobody's: but now all are
  * to go, and whom we adopted is below us.
@@ -71,7 +76,8 @@ static void sweep(struct supervisor *s)
 	pid_t refused = 0;
 	int killed;
 
-	while ((killed = descendants_kill(&refused)) > 0 && now_monotonic() < deadline) {
+	while ((killed = descendants_kill(reap_ended, s, &refused)) > 0 &&
+	       now_monotonic() < deadline) {
 		poll(&poll_fd, 1, 10);
 		supervisor_read_signals(s);
 		reap_children(s);

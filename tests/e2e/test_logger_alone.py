@@ -124,6 +124,33 @@ def test_a_torn_line_ends(builddir, directory, pipe):
     assert read_log(directory) == b"whole\nhal\nhalf\nmore\n"
 
 
+@pytest.mark.parametrize("began", [8000, 8176, 8187, 1000])
+def test_a_write_that_was_cut_at_a_page_is_told_by_what_comes_again(builddir, directory, pipe, began):
+    """Nobody is left who knew what the last logger was at. The write began within a line."""
+    reader, writer = pipe
+    said = b"".join(b"line %05d\n" % i for i in range(1000))
+    (directory / "a.log").write_bytes(said[:8192])
+    os.write(writer, said[began:])
+    logger = Logger(builddir, directory)
+    logger.open(reader)
+    logger.send(QUIT)
+    logger.wait()
+    line = said.rfind(b"\n", 0, began) + 1
+    assert read_log(directory) == said[:8192] + b"\n" + said[line:]
+
+
+def test_a_file_that_ends_at_a_page_is_gone_on_with(builddir, directory, pipe):
+    reader, writer = pipe
+    said = b"".join(b"line %05d\n" % i for i in range(1000))
+    (directory / "a.log").write_bytes(said[:8192])
+    os.write(writer, said[8192:])
+    logger = Logger(builddir, directory)
+    logger.open(reader)
+    logger.send(QUIT)
+    logger.wait()
+    assert read_log(directory) == said
+
+
 def test_an_unfinished_line_goes_on(builddir, directory, pipe):
     """The service had said a part of it."""
     reader, writer = pipe
