@@ -16,7 +16,7 @@
 #include "base/units.h"
 #include "manager/history.h"
 
-#define CHILDREN_READS  16 /* until a list of children stands still */
+#define CHILDREN_READS  4 /* until a list of children stands still */
 #define ENVIRONMENT_MAX (256 * 1024)
 #define FLAG_EXITING    0x4 /* PF_EXITING of the kernel's sched.h, in the field flags of stat */
 

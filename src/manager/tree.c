@@ -174,7 +174,8 @@ static int add_orphans(const struct manager *m, const struct tree_mark *mark, st
 	_cleanup_pids_ struct pid_list all = { 0 };
 	int error = proc_children(m->supervisor_pid, &all);
 
-	if (error < 0)
+	/* In a storm of forks the list never stands still: those that are seen will do, if any is. */
+	if (error < 0 && error != -EAGAIN)
 		return error;
 	for (size_t i = 0; i < all.n; i++) {
 		pid_t pid = all.pids[i];
@@ -182,7 +183,7 @@ static int add_orphans(const struct manager *m, const struct tree_mark *mark, st
 		if (pid != own_pid() && !manager_find_pid(m, pid) && belongs(m, pid, mark))
 			pid_list_add(l, pid);
 	}
-	return 0;
+	return l->n > 0 ? 0 : error;
 }
 
 /* Without the kernel's lists of children: every process is looked at. 0 or -errno. */
