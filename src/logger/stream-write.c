@@ -179,7 +179,7 @@ static uint64_t cut_write_began(const struct stream *s, const struct line_style 
 				const char *data, size_t n)
 {
 	uint64_t size = s->file.size;
-	size_t window = MIN(n, (size_t)MIN(size, (uint64_t)SIZE_MAX)), same;
+	size_t window = size < n ? (size_t)size : n, same;
 	_cleanup_free_ char *end = NULL;
 
 	if (size % CUT_AT != 0 || style->json || style->stamp[0] || *style->prefix)
