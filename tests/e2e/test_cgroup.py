@@ -29,9 +29,8 @@ def vanishing(file):
 
 
 def group_of(f, name):
-    path = f.service(name)["cgroup"]
-    assert path is not None
-    return pathlib.Path(path)
+    """Polled for: a service runs a moment before the manager has heard of it."""
+    return pathlib.Path(until(lambda: f.service(name)["cgroup"], f"{name} has a cgroup"))
 
 
 def members(group):
