@@ -23,7 +23,7 @@ struct address_count {
 	uint32_t n;
 };
 
-#define TURN_TIME    1000 /* us for those who have to wait for others */
+#define TURN_TIME    500 /* us for those who have to wait for others */
 #define BYTES_A_USEC 500
 
 struct connection {

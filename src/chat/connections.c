@@ -162,11 +162,13 @@ void connections_send(struct connections *c, uint32_t id, const char *data, size
 
 	if (x->closing || x->overflow || x->shaking_hands)
 		return;
-	mark_dirty(x);
+	if (!x->blocked) /* else on_event() goes on */
+		mark_dirty(x);
 	if (x->out_end - x->out_start + size > c->limits->send_queue ||
 	    (x->blocked && c->queued > c->limits->send_queue_total) ||
 	    (x->out_end + size > x->out_room && make_room(x, size) < 0)) {
 		x->overflow = true;
+		mark_dirty(x);
 		return;
 	}
 	memcpy(x->out + x->out_end, data, size);
@@ -354,6 +356,7 @@ static void on_timer(int fd, short what, void *arg)
 
 	c->timer_at = 0;
 	turn_begin(c);
+	flush_all(c); /* what those said who need not wait comes before what those say who must */
 	input_resume(c, now);
 	end_closing(c, now);
 	give_memory_back(c, now);

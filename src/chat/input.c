@@ -19,10 +19,10 @@
  * short time waits in a row with his like, of whom each turn of the loop serves some. So those who
  * flood wait for each other, and the others for a turn.
  */
-#define SLICE_TIME     500                   /* us for the lines of one */
-#define SLICES_MIN     8                     /* in a turn, however long it was */
+#define SLICE_TIME     100                   /* us for the lines of one */
+#define SLICES_MIN     2                     /* in a turn, however long it was */
 #define SLICES_MAX     64                    /* each of them is written to */
-#define IMPOLITE_MIN   32                    /* reads in a turn, however long it was */
+#define IMPOLITE_MIN   8                     /* reads in a turn, however long it was */
 #define WAITING_TIME   (200 * USEC_PER_MSEC) /* for one who is throttled, at least */
 #define WORK_A_LINE    512
 #define PIECES_A_LINE  8
