@@ -175,6 +175,8 @@ static void on_listener(int listener, short what, void *arg)
 	size_t which = 0;
 	bool tls;
 
+	if (turn_is_for_polite(c))
+		return;
 	while (c->listeners[which].fd != listener)
 		which++;
 	tls = c->listeners[which].tls;

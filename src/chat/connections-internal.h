@@ -77,6 +77,8 @@ struct connections {
 	/* In this turn of the loop: when it began, or 0; handshakes and impolite reads so far. */
 	uint64_t turn_began;
 	uint32_t handshakes, impolite;
+	/* A polite one has said something: the others wait for the next turn, which is for them. */
+	bool hurry, was_in_hurry;
 	uint64_t accept_again, warned_at;
 	int spare_fd;
 	/* Bytes: waiting to be written; said in this turn; the most since memory was given back. */
@@ -99,6 +101,15 @@ static inline bool is_over(const struct connections *c, uint64_t since, size_t s
 static inline bool turn_is_over(const struct connections *c)
 {
 	return is_over(c, c->turn_began, 0, TURN_TIME);
+}
+
+/*
+ * Whether one who must wait is left alone: he stays readable, and so comes to his turn. After many
+ * turns in a row with something to write that is every other one, so nobody is left out.
+ */
+static inline bool turn_is_for_polite(const struct connections *c)
+{
+	return c->hurry && !c->was_in_hurry;
 }
 
 /* To be called with each event. */

@@ -306,6 +306,8 @@ static void on_event(int fd, short what, void *arg)
 {
 	struct connection *x = arg;
 
+	if (!x->polite && what == EV_READ && turn_is_for_polite(x->owner))
+		return;
 	turn_begin(x->owner);
 	if (x->shaking_hands && !x->closing) {
 		secure_step(x);
@@ -401,6 +403,8 @@ static void set_timer(struct connections *c)
 void connections_flush(struct connections *c)
 {
 	c->turn_began = 0;
+	c->was_in_hurry = turn_is_for_polite(c);
+	c->hurry = false;
 	c->handshakes = c->impolite = 0;
 	if (!list_is_alone(&c->dirty) || !list_is_alone(&c->doomed))
 		flush_all(c);

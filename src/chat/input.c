@@ -218,6 +218,7 @@ void input_read(struct connection *x)
 		return;
 	}
 	size = old + MAX(n, 0);
+	x->owner->hurry |= x->polite;
 	if (n > 0)
 		done = handle_lines(x, data, size, &pause);
 	if (keep(x, data + done, size - done) < 0) {
