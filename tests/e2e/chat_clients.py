@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 
+import sandbox
 from foster import alive, children_of, until
 
 DEADLINE = 10.0
@@ -188,6 +189,7 @@ class Chatd:
         self.user = user
         self.descriptors = descriptors
         self.environment = environment or {}
+        self.refused = []  # system calls that the kernel is to refuse it
         self.irc_port, self.course_port = free_ports()
         self.irc = ("127.0.0.1", self.irc_port)
         self.irc6 = ("::1", self.irc_port)
@@ -226,6 +228,8 @@ class Chatd:
         if self.environment.get("NOFILE"):
             limit = int(self.environment["NOFILE"])
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        if self.refused:
+            sandbox.refuse(self.refused)
 
     def start(self, wait=True):
         environment = dict(os.environ, NOTIFY_SOCKET=str(self.directory / "notify"),

@@ -14,13 +14,19 @@ SECCOMP_RET_ERRNO = 0x00050000
 LOAD_WORD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 
 # Of these the numbers are the same on every architecture: all are newer than the common table.
-CALLS = {"pidfd_send_signal": 424, "pidfd_open": 434, "clone3": 435, "close_range": 436}
-OLD_CALLS = {"x86_64": {"fstatfs": 138, "ioctl": 16}, "aarch64": {"fstatfs": 44, "ioctl": 29}}
-SECOND_ARGUMENT = 24  # in struct seccomp_data, its lower half on a little-endian machine
+CALLS = {"pidfd_send_signal": 424, "pidfd_open": 434, "clone3": 435, "close_range": 436,
+         "landlock_create_ruleset": 444}
+OLD_CALLS = {"x86_64": {"fstatfs": 138, "ioctl": 16, "prctl": 157, "seccomp": 317},
+             "aarch64": {"fstatfs": 44, "ioctl": 29, "prctl": 167, "seccomp": 277}}
+FIRST_ARGUMENT, SECOND_ARGUMENT = 16, 24  # in struct seccomp_data, the lower half on a little-endian machine
 PIDFD_GET_INFO = 0xC040FF0B
+# One request of a call: where in its arguments it stands.
+REQUESTS = {"PIDFD_GET_INFO": ("ioctl", SECOND_ARGUMENT, PIDFD_GET_INFO),
+            "PR_SET_SECCOMP": ("prctl", FIRST_ARGUMENT, PR_SET_SECCOMP)}
 
 # Linux before 6.9: all pidfds share one inode, and tell nothing of an end.
 PIDFS = ["fstatfs", "PIDFD_GET_INFO"]
+SECCOMP = ["seccomp", "PR_SET_SECCOMP"]
 
 
 def number_of(call):
@@ -38,10 +44,10 @@ def refuse(calls, code=errno.ENOSYS):
     refusal = (RETURN, 0, 0, SECCOMP_RET_ERRNO | code)
     program = [(LOAD_WORD, 0, 0, 0)]
     for call in calls:
-        if call == "PIDFD_GET_INFO":
-            program += [(JUMP_EQUAL, 0, 4, number_of("ioctl")),
-                        (LOAD_WORD, 0, 0, SECOND_ARGUMENT),
-                        (JUMP_EQUAL, 0, 1, PIDFD_GET_INFO), refusal, (LOAD_WORD, 0, 0, 0)]
+        if call in REQUESTS:
+            whole_call, argument, request = REQUESTS[call]
+            program += [(JUMP_EQUAL, 0, 4, number_of(whole_call)), (LOAD_WORD, 0, 0, argument),
+                        (JUMP_EQUAL, 0, 1, request), refusal, (LOAD_WORD, 0, 0, 0)]
         else:
             program += [(JUMP_EQUAL, 0, 1, number_of(call)), refusal]
     program.append((RETURN, 0, 0, SECCOMP_RET_ALLOW))

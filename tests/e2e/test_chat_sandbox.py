@@ -9,7 +9,8 @@ import socket
 
 import pytest
 
-from chat_clients import Chatd, CourseClient, IrcClient, MockControl, free_ports
+import sandbox
+from chat_clients import DEADLINE, Chatd, CourseClient, IrcClient, MockControl, free_ports
 from conftest import ordinary_user
 from foster import Foster, alive, children_of, until
 
@@ -75,6 +76,26 @@ def test_off(chatd):
 
 def test_required(chatd):
     assert is_walled(chatd("sandbox = required\n").pid)
+
+
+@pytest.mark.parametrize("calls, what, rest",
+                         [(["landlock_create_ruleset"], "Landlock", "its own system calls alone"),
+                          (sandbox.SECCOMP, "seccomp", "its own files alone")],
+                         ids=["Landlock", "seccomp"])
+def test_a_kernel_without(chatd, calls, what, rest):
+    """If it is required there is no room then; else the rest of it is there, and what is not is told."""
+    room = chatd("sandbox = required\n", start=False)
+    room.refused = calls
+    room.start(wait=False)
+    assert room.process.wait(DEADLINE) == 1
+    assert f"sandbox = required, and there is no {what}" in room.output()
+    assert not room.messages
+    room.write_config("")
+    room.start()
+    room.wait_output(f"sandbox: user .*no walls .*\\({what}\\)")
+    assert rest in room.output()
+    with IrcClient(room.irc, "a") as a:
+        a.sync()
 
 
 def test_a_link_on_the_way_to_a_file_is_led_elsewhere(chatd):
