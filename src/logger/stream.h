@@ -16,6 +16,7 @@
 
 #include "logger/datagram.h"
 #include "logger/file.h"
+#include "logger/lines.h"
 #include "logger/rate.h"
 #include "logger/settings.h"
 
@@ -92,6 +93,9 @@ bool stream_is_placed(const struct stream *);
  * of them, has been emptied. 0, also if it has been done before, or -errno.
  */
 int stream_place(struct stream *, const char *data, size_t n);
+
+/* stream-place.c. The same in a file that is open, by the end of it and by what the pipe has. */
+int stream_find_place(struct stream *, const struct line_style *, const char *data, size_t n);
 
 /*
  * Formats and writes what n bytes say, as far as it can be. last: an unfinished line is due.
