@@ -27,7 +27,7 @@ def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
     return struct.pack("=IIIIQ", kind, 24 + len(body), number, pid, value) + body
 
 
-JSON = 1 << 0
+JSON, UTC = 1 << 0, 1 << 1
 
 
 def settings(flags=0, size=0, buffer=0, rate=(0, 0), keep=10):
@@ -124,31 +124,64 @@ def test_a_torn_line_ends(builddir, directory, pipe):
     assert read_log(directory) == b"whole\nhal\nhalf\nmore\n"
 
 
-@pytest.mark.parametrize("began", [8000, 8176, 8187, 1000])
-def test_a_write_that_was_cut_at_a_page_is_told_by_what_comes_again(builddir, directory, pipe, began):
+SAID = b"".join(b"line %05d\n" % i for i in range(1000))
+
+
+def with_times(text):
+    return b"".join(b"2026-11-29T10:11:12.%06dZ > %b" % (i, line)
+                    for i, line in enumerate(text.splitlines(keepends=True)))
+
+
+def without_times(text):
+    return re.sub(rb"(?m)^2026-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z > ", b"", text)
+
+
+@pytest.mark.parametrize("times, ended, began", [
+    *((times, *place) for times in (False, True) for place in (
+        (8192, 8000), (8192, 8176), (8192, 1000),  # cut at a page, where nothing is in front
+        (8500, 8000), (8500, 8450), (5000, 0),  # all of it was written
+        (8492, 5003), (8492, 8400),  # and its end was that of a line
+    )),
+    (False, 8192, 8187),  # so few bytes are enough at a page alone
+])
+def test_a_write_is_told_by_what_comes_again(builddir, directory, pipe, ended, began, times):
     """Nobody is left who knew what the last logger was at. The write began within a line."""
     reader, writer = pipe
-    said = b"".join(b"line %05d\n" % i for i in range(1000))
-    (directory / "a.log").write_bytes(said[:8192])
-    os.write(writer, said[began:])
+    written = with_times(SAID[:ended]) if times else SAID[:ended]
+    (directory / "a.log").write_bytes(written)
+    os.write(writer, SAID[began:])
+    logger = Logger(builddir, directory)
+    logger.open(reader, flags=UTC if times else 0, prefix="> " if times else "")
+    logger.send(QUIT)
+    logger.wait()
+    line = SAID.rfind(b"\n", 0, began) + 1
+    ends_line = SAID[:ended].endswith(b"\n")
+    text = read_log(directory)
+    assert text.startswith(written)
+    assert without_times(text) == SAID[:ended] + (b"" if ends_line else b"\n") + SAID[line:]
+
+
+def test_a_line_that_is_said_again_is_no_write_that_comes_again(builddir, directory, pipe):
+    """Nor is an empty one that follows, or what ends as the last line did."""
+    reader, writer = pipe
+    (directory / "a.log").write_bytes(b"one more ok\n")
+    os.write(writer, b"ok\n\nok\n")
     logger = Logger(builddir, directory)
     logger.open(reader)
     logger.send(QUIT)
     logger.wait()
-    line = said.rfind(b"\n", 0, began) + 1
-    assert read_log(directory) == said[:8192] + b"\n" + said[line:]
+    assert read_log(directory) == b"one more ok\nok\n\nok\n"
 
 
 def test_a_file_that_ends_at_a_page_is_gone_on_with(builddir, directory, pipe):
     reader, writer = pipe
-    said = b"".join(b"line %05d\n" % i for i in range(1000))
-    (directory / "a.log").write_bytes(said[:8192])
-    os.write(writer, said[8192:])
+    (directory / "a.log").write_bytes(SAID[:8192])
+    os.write(writer, SAID[8192:])
     logger = Logger(builddir, directory)
     logger.open(reader)
     logger.send(QUIT)
     logger.wait()
-    assert read_log(directory) == said
+    assert read_log(directory) == SAID
 
 
 def test_an_unfinished_line_goes_on(builddir, directory, pipe):
