@@ -113,6 +113,7 @@ void reap_children(struct supervisor *s)
 void reap_adopted(struct supervisor *s, uint32_t index)
 {
 	struct table_slot *slot = table_slot(s->table, index);
+	const pid_t pid = slot->child.pid;
 	siginfo_t info = { 0 };
 	int status = 0, error;
 
@@ -120,16 +121,19 @@ void reap_adopted(struct supervisor *s, uint32_t index)
 		return;
 	/* One whose parent has ended since is our child by now. */
 	if (identity_pidfd_signal(slot->pidfd, 0) == 0 &&
-	    waitid(P_PID, slot->child.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
-	    info.si_pid == slot->child.pid) {
+	    waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	    info.si_pid == pid) {
 		reap_service(s, index, &info);
 		return;
 	}
-	error = identity_exit_status(slot->pidfd, slot->child.pid, &status);
+	error = identity_exit_status(slot->pidfd, pid, &status);
 	if (error < 0)
 		slot->child.flags |= CHILD_STATUS_UNKNOWN;
 	main_process_unwatch(s, slot);
 	slot->child.status = status;
 	slot->child.state = CHILD_EXITED;
+	/* Its parent may leave it to us yet, unreaped: it is nobody's then whose end is to be told. */
+	table_set_pid(s->table, index, 0);
+	slot->child.pid = pid; /* kept for the message */
 	table_tell_slot(s->table, index, TELL_EXITED);
 }

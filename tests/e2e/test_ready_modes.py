@@ -507,6 +507,39 @@ def test_managers_killed_at_any_moment(foster, cgroup, body, options):
             f.end()
 
 
+# Its parent lives, and leaves it unreaped; another process is what was started.
+NOT_REAPED = '''
+said = (here / "pids").exists()
+if os.fork():
+ gate("d.pid"); sys.exit(0)
+if os.fork() == 0:
+ os.setsid(); say("again" if said else "d"); write_pid(); stay()
+if not said: gate("go")
+sys.exit(0)
+'''
+
+
+@cgroups
+def test_forking_daemon_that_its_parent_does_not_reap(foster, cgroup):
+    """When the parent has ended, too, fosterd gets to reap it: its end is not told a second time."""
+    f = with_pid_file(foster, NOT_REAPED, "kill-mode = process", cgroup,
+                      more=f"service other {{ command = {SLEEP} autostart = false }}")
+    first = f.wait_state("d", "running")["pid"]
+    manager = f.manager_pid()
+    os.kill(manager, signal.SIGSTOP)
+    os.kill(first, signal.SIGUSR1)
+    until(lambda: Children(f.builddir, f.run).read()["d"]["state"] == "exited", "fosterd knows of it")
+    open_gate(f, "go")
+    until(lambda: not os.path.exists(f"/proc/{first}"), "fosterd has reaped it")
+    os.kill(manager, signal.SIGCONT)
+    again = wait_said(f, "again")
+    until(lambda: f.service("d")["pid"] == again)
+    f.post("/v1/services/other/start")
+    f.wait_state("other", "running")  # what fosterd had to tell before has been told
+    s = f.service("d")
+    assert s["state"] == "running" and s["pid"] == again and s["restarts"] == 1
+
+
 @cgroups
 def test_fosterd_dies_while_the_daemon_is_looked_for(foster, cgroup):
     f = with_pid_file(foster, 'if double_fork(): say("d"); stay()\n', "daemon = true", cgroup)
