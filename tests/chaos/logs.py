@@ -41,6 +41,14 @@ def processes_named(name, mark):
     return found
 
 
+def size_of(path):
+    """0 for one that has been rotated away meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 class Checker:
     """Reads the log's files in their order; those that were rotated away are removed when read."""
 
@@ -136,7 +144,7 @@ class LogChaos:
     def total(self):
         log = self.checker.directory / self.checker.name
         files = [*self.checker.rotated(), log]
-        return sum(p.stat().st_size for p in files if p.exists()) + self.checker.size
+        return sum(map(size_of, files)) + self.checker.size
 
     def round(self):
         os.kill(self.pid, signal.SIGCONT)
