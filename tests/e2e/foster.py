@@ -22,13 +22,18 @@ def until(condition, what="", seconds=10.0, every=0.005):
         time.sleep(every)
 
 
-def alive(pid):
-    """True for a process that exists and is no zombie."""
+def state(pid):
+    """The letter of proc(5): "T" for one that is stopped, "Z" for a zombie; "X" when it is gone."""
     try:
         with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+            return f.read().rsplit(")", 1)[1].split()[0]
     except (OSError, IndexError):
-        return False
+        return "X"
+
+
+def alive(pid):
+    """True for a process that exists and is no zombie."""
+    return state(pid) not in "ZX"
 
 
 def children_of(pid):

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from chat_clients import DEADLINE, IrcClient
-from foster import until
+from foster import state, until
 from test_chat_tls import TlsRoom
 
 MIB = 1024 * 1024
@@ -37,8 +37,7 @@ def memory(pid):
 def stopped(process):
     """Meanwhile what is sent waits in the kernel, so that the server gets it all at once."""
     process.send_signal(signal.SIGSTOP)
-    until(lambda: open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()[0] == "T",
-          "the server stands still")
+    until(lambda: state(process.pid) == "T", "the server stands still")
     try:
         yield
     finally:

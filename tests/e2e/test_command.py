@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import SANITIZER_WORDS, marked_processes, ordinary_user
-from foster import alive, children_of, until, zombies_of
+from foster import alive, children_of, state, until, zombies_of
 
 GRACE = 5.0
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a PID namespace here")
@@ -413,11 +413,6 @@ while time.monotonic() < end:
     c.wait_output("ready")
     c.signal(signal.SIGUSR1)
     assert c.wait() == 8
-
-
-def state(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        return f.read().rsplit(")", 1)[1].split()[0]
 
 
 def switches(pid):

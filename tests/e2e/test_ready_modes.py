@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import ordinary_user
-from foster import alive, children_of, cgroup_of_ours, descriptors_of, until
+from foster import alive, children_of, cgroup_of_ours, descriptors_of, state, until
 from test_readiness import BARRIER, NOTIFY
 from test_death import Children
 from test_services import SLEEP, shell
@@ -702,6 +702,7 @@ def test_end_is_known_when_another_takes_over(foster, cgroup):
     until(lambda: not os.path.exists(f"/proc/{parent}"), "fosterd has reaped it, and told")
     os.kill(manager, signal.SIGCONT)
     until(lambda: Children(f.builddir, f.run).read()["d"]["pid"] == daemon, "fosterd took the other")
+    until(lambda: state(manager) == "T", "it stops when it has handled that")
     os.kill(manager, signal.SIGCONT)
     s = f.wait_state("d", "running")
     assert s["pid"] == daemon and s["restarts"] == 0 and f.manager_pid() == manager
