@@ -64,20 +64,20 @@ enum link_type {
 	LINK_MAIN,      /* struct link_main, with a pidfd: that is the main process now */
 
 	/* supervisor to manager */
-	LINK_HELLO = 64,  /* struct link_hello */
-	LINK_CHILD,       /* struct link_child: one slot in use */
-	LINK_STORED,      /* struct link_place: one place in use */
-	LINK_SYNCED,      /* struct link_header: all has been told */
-	LINK_SPAWNED,     /* link_child, LINK_NEWS_SIZE: it was forked, or that failed (step) */
-	LINK_STARTED,     /* the same: it has exec'd, or a step before failed */
-	LINK_EXITED,      /* the same: it ended, status and rusage are set */
-	LINK_UNSIGNALLED, /* struct link_signal: the signal could not be sent, error says why */
-	LINK_ORPHANS,     /* struct link_orphans: adopted orphans were reaped */
-	LINK_FD_REPLY,    /* struct link_place with its fd, or none when the place is empty */
-	LINK_GOT_SIGNAL,  /* struct link_got: somebody sent the supervisor a signal */
-	LINK_PING,        /* struct link_header: a manager that does not answer is replaced */
-	LINK_REHEARSED,   /* struct link_rehearsed */
-	LINK_MAIN_TAKEN,  /* struct link_main: the answer to MAIN */
+	LINK_HELLO = 64, /* struct link_hello */
+	LINK_CHILD,      /* struct link_child: one slot in use */
+	LINK_STORED,     /* struct link_place: one place in use */
+	LINK_SYNCED,     /* struct link_header: all has been told */
+	LINK_SPAWNED,    /* link_child, LINK_NEWS_SIZE: it was forked, or that failed (step) */
+	LINK_STARTED,    /* the same: it has exec'd, or a step before failed */
+	LINK_EXITED,     /* the same: it ended, status and rusage are set */
+	LINK_SIGNALLED,  /* struct link_signal: a process group has it, or error says why not */
+	LINK_ORPHANS,    /* struct link_orphans: adopted orphans were reaped */
+	LINK_FD_REPLY,   /* struct link_place with its fd, or none when the place is empty */
+	LINK_GOT_SIGNAL, /* struct link_got: somebody sent the supervisor a signal */
+	LINK_PING,       /* struct link_header: a manager that does not answer is replaced */
+	LINK_REHEARSED,  /* struct link_rehearsed */
+	LINK_MAIN_TAKEN, /* struct link_main: the answer to MAIN */
 };
 
 /* The steps between fork and the running program, in their order. */
@@ -198,7 +198,7 @@ struct link_signal {
 	int32_t signo;
 	uint64_t instance; /* of the child that is meant: a newer one is left alone */
 	uint32_t group;    /* 1: its process group, 0: the process alone */
-	int32_t error;     /* in UNSIGNALLED: positive errno */
+	int32_t error;     /* in SIGNALLED: positive errno, or 0 */
 };
 
 /*

@@ -298,8 +298,7 @@ static int compare_pids(const void *a, const void *b)
  * A pid that was read may be another's when it is opened: only who is still in the cgroup after
  * that gets the signal. How many did, or -errno. Who has had it from the supervisor is left out.
  */
-static int signal_all(const struct cgroups *c, const char *service, int signo,
-		      const struct service *s)
+static int signal_all(const struct cgroups *c, const char *service, int signo, struct service *s)
 {
 	_cleanup_pids_ struct pid_list read = { 0 }, again = { 0 };
 	_cleanup_free_ int *fds = NULL;
@@ -316,7 +315,7 @@ static int signal_all(const struct cgroups *c, const char *service, int signo,
 	for (size_t i = 0; i < read.n; i++) {
 		if (fds[i] >= 0 && again.n > 0 &&
 		    bsearch(&read.pids[i], again.pids, again.n, sizeof(pid_t), compare_pids) &&
-		    !(s && tree_was_signalled(s, read.pids[i]))) {
+		    !(s && tree_was_signalled(s, signo, read.pids[i]))) {
 			proc_pidfd_signal(fds[i], signo);
 			n++;
 		}

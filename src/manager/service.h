@@ -16,6 +16,7 @@
 #define NO_SLOT UINT32_MAX
 
 struct handover;
+struct group_members;
 struct late_end;
 struct readiness;
 struct stored_fd;
@@ -47,10 +48,11 @@ struct service {
 	bool queued; /* in depend.c's queue */
 	/* Between the machine's wish to spawn and the supervisor's word that it did. */
 	bool spawn_queued, spawn_sent, counted;
-	struct handover *handover;    /* NULL unless one is */
-	struct readiness *readiness;  /* NULL unless it is waited for at a descriptor */
-	struct stored_fd *stored_fds; /* fd-store.h; NULL: none */
-	struct late_end *late_end;    /* of the main process, not handled yet; else NULL */
+	struct handover *handover;      /* NULL unless one is */
+	struct readiness *readiness;    /* NULL unless it is waited for at a descriptor */
+	struct stored_fd *stored_fds;   /* fd-store.h; NULL: none */
+	struct group_members *in_group; /* whom a signal to the group will reach; else NULL */
+	struct late_end *late_end;      /* of the main process, not handled yet; else NULL */
 
 	int signal_at_spawn;
 	int signal_error; /* of the last signal that was refused, positive errno; 0: none was */

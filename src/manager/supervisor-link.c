@@ -21,6 +21,7 @@
 #include "manager/restore.h"
 #include "manager/service.h"
 #include "manager/shutdown.h"
+#include "manager/tree.h"
 #include "manager/upgrade.h"
 
 #define FETCH_TIMEOUT_MS 5000
@@ -198,20 +199,23 @@ static void on_exited(struct manager *m, const void *message)
 		service_exited(s, child);
 }
 
-static void on_unsignalled(struct manager *m, const void *message)
+static void on_signalled(struct manager *m, const void *message)
 {
 	const struct link_signal *news = message;
 	struct service *s = service_of(m, news->slot);
 
-	if (s && news->instance == s->instance && news->error == ESRCH && s->pid > 0) {
+	if (!s || news->instance != s->instance)
+		return;
+	if (news->error == 0) {
+		trees_group_signalled(s);
+	} else if (news->error != ESRCH) {
+		service_unsignalled(s, s->pid, news->signo, news->error);
+	} else if (s->pid > 0) {
 		/* The supervisor knows no such process: its end was missed. */
 		const struct link_child gone = { .flags = CHILD_STATUS_UNKNOWN };
 
 		service_exited(s, &gone);
-		return;
 	}
-	if (s && news->instance == s->instance && news->error != ESRCH)
-		service_unsignalled(s, s->pid, news->signo, news->error);
 }
 
 static void on_main_taken(struct manager *m, const void *message)
@@ -294,7 +298,7 @@ static const struct {
 	[LINK_SPAWNED] = { LINK_NEWS_SIZE, on_spawned },
 	[LINK_STARTED] = { LINK_NEWS_SIZE, on_started },
 	[LINK_EXITED] = { LINK_NEWS_SIZE, on_exited },
-	[LINK_UNSIGNALLED] = { sizeof(struct link_signal), on_unsignalled },
+	[LINK_SIGNALLED] = { sizeof(struct link_signal), on_signalled },
 	[LINK_MAIN_TAKEN] = { sizeof(struct link_main), on_main_taken },
 	[LINK_ORPHANS] = { sizeof(struct link_orphans), on_orphans },
 	[LINK_PING] = { sizeof(struct link_header), on_ping },

@@ -296,15 +296,65 @@ static int open_member(pid_t pid)
 
 /* --- signals ---------------------------------------------------------------------------- */
 
-bool tree_was_signalled(const struct service *s, pid_t pid)
+/* Those of the main process's group that are not signalled one by one. */
+struct group_members {
+	pid_t group;
+	int signo;
+	struct pid_list pids;
+};
+
+static void forget_group(struct service *s)
+{
+	if (s->in_group)
+		pid_list_cleanup(&s->in_group->pids);
+	free(s->in_group);
+	s->in_group = NULL;
+}
+
+static void note_in_group(struct service *s, int signo, pid_t pid)
+{
+	if (!s->in_group)
+		s->in_group = calloc(1, sizeof(*s->in_group));
+	if (!s->in_group)
+		return;
+	s->in_group->group = s->pid;
+	s->in_group->signo = signo;
+	pid_list_add(&s->in_group->pids, pid);
+}
+
+bool tree_was_signalled(struct service *s, int signo, pid_t pid)
 {
 	struct proc_stat st;
 
 	if (s->pid <= 0)
 		return false;
-	if (s->adopted || s->taken)
-		return pid == s->pid;
-	return proc_stat(pid, &st) == 0 && st.pgrp == s->pid;
+	if (pid == s->pid)
+		return true;
+	if (s->adopted || s->taken || proc_stat(pid, &st) < 0 || st.pgrp != s->pid)
+		return false;
+	note_in_group(s, signo, pid);
+	return true;
+}
+
+static bool has_left(struct service *s, pid_t pid)
+{
+	struct proc_stat st;
+
+	return proc_stat(pid, &st) == 0 && st.pgrp != s->in_group->group && trees_contain(s, pid);
+}
+
+void trees_group_signalled(struct service *s)
+{
+	const struct group_members *g = s->in_group;
+
+	for (size_t i = 0; g && i < g->pids.n; i++) {
+		/* Opened first, then looked at: until then the number might become another's. */
+		_cleanup_close_ int fd = open_member(g->pids.pids[i]);
+
+		if (fd >= 0 && has_left(s, g->pids.pids[i]))
+			proc_pidfd_signal(fd, g->signo);
+	}
+	forget_group(s);
 }
 
 static int signal_cgroup(struct service *s, int signo)
@@ -341,6 +391,7 @@ void trees_signal(struct service *s, int signo)
 {
 	_cleanup_pids_ struct pid_list members = { 0 };
 
+	forget_group(s);
 	if (s->in_cgroup && signal_cgroup(s, signo) == 0)
 		return;
 	collect_from(s, population_of_turn(s), &members);
@@ -349,7 +400,7 @@ void trees_signal(struct service *s, int signo)
 		_cleanup_close_ int fd = open_member(members.pids[i]);
 		int error;
 
-		if (fd < 0 || tree_was_signalled(s, members.pids[i]))
+		if (fd < 0 || tree_was_signalled(s, signo, members.pids[i]))
 			continue;
 		error = proc_pidfd_signal(fd, signo);
 		if (error < 0 && error != -ESRCH)
@@ -479,6 +530,17 @@ static void on_walk(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void drop_watch_of(struct service *s)
+{
+	struct trees *t = s->manager->trees;
+
+	for (struct watch *w = t ? t->watches : NULL, *next; w; w = next) {
+		next = w->next;
+		if (w->service == s)
+			drop_watch(t, w);
+	}
+}
+
 bool trees_watch(struct service *s)
 {
 	struct trees *t = s->manager->trees;
@@ -486,7 +548,7 @@ bool trees_watch(struct service *s)
 
 	if (s->in_cgroup)
 		return cgroup_watch(s);
-	trees_forget(s);
+	drop_watch_of(s);
 	w = calloc(1, sizeof(*w));
 	if (!w) {
 		log_error("%s: out of memory: the rest of its tree is not waited for",
@@ -508,14 +570,9 @@ bool trees_watch(struct service *s)
 
 void trees_forget(struct service *s)
 {
-	struct trees *t = s->manager->trees;
-
 	cgroup_unwatch(s);
-	for (struct watch *w = t ? t->watches : NULL, *next; w; w = next) {
-		next = w->next;
-		if (w->service == s)
-			drop_watch(t, w);
-	}
+	drop_watch_of(s);
+	forget_group(s);
 }
 
 /* --- ending what is marked -------------------------------------------------------------- */

@@ -26,10 +26,16 @@ void trees_shutdown(struct manager *);
 bool trees_seem_empty(struct service *);
 
 /*
- * Whether the supervisor's signal to the service has reached that member: it goes to the main
+ * Whether the supervisor's signal to the service will reach that member: it goes to the main
  * process's group, or, where that was not started as the main process by it, to that alone.
  */
-bool tree_was_signalled(const struct service *, pid_t);
+bool tree_was_signalled(struct service *, int signo, pid_t);
+
+/*
+ * The supervisor has signalled the group: who was in it when the rest of the tree was, and has
+ * left it since, gets the signal now. (setsid(2) in between; some may have had it already.)
+ */
+void trees_group_signalled(struct service *);
 
 /* Adds all that is left of the tree besides the main process; some may have ended meanwhile. */
 void trees_members(struct service *, struct pid_list *);

@@ -140,10 +140,10 @@ void manager_link_refuse(struct supervisor *s, uint32_t slot, int error)
 		send_message(s, &news, LINK_NEWS_SIZE, -1);
 }
 
-static bool tell_unsignalled(struct supervisor *s, uint32_t index, struct table_slot *slot)
+static bool tell_signalled(struct supervisor *s, uint32_t index, struct table_slot *slot)
 {
 	struct link_signal news = {
-		.header.type = LINK_UNSIGNALLED,
+		.header.type = LINK_SIGNALLED,
 		.slot = index,
 		.signo = slot->signal_number,
 		.instance = slot->child.instance,
@@ -188,7 +188,7 @@ static bool tell_slot(struct supervisor *s, uint32_t index)
 		if (slot_news[i].what == TELL_STARTED)
 			slot->child.flags |= CHILD_STARTED_TOLD;
 	}
-	if ((slot->tell & TELL_UNSIGNALLED) && !tell_unsignalled(s, index, slot))
+	if ((slot->tell & TELL_SIGNALLED) && !tell_signalled(s, index, slot))
 		return false;
 	slot->tell = 0;
 	return true;
@@ -363,11 +363,12 @@ static void handle_signal(struct supervisor *s, const void *message, size_t size
 	struct table_slot *slot = table_slot(s->table, m->slot);
 	int error = slot ? send_signal(slot, m) : -EINVAL;
 
-	if (error == 0 || !slot)
+	/* A group may lose members until then: the manager wants to know from when on it has it. */
+	if (!slot || (error == 0 && !m->group))
 		return;
 	slot->signal_number = m->signo;
 	slot->signal_error = -error;
-	table_tell_slot(s->table, m->slot, TELL_UNSIGNALLED);
+	table_tell_slot(s->table, m->slot, TELL_SIGNALLED);
 }
 
 static void handle_note(struct supervisor *s, const void *message, size_t size, int fd)

@@ -16,12 +16,12 @@
 #include "supervisor/stage.h"
 
 /* What the manager has not been told of a slot, in the order in which it will be. */
-#define TELL_CHILD       (1U << 0)
-#define TELL_SPAWNED     (1U << 1)
-#define TELL_STARTED     (1U << 2)
-#define TELL_EXITED      (1U << 3)
-#define TELL_UNSIGNALLED (1U << 4)
-#define TELL_MAIN_TAKEN  (1U << 5)
+#define TELL_CHILD      (1U << 0)
+#define TELL_SPAWNED    (1U << 1)
+#define TELL_STARTED    (1U << 2)
+#define TELL_EXITED     (1U << 3)
+#define TELL_SIGNALLED  (1U << 4)
+#define TELL_MAIN_TAKEN (1U << 5)
 
 struct table_slot {
 	struct link_child child; /* child.name[0] == '\0': the slot is free */

@@ -186,6 +186,42 @@ def test_stop_ends_the_whole_tree(foster):
     assert not [pid for pid in tree() if alive(pid)]
 
 
+LEAVES_ITS_GROUP = """
+import os, signal, sys, time
+here = sys.argv[1]
+signal.signal(signal.SIGTERM, lambda *args: None)  # the main process waits for the others
+children = []
+for i in range(20):
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        while not os.path.exists(here + "/go"): time.sleep(0.002)
+        os.setsid()
+        open(here + f"/left{i}", "w").close()
+        while True: time.sleep(1000)
+    children.append(pid)
+open(here + "/ready", "w").close()
+for pid in children: os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.parametrize("cgroup", ["auto", "no"])
+def test_who_leaves_the_group_while_it_is_stopped(foster, directory, cgroup):
+    """Its signal goes to the group a moment after the others have got theirs: nobody is left out."""
+    (directory / "leaves.py").write_text(LEAVES_ITS_GROUP)
+    f = foster(f"cgroup = {cgroup}\nservice a {{ command = "
+               f'{{"/usr/bin/python3", "{directory}/leaves.py", "{directory}"}} stop-timeout = "60s" }}')
+    until(lambda: (directory / "ready").exists(), "all are there")
+    f.process.send_signal(signal.SIGSTOP)
+    f.post("/v1/services/a/stop?wait=0")
+    assert f.state("a") == "stopping"
+    (directory / "go").touch()
+    until(lambda: len(list(directory.glob("left*"))) == 20, "all have left")
+    f.process.send_signal(signal.SIGCONT)
+    s = f.wait_state("a", "stopped")
+    assert s["exit"] == "exit 0"
+
+
 def test_orphans_are_reaped(foster):
     """A service that double-forks and leaves orphans by the thousand: no zombie stays."""
     script = shell("i=0; while [ $i -lt 2000 ]; do (true &) ; i=$((i+1)); done; echo done;"
