@@ -272,8 +272,14 @@ class Chatd:
         self.expect_message("^READY=1$")
 
     def admin(self):
-        """The pid of the admin child: the other one is its stand-in, and younger."""
-        return until(lambda: list(filter(alive, children_of(self.pid))), "the admin child")[0]
+        """
+        The pid of the admin child: the other one is its stand-in, and younger. Waits for that one,
+        for without it the room ends with the admin child.
+        """
+        def both():
+            found = list(filter(alive, children_of(self.pid)))
+            return found if len(found) == 2 else None
+        return until(both, "the admin child and its stand-in")[0]
 
     def output(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

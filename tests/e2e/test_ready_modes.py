@@ -323,8 +323,10 @@ def test_a_pid_file_that_may_be_anybodys_is_not_believed(foster):
     until(lambda: "is a symbolic link" in (f.service("d")["next"] or ""))
     path.unlink()
     if os.geteuid() == 0:
-        path.write_text(f"{pid}\n")
-        os.chown(path, *ordinary_user())
+        other = path.with_name("other")
+        other.write_text(f"{pid}\n")
+        os.chown(other, *ordinary_user())
+        other.rename(path)
         until(lambda: "neither root nor the service's" in (f.service("d")["next"] or ""))
         path.unlink()
     path.mkdir()
