@@ -7,6 +7,7 @@
 #include "supervisor/reap.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -117,7 +118,9 @@ void reap_adopted(struct supervisor *s, uint32_t index)
 	siginfo_t info = { 0 };
 	int status = 0, error;
 
-	if (slot->pidfd < 0)
+	/* The event may be that of a process whose place another has taken meanwhile. */
+	if (slot->pidfd < 0 ||
+	    poll(&(struct pollfd){ .fd = slot->pidfd, .events = POLLIN }, 1, 0) <= 0)
 		return;
 	/* One whose parent has ended since is our child by now. */
 	if (identity_pidfd_signal(slot->pidfd, 0) == 0 &&

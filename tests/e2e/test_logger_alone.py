@@ -112,16 +112,21 @@ def test_quit_writes_all(builddir, directory, pipe):
     assert read_log(directory) == b"x" * 65536
 
 
+def next_log(builddir, directory, reader, **named):
+    """What the file has when the next logger, which knows nothing, has written what the pipe holds."""
+    logger = Logger(builddir, directory)
+    logger.open(reader, **named)
+    logger.send(QUIT)
+    logger.wait()
+    return read_log(directory)
+
+
 def test_a_torn_line_ends(builddir, directory, pipe):
     """The last logger was killed within a write: all of it comes again."""
     reader, writer = pipe
-    (directory / "a.log").write_bytes(b"whole\nhal")
-    os.write(writer, b"half\nmore\n")
-    logger = Logger(builddir, directory)
-    logger.open(reader)
-    logger.send(QUIT)
-    logger.wait()
-    assert read_log(directory) == b"whole\nhal\nhalf\nmore\n"
+    (directory / "a.log").write_bytes(b"whole\nhalf of a long li")
+    os.write(writer, b"half of a long line\nmore\n")
+    assert next_log(builddir, directory, reader) == b"whole\nhalf of a long li\nhalf of a long line\nmore\n"
 
 
 SAID = b"".join(b"line %05d\n" % i for i in range(1000))
@@ -140,9 +145,7 @@ def without_times(text):
     *((times, *place) for times in (False, True) for place in (
         (8192, 8000), (8192, 8176), (8192, 1000),  # cut at a page, where nothing is in front
         (8500, 8000), (8500, 8450), (5000, 0),  # all of it was written
-        (8492, 5003), (8492, 8400),  # and its end was that of a line
     )),
-    (False, 8192, 8187),  # so few bytes are enough at a page alone
 ])
 def test_a_write_is_told_by_what_comes_again(builddir, directory, pipe, ended, began, times):
     """Nobody is left who knew what the last logger was at. The write began within a line."""
@@ -150,38 +153,55 @@ def test_a_write_is_told_by_what_comes_again(builddir, directory, pipe, ended, b
     written = with_times(SAID[:ended]) if times else SAID[:ended]
     (directory / "a.log").write_bytes(written)
     os.write(writer, SAID[began:])
-    logger = Logger(builddir, directory)
-    logger.open(reader, flags=UTC if times else 0, prefix="> " if times else "")
-    logger.send(QUIT)
-    logger.wait()
+    text = next_log(builddir, directory, reader, flags=UTC if times else 0, prefix="> " if times else "")
     line = SAID.rfind(b"\n", 0, began) + 1
-    ends_line = SAID[:ended].endswith(b"\n")
-    text = read_log(directory)
     assert text.startswith(written)
-    assert without_times(text) == SAID[:ended] + (b"" if ends_line else b"\n") + SAID[line:]
+    assert without_times(text) == SAID[:ended] + b"\n" + SAID[line:]
 
 
-def test_a_line_that_is_said_again_is_no_write_that_comes_again(builddir, directory, pipe):
-    """Nor is an empty one that follows, or what ends as the last line did."""
+def test_a_cut_write_of_many_short_lines_is_told(builddir, directory, pipe):
+    """What is in front of them is most of the file."""
     reader, writer = pipe
-    (directory / "a.log").write_bytes(b"one more ok\n")
-    os.write(writer, b"ok\n\nok\n")
-    logger = Logger(builddir, directory)
-    logger.open(reader)
-    logger.send(QUIT)
-    logger.wait()
-    assert read_log(directory) == b"one more ok\nok\n\nok\n"
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 128 * 1024)
+    said, prefix = SAID * 6, "a long prefix " * 18
+    whole = b"".join(prefix.encode() + line for line in said.splitlines(keepends=True))
+    cut = next(at for at in range(200 * 4096, len(whole), 4096)
+               if len(prefix) < len(whole[:at].rsplit(b"\n", 1)[1]) < len(prefix) + 11)
+    (directory / "a.log").write_bytes(whole[:cut])
+    os.write(writer, said)
+    assert next_log(builddir, directory, reader, prefix=prefix) == whole[:cut] + b"\n" + whole
 
 
-def test_a_file_that_ends_at_a_page_is_gone_on_with(builddir, directory, pipe):
+def test_a_file_that_was_begun_within_a_write_is_told(builddir, directory, pipe):
+    """It was rotated within what comes again."""
     reader, writer = pipe
-    (directory / "a.log").write_bytes(SAID[:8192])
-    os.write(writer, SAID[8192:])
-    logger = Logger(builddir, directory)
-    logger.open(reader)
-    logger.send(QUIT)
-    logger.wait()
-    assert read_log(directory) == SAID
+    written = SAID[2200:2200 + 4096]
+    (directory / "a.log").write_bytes(written)
+    os.write(writer, SAID)
+    assert next_log(builddir, directory, reader) == written + b"\n" + SAID
+
+
+# Healthy logs: an orderly end of the last logger is not remembered for ever.
+
+@pytest.mark.parametrize("ended", range(8180, 8202))
+def test_a_file_that_ends_within_a_line_is_gone_on_with(builddir, directory, pipe, ended):
+    """At a page, too: programs write what they have buffered in pages."""
+    reader, writer = pipe
+    said = b"".join(b"committee %d commits: 0000%05d \n" % (i % 3, i) for i in range(500))
+    (directory / "a.log").write_bytes(said[:ended])
+    os.write(writer, said[ended:])
+    assert next_log(builddir, directory, reader) == said
+
+
+@pytest.mark.parametrize("ends, goes_on", [
+    (b"one more ok\n", b"ok\n\nok\n"), (b"x\n" + b"=" * 100 + b"\n", b"=" * 80 + b"\nhello\n"),
+    (b"trace:\n ", b"    at com.foo\n"), (b"in all: 0", b"05388\n"),
+])
+def test_what_is_said_again_is_no_write_that_comes_again(builddir, directory, pipe, ends, goes_on):
+    reader, writer = pipe
+    (directory / "a.log").write_bytes(b"begun\n" + ends)
+    os.write(writer, goes_on)
+    assert next_log(builddir, directory, reader) == b"begun\n" + ends + goes_on
 
 
 def test_an_unfinished_line_goes_on(builddir, directory, pipe):
@@ -466,6 +486,19 @@ def test_a_file_that_cannot_be_opened_for_a_while(builddir, directory, pipe, mem
     os.write(writer, b"i\n")
     log_once(builddir, logs, reader, memory, come_back)
     assert read_log(logs) == b"abcdef\nghi\n"
+
+
+def test_a_long_line_begins_again_as_a_whole(builddir, directory, pipe, memory):
+    """Its beginning, which is not in the pipe any more, is written once more, however long it is."""
+    reader, writer = pipe
+    line = b"".join(b"%07d " % i for i in range(5000))
+    os.write(writer, line[:20000])
+    log_once(builddir, directory, reader, memory)
+    os.write(writer, line[20000:30000])
+    killed(builddir, directory, reader, memory, "", "no-read", "", 2)
+    os.write(writer, line[30000:] + b"\n")
+    log_once(builddir, directory, reader, memory)
+    assert read_log(directory) == line[:30000] + b"\n" + line + b"\n"
 
 
 def test_a_file_that_may_not_be_cut(builddir, directory, pipe, memory):
