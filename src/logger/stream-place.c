@@ -126,8 +126,8 @@ static void ending_cleanup(struct ending *e)
 }
 
 /*
- * Copies to plain what is the service's, n_plain bytes at most, and returns how far it came in text;
- * n_plain becomes the number that was copied.
+ * Copies to plain what is the service's, n_plain bytes at most, and returns how far it came in
+ * text; n_plain becomes the number that was copied.
  */
 static size_t ending_strip(struct ending *e)
 {
@@ -179,8 +179,8 @@ static bool is_all_repeated(const struct stream *s, const struct ending *e, cons
  * died at all: with a service that lives on, this is as well how an orderly one leaves it. What
  * speaks for a write that was not taken out of the pipe, or not all of it was written, is that it
  * comes again; where that may be by accident, the service has said a part of a line, and goes on.
- * (So a few bytes without a newline, that were all of a write, and were not taken out, stand twice in
- * their line.)
+ * (So a few bytes without a newline, that were all of a write, and were not taken out, stand twice
+ * in their line.)
  */
 static enum intent judge(const struct stream *s, const struct line_style *style, const char *data,
 			 size_t n, uint64_t *ret_before, bool *ret_torn)
