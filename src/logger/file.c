@@ -234,21 +234,6 @@ int log_file_cut(struct log_file *f, uint64_t size)
 	return 0;
 }
 
-size_t log_file_line(const struct log_file *f, uint64_t end, char *buf, size_t size)
-{
-	size_t wanted = end < size ? (size_t)end : size;
-	ssize_t n = pread(f->fd, buf, wanted, (off_t)(end - wanted));
-	char *newline = n > 0 ? memrchr(buf, '\n', (size_t)n) : NULL;
-
-	if (n <= 0 || (!newline && wanted == size))
-		return 0;
-	if (newline) {
-		n -= newline + 1 - buf;
-		memmove(buf, newline + 1, (size_t)n);
-	}
-	return (size_t)n;
-}
-
 /* --- writing ---------------------------------------------------------------------------- */
 
 int log_file_rotate(struct log_file *f, const struct log_place *place)

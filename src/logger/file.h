@@ -47,12 +47,6 @@ int log_file_open(struct log_file *, const struct log_place *, uint64_t realtime
 /* Begins a new file; where that cannot be done the old one goes on. 0 or -errno. */
 int log_file_rotate(struct log_file *, const struct log_place *);
 
-/*
- * What stands before end in the open file, from the last newline on, when it is less than size
- * bytes.
- */
-size_t log_file_line(const struct log_file *, uint64_t end, char *buf, size_t size);
-
 /* Whether all of it could be read from there. */
 bool log_file_read(const struct log_file *, uint64_t from, char *buf, size_t size);
 

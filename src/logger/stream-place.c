@@ -10,12 +10,12 @@
 #include "logger/lines.h"
 #include "logger/stream.h"
 
-#define CUT_AT     4096                      /* bytes of the smallest page there is */
-#define SURE       64                        /* bytes that are not the same by accident */
-#define LIKELY     16                        /* the same where something else speaks for it, too */
-#define LINE_MAX   ((size_t)1024 * 1024)     /* of a line whose beginning is written again */
-#define WINDOW_MAX ((size_t)8 * 1024 * 1024) /* of a file whose lines have something in front */
-#define PART       ((size_t)4096)            /* read at a time */
+#define CUT_AT         4096                  /* bytes of the smallest page there is */
+#define SURE           64                    /* bytes that are not the same by accident */
+#define LIKELY         16                    /* the same where something else speaks for it, too */
+#define LINE_BEGAN_MAX ((size_t)1024 * 1024) /* of a line whose beginning is written again */
+#define WINDOW_MAX     ((size_t)8 * 1024 * 1024) /* of a file whose lines have something in front */
+#define PART           ((size_t)4096)            /* read at a time */
 
 /* What stands in front of a line of text. */
 static size_t head_size(const struct line_style *style)
@@ -28,7 +28,7 @@ static uint64_t line_began(const struct stream *s, uint64_t end)
 {
 	char part[PART];
 
-	for (uint64_t at = end; end - at < LINE_MAX && at > 0;) {
+	for (uint64_t at = end; end - at < LINE_BEGAN_MAX && at > 0;) {
 		size_t size = (size_t)MIN(at, PART);
 		const char *newline;
 

@@ -46,6 +46,17 @@ static void record_usage(struct link_child *child, const struct rusage *usage)
 	child->max_rss = (uint64_t)usage->ru_maxrss * 1024;
 }
 
+/* From now on nothing that happens to the pid is the service's. */
+static void tell_exit(struct supervisor *s, uint32_t index)
+{
+	struct table_slot *slot = table_slot(s->table, index);
+	pid_t pid = slot->child.pid;
+
+	table_set_pid(s->table, index, 0);
+	slot->child.pid = pid; /* kept for the message; the index has forgotten it */
+	table_tell_slot(s->table, index, TELL_EXITED);
+}
+
 static void reap_service(struct supervisor *s, uint32_t index, const siginfo_t *info)
 {
 	struct table_slot *slot = table_slot(s->table, index);
@@ -55,9 +66,7 @@ static void reap_service(struct supervisor *s, uint32_t index, const siginfo_t *
 	record_exit(s, index, status_of(info));
 	if (wait4(pid, NULL, WNOHANG | __WALL, &usage) == pid)
 		record_usage(&slot->child, &usage);
-	table_set_pid(s->table, index, 0);
-	slot->child.pid = pid; /* kept for the message; the index has forgotten it */
-	table_tell_slot(s->table, index, TELL_EXITED);
+	tell_exit(s, index);
 	s->service_ended = true;
 }
 
@@ -132,11 +141,6 @@ void reap_adopted(struct supervisor *s, uint32_t index)
 	error = identity_exit_status(slot->pidfd, pid, &status);
 	if (error < 0)
 		slot->child.flags |= CHILD_STATUS_UNKNOWN;
-	main_process_unwatch(s, slot);
-	slot->child.status = status;
-	slot->child.state = CHILD_EXITED;
-	/* Its parent may leave it to us yet, unreaped: it is nobody's then whose end is to be told. */
-	table_set_pid(s->table, index, 0);
-	slot->child.pid = pid; /* kept for the message */
-	table_tell_slot(s->table, index, TELL_EXITED);
+	record_exit(s, index, status);
+	tell_exit(s, index); /* its parent may leave it to us yet, unreaped */
 }

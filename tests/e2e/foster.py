@@ -79,15 +79,7 @@ def logger_of(f, other_than=None):
 
 
 def zombies_of(pid):
-    found = []
-    for child in children_of(pid):
-        try:
-            with open(f"/proc/{child}/stat") as f:
-                if f.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    found.append(child)
-        except (OSError, IndexError):
-            pass
-    return found
+    return [child for child in children_of(pid) if state(child) == "Z"]
 
 
 def start_time(pid):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from foster import alive, children_of, descriptors_of, logger_of, until
+from foster import alive, descriptors_of, logger_of, until, zombies_of
 
 SLEEP = '{"/bin/sleep", "1000"}'
 
@@ -198,7 +198,7 @@ for i in range(20):
         while not os.path.exists(here + "/go"): time.sleep(0.002)
         os.setsid()
         open(here + f"/left{i}", "w").close()
-        while True: time.sleep(1000)
+        while True: signal.pause()
     children.append(pid)
 open(here + "/ready", "w").close()
 for pid in children: os.waitpid(pid, 0)
@@ -231,15 +231,8 @@ def test_orphans_are_reaped(foster):
     since = {}
     while "done" not in f.log("a"):
         now = time.monotonic()
-        seen = set()
-        for child in children_of(f.pid):
-            try:
-                if pathlib.Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                    seen.add(child)
-                    worst = max(worst, now - since.setdefault(child, now))
-            except (OSError, IndexError):
-                pass
-        since = {pid: t for pid, t in since.items() if pid in seen}
+        since = {child: since.get(child, now) for child in zombies_of(f.pid)}
+        worst = max([worst, *(now - t for t in since.values())])
     until(lambda: f.get("/v1/version").json["orphans_reaped"] >= 2000, "all were reaped")
     assert worst < 1.0
     assert f.state("a") == "running"
