@@ -10,33 +10,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/pidfd-info.h"
 #include "libfoster/kernel.h"
-
-/*
- * The first version of what PIDFD_GET_INFO fills in (Linux 6.13), written down here because
- * the headers of older systems lack it. The kernel takes any size from this one up.
- */
-struct pidfd_info_v0 {
-	uint64_t mask;
-	uint64_t cgroupid;
-	uint32_t pid, tgid, ppid;
-	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
-	int32_t exit_code;
-};
-_Static_assert(sizeof(struct pidfd_info_v0) == 64, "the kernel's PIDFD_INFO_SIZE_VER0");
 
 /* An enum member in glibc from 2.36 on, and not at all before. */
 #define IDTYPE_PIDFD ((idtype_t)3)
-
-#define GET_INFO_V0    _IOWR(0xFF, 11, struct pidfd_info_v0)
-#define INFO_EXIT_MASK (UINT64_C(1) << 3)
 
 int fd_above_stdio(int fd)
 {
@@ -119,15 +102,11 @@ int pidfd_exit_info(int pidfd, int *ret_status)
 	 * POLLHUP comes after both, and wakes.
 	 */
 	for (int try = 0; try < 10; try++) {
-		struct pidfd_info_v0 info = { .mask = INFO_EXIT_MASK };
 		struct pollfd reaped = { .fd = pidfd };
+		int r = pidfd_info_exit(pidfd, ret_status);
 
-		if (ioctl(pidfd, GET_INFO_V0, &info) < 0)
-			break; /* an older kernel */
-		if (info.mask & INFO_EXIT_MASK) {
-			*ret_status = info.exit_code;
-			return 0;
-		}
+		if (r != -EAGAIN)
+			return r;
 		poll(&reaped, 1, 100);
 	}
 	return -ENODATA;

@@ -4,31 +4,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/pidfd-info.h"
 #include "supervisor/proc.h"
 
 #ifndef PID_FS_MAGIC
 #define PID_FS_MAGIC 0x50494446
 #endif
-
-/* linux/pidfd.h of Linux 6.15, which is newer than the headers of many build machines. */
-struct pidfd_info_v0 {
-	uint64_t mask, cgroupid;
-	uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
-	int32_t exit_code;
-};
-#define PIDFD_INFO_EXIT_BIT (1ULL << 3)
-#define PIDFD_GET_INFO_CALL _IOWR(0xFF, 11, struct pidfd_info_v0)
 
 int identity_pidfd_open(pid_t pid)
 {
@@ -147,19 +139,26 @@ int identity_open_marked(pid_t pid, uint64_t run_id, uint64_t instance)
 
 int identity_exit_status(int pidfd, pid_t pid, int *ret_status)
 {
-	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_EXIT_BIT };
-	int status;
+	struct pollfd reaped = { .fd = pidfd };
+	int status, r = pidfd_info_exit(pidfd, ret_status);
 
-	if (ioctl(pidfd, PIDFD_GET_INFO_CALL, &info) == 0 && (info.mask & PIDFD_INFO_EXIT_BIT)) {
-		*ret_status = info.exit_code;
+	if (r == 0)
 		return 0;
+	if (may_read_status(pid)) {
+		status = proc_stat_field(pid, 52);
+		/* It was the zombie that we read of, if it is one still. */
+		if (identity_pidfd_signal(pidfd, 0) == 0) {
+			*ret_status = status;
+			return 0;
+		}
 	}
-	if (!may_read_status(pid))
-		return -ENODATA;
-	status = proc_stat_field(pid, 52);
-	/* It was the zombie that we read of, if it is one still. */
-	if (identity_pidfd_signal(pidfd, 0) < 0)
-		return -ENODATA;
-	*ret_status = status;
-	return 0;
+	/*
+	 * Its parent is reaping it at this moment. That takes the kernel some microseconds; a
+	 * parent that is preempted there is not worth more than a short wait.
+	 */
+	if (r == -EAGAIN && identity_pidfd_signal(pidfd, 0) == -ESRCH) {
+		poll(&reaped, 1, 10);
+		r = pidfd_info_exit(pidfd, ret_status);
+	}
+	return r < 0 ? -ENODATA : 0;
 }

@@ -33,6 +33,7 @@ uint64_t identity_marked_instance(pid_t pid, uint64_t run_id);
  * How the ended process of a pidfd ended. Where somebody has reaped it, PIDFD_GET_INFO with
  * PIDFD_INFO_EXIT tells (Linux 6.15); while it is a zombie of somebody else, /proc/PID/stat
  * (field 52, proc(5)), to root and to the process's own user. 0, or -ENODATA: nobody can tell.
+ * Blocks for 10 ms at most, and that only where it is just being reaped.
  */
 int identity_exit_status(int pidfd, pid_t pid, int *ret_status);
 

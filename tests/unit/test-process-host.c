@@ -22,8 +22,11 @@
 #include "base/macro.h"
 #include "process-support.h"
 
-/* Linked with --wrap=ioctl: an old kernel, on which a pidfd does not tell an exit status. */
-static bool kernel_is_old;
+/*
+ * Linked with --wrap=ioctl: an old kernel, on which a pidfd does not tell an exit status, and one
+ * that is asked just while the process loses its pid.
+ */
+static bool kernel_is_old, is_losing_pid;
 int __real_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
 
@@ -37,6 +40,11 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (kernel_is_old) {
 		errno = ENOTTY;
+		return -1;
+	}
+	if (is_losing_pid) {
+		is_losing_pid = false;
+		errno = ESRCH;
 		return -1;
 	}
 	return __real_ioctl(fd, request, arg);
@@ -274,7 +282,9 @@ static int play_ignoring(void *arg)
 		action.sa_flags = i % 2 ? 0 : SA_NOCLDWAIT;
 		sigaction(SIGCHLD, &action, NULL);
 		p = started(NULL, run_return, &code);
+		is_losing_pid = told && i % 4 < 2;
 		REQUIRE(foster_process_join(p, DEADLINE_MS) == 0);
+		REQUIRE(!is_losing_pid);
 		REQUIRE(!foster_process_is_alive(p));
 		REQUIRE(foster_active_children(NULL, 0) == 0);
 		r = foster_process_exitcode(p, &got);
