@@ -26,6 +26,7 @@
 #include "manager/depend.h"
 #include "manager/events.h"
 #include "manager/fd-store.h"
+#include "manager/hunt.h"
 #include "manager/keep.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
@@ -339,8 +340,9 @@ static int init(struct manager *m)
 		return error;
 	if ((error = make_log_directory(m)) < 0 || (error = events_init(m)) < 0 ||
 	    (error = shutdown_init(m)) < 0 || (error = trees_init(m)) < 0 ||
-	    (error = cgroups_init(m)) < 0 || (error = spawn_init(m)) < 0 ||
-	    (error = sockets_init(m)) < 0 || (error = fd_store_init(m)) < 0)
+	    (error = hunt_init(m)) < 0 || (error = cgroups_init(m)) < 0 ||
+	    (error = spawn_init(m)) < 0 || (error = sockets_init(m)) < 0 ||
+	    (error = fd_store_init(m)) < 0)
 		return error;
 	error = take_over(m);
 	if (error < 0)
@@ -376,6 +378,7 @@ static void close_all(struct manager *m)
 	logs_shutdown(m);
 	cgroups_shutdown(m);
 	trees_shutdown(m);
+	hunt_shutdown(m);
 	shutdown_free(m);
 	events_shutdown(m);
 	report_free(m);

@@ -56,6 +56,7 @@ struct report;
 struct sockets;
 struct events;
 struct shutdown;
+struct hunts;
 struct trees;
 struct cgroups;
 struct upgrade;
@@ -116,6 +117,7 @@ struct manager {
 	struct shutdown *shutdown;
 	struct report *report; /* NULL: nobody wants to be told */
 	struct trees *trees;
+	struct hunts *hunts;
 	struct cgroups *cgroups;
 	struct upgrade *upgrade; /* NULL: none is under way */
 	struct link_hello hello;

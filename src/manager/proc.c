@@ -322,3 +322,23 @@ bool proc_mark_is(const struct proc_mark *mark, uint64_t run_id, uint64_t instan
 		return mark->run_id == run_id && mark->instance == instance;
 	return mark->limit && mark->limit == link_limit_mark(run_id, instance);
 }
+
+void proc_add_descendants(struct pid_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		proc_children(l->pids[i], l);
+}
+
+int proc_open_live(pid_t pid)
+{
+	_cleanup_close_ int fd = proc_pidfd(pid);
+	struct proc_life life;
+	int error;
+
+	if (fd < 0)
+		return fd == -EINVAL ? -ESRCH : fd;
+	error = proc_life(pid, &life);
+	if (error < 0)
+		return error;
+	return life.dead ? -ESRCH : TAKE_FD(fd);
+}

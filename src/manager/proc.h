@@ -72,9 +72,18 @@ void proc_command(pid_t, char *buf, size_t size); /* its name, "" when it is gon
  */
 int proc_children(pid_t, struct pid_list *);
 
+/* Adds what descends from those in the list already. */
+void proc_add_descendants(struct pid_list *);
+
 /* pidfd_open(2) and pidfd_send_signal(2): the fd (CLOEXEC) or 0, else -errno. */
 int proc_pidfd(pid_t);
 int proc_pidfd_signal(int pidfd, int signo);
+
+/*
+ * A pidfd of a process that lives: opened first, then looked at, so that a pid that was reused
+ * meanwhile is not taken for it. -ESRCH: it is gone; other errors say nothing of it.
+ */
+int proc_open_live(pid_t);
 
 /* Adds every process there is. 0 or -errno. */
 int proc_all(struct pid_list *);

@@ -12,6 +12,8 @@
 #include "base/units.h"
 #include "manager/cgroup.h"
 #include "manager/history.h"
+#include "manager/hunt.h"
+#include "manager/inhabitant.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/proc.h"
@@ -253,7 +255,7 @@ static void end_left_over(struct manager *m)
 		marks[n++] = (struct tree_mark){ .instance = children[i].instance };
 	}
 	if (n > 0)
-		trees_end_marked(m, marks, n);
+		hunt_down(m, marks, n);
 	free(marks);
 	deadline = now_monotonic() + LEFT_OVER_ENDS;
 	for (size_t i = 0; i < n_children; i++) {

@@ -19,6 +19,7 @@
 #include "manager/fd-store.h"
 #include "manager/handover.h"
 #include "manager/history.h"
+#include "manager/hunt.h"
 #include "manager/logs.h"
 #include "manager/note.h"
 #include "manager/notify-socket.h"
@@ -222,7 +223,7 @@ static bool carry_out(struct service *s, unsigned actions)
 	bool empty = false;
 
 	if ((actions & ACTION_SWEEP) && s->config->kill_mode == KILL_MODE_TREE)
-		trees_sweep(s);
+		hunt_later(s);
 	if (actions & ACTION_SPAWN)
 		spawn(s);
 	if (actions & (ACTION_STOP_SIGNAL | ACTION_KILL)) {

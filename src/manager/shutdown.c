@@ -21,6 +21,8 @@
 #include "base/units.h"
 #include "manager/cgroup.h"
 #include "manager/control.h"
+#include "manager/hunt.h"
+#include "manager/inhabitant.h"
 #include "manager/logs.h"
 #include "manager/proc.h"
 #include "manager/reload.h"
@@ -28,7 +30,6 @@
 #include "manager/service.h"
 #include "manager/sockets.h"
 #include "manager/supervisor-link.h"
-#include "manager/tree.h"
 
 #define PROGRESS_EVERY 1 /* seconds */
 #define GENTLE_END     (70 * USEC_PER_MSEC)
@@ -523,13 +524,13 @@ void shutdown_without_supervisor(struct manager *m)
 		_exit(EXIT_FAILURE);
 	n = collect_marks(m, false, marks);
 	if (n > 0)
-		trees_end_marked(m, marks, n);
+		hunt_down(m, marks, n);
 	send_death_signals(m);
 	n = collect_marks(m, true, marks);
 	while (any_dies_gently(m) && now_monotonic() < deadline)
 		poll(NULL, 0, 1);
 	if (n > 0)
-		trees_end_marked(m, marks, n);
+		hunt_down(m, marks, n);
 	/* Those that were killed take a moment to be gone. */
 	for (int i = 0; i < LAST_LOOKS && cgroups_remove(m) > n_that_stay(m); i++)
 		poll(NULL, 0, 1);

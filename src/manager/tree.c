@@ -2,30 +2,21 @@
 /* The tree of a service: see tree.h. */
 #include "manager/tree.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/units.h"
 #include "manager/cgroup.h"
+#include "manager/inhabitant.h"
 #include "manager/proc.h"
 #include "manager/reserve.h"
 #include "manager/service.h"
 
-#define SWEEP_DELAY (20 * USEC_PER_MSEC) /* many ends at once are one look */
-#define STOP_MAX    (2 * USEC_PER_SEC)   /* until all that is to be ended stands still */
-#define END_MAX     (5 * USEC_PER_SEC)   /* until it has ended */
-#define WATCHED_MAX 32                   /* members watched at a time, of a tree */
-#define DEPTH_MAX   64                   /* parents that are gone up to the supervisor */
+#define WATCHED_MAX 32 /* members watched at a time, of a tree */
+#define DEPTH_MAX   64 /* parents that are gone up to the supervisor */
 
 /* One process that is waited for. */
 struct member {
@@ -50,40 +41,12 @@ struct watch {
 	struct watch *next;
 };
 
-/* A process, with all by which its tree is known but its parents. */
-struct inhabitant {
-	pid_t pid;
-	struct proc_mark borne;
-	pid_t session, group; /* looked at only without a mark in the environment */
-};
-
-/* All of the system's at one time, but ourselves. */
-struct population {
-	struct inhabitant *list;
-	size_t n;
-	int error; /* -errno: some may be missing; 0 */
-};
-
 struct trees {
 	struct watch *watches;
 	struct event *walk;         /* makes the looks that are due */
 	struct population *of_turn; /* for the signals of this turn of the loop; NULL: none yet */
 	struct event *turn_over;
-	struct tree_mark *sweeps; /* to be ended at the next sweep */
-	size_t n_sweeps;
-	bool sweep_all; /* one of them was adopted: its orphans are not the supervisor's children */
-	struct event *sweep_timer;
 };
-
-/* Asked for each process that is looked at; glibc no longer remembers it. */
-static pid_t own_pid(void)
-{
-	static pid_t pid;
-
-	if (!pid)
-		pid = getpid();
-	return pid;
-}
 
 static int collect(const struct service *s, struct pid_list *l);
 
@@ -103,69 +66,11 @@ bool trees_seem_empty(struct service *s)
 
 /* --- who belongs to a tree -------------------------------------------------------------- */
 
-static struct inhabitant meet(pid_t pid)
-{
-	struct inhabitant i = { .pid = pid, .borne = proc_mark(pid) };
-	struct proc_stat st;
-
-	if (!i.borne.in_environment && proc_stat(pid, &st) == 0) {
-		i.session = st.session;
-		i.group = st.pgrp;
-	}
-	return i;
-}
-
-static bool is_of(const struct manager *m, const struct inhabitant *i, const struct tree_mark *mark)
-{
-	if (i->borne.in_environment || proc_mark_is(&i->borne, m->run_id, mark->instance))
-		return proc_mark_is(&i->borne, m->run_id, mark->instance);
-	return mark->main > 0 && (i->session == mark->main || i->group == mark->main);
-}
-
 static bool belongs(const struct manager *m, pid_t pid, const struct tree_mark *mark)
 {
-	struct inhabitant i = meet(pid);
+	struct inhabitant i = inhabitant_meet(pid);
 
-	return is_of(m, &i, mark);
-}
-
-static struct population *population_free(struct population *p)
-{
-	if (p)
-		free(p->list);
-	free(p);
-	return NULL;
-}
-
-static void population_freep(struct population **p)
-{
-	population_free(*p);
-}
-
-/* NULL: out of memory. */
-static struct population *population_take(void)
-{
-	_cleanup_pids_ struct pid_list all = { 0 };
-	struct population *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	p->error = proc_all(&all);
-	p->list = calloc(all.n + 1, sizeof(*p->list));
-	if (!p->list)
-		return population_free(p);
-	for (size_t i = 0; i < all.n; i++) {
-		if (all.pids[i] != own_pid())
-			p->list[p->n++] = meet(all.pids[i]);
-	}
-	return p;
-}
-
-/* Adds what descends from those in the list already. */
-static void add_descendants(struct pid_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		proc_children(l->pids[i], l);
+	return inhabitant_is_of(m, &i, mark);
 }
 
 /* The orphans among the supervisor's children that belong to the tree. */
@@ -197,7 +102,7 @@ static int add_all_marked(const struct manager *m, const struct population *p,
 	if (!p)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->n; i++) {
-		if (p->list[i].pid != mark->main && is_of(m, &p->list[i], mark))
+		if (p->list[i].pid != mark->main && inhabitant_is_of(m, &p->list[i], mark))
 			pid_list_add(l, p->list[i].pid);
 	}
 	return p->error;
@@ -218,7 +123,7 @@ static int collect_from(const struct service *s, const struct population *p, str
 	/* The orphans of one that was adopted went to init: it is not below the supervisor. */
 	if (s->adopted || add_orphans(s->manager, &mark, l) < 0)
 		error = add_all_marked(s->manager, p, &mark, l);
-	add_descendants(l);
+	proc_add_descendants(l);
 	reserve_end();
 	return error;
 }
@@ -273,25 +178,6 @@ bool trees_contain(struct service *s, pid_t pid)
 		pid = st.ppid;
 	}
 	return false;
-}
-
-/*
- * A pidfd of a process that still is a live member: opened first, then looked at again, so
- * that a pid that was reused meanwhile is not taken for it. -ESRCH: it is gone; other errors
- * say nothing of it.
- */
-static int open_member(pid_t pid)
-{
-	_cleanup_close_ int fd = proc_pidfd(pid);
-	struct proc_life life;
-	int error;
-
-	if (fd < 0)
-		return fd == -EINVAL ? -ESRCH : fd;
-	error = proc_life(pid, &life);
-	if (error < 0)
-		return error;
-	return life.dead ? -ESRCH : TAKE_FD(fd);
 }
 
 /* --- signals ---------------------------------------------------------------------------- */
@@ -349,7 +235,7 @@ void trees_group_signalled(struct service *s)
 
 	for (size_t i = 0; g && i < g->pids.n; i++) {
 		/* Opened first, then looked at: until then the number might become another's. */
-		_cleanup_close_ int fd = open_member(g->pids.pids[i]);
+		_cleanup_close_ int fd = proc_open_live(g->pids.pids[i]);
 
 		if (fd >= 0 && has_left(s, g->pids.pids[i]))
 			proc_pidfd_signal(fd, g->signo);
@@ -397,7 +283,7 @@ void trees_signal(struct service *s, int signo)
 	collect_from(s, population_of_turn(s), &members);
 	reserve_begin();
 	for (size_t i = 0; i < members.n; i++) {
-		_cleanup_close_ int fd = open_member(members.pids[i]);
+		_cleanup_close_ int fd = proc_open_live(members.pids[i]);
 		int error;
 
 		if (fd < 0 || tree_was_signalled(s, signo, members.pids[i]))
@@ -439,7 +325,7 @@ static void on_member_ended(evutil_socket_t fd, short what, void *arg);
 static bool watch_member(struct watch *w, pid_t pid)
 {
 	struct member *member = &w->members[w->n];
-	int fd = open_member(pid);
+	int fd = proc_open_live(pid);
 
 	if (fd < 0)
 		return fd != -ESRCH;
@@ -575,208 +461,14 @@ void trees_forget(struct service *s)
 	forget_group(s);
 }
 
-/* --- ending what is marked -------------------------------------------------------------- */
-
-/* By the mark, else by the session and the group: one read of each, however many marks. */
-static bool is_marked(const struct manager *m, pid_t pid, const struct tree_mark *marks, size_t n)
-{
-	struct inhabitant who = meet(pid);
-
-	for (size_t i = 0; i < n; i++) {
-		if (is_of(m, &who, &marks[i]))
-			return true;
-	}
-	return false;
-}
-
-/* Kills those in the list that are alive; returns how many. */
-static size_t kill_all(const struct pid_list *l)
-{
-	size_t killed = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		_cleanup_close_ int fd = open_member(l->pids[i]);
-		int error = fd >= 0 ? proc_pidfd_signal(fd, SIGKILL) : -ESRCH;
-
-		killed += error == 0;
-		if (error == -EPERM)
-			log_warning("process %d has become another user's: it is left", l->pids[i]);
-	}
-	return killed;
-}
-
-struct hunt {
-	const struct manager *manager;
-	const struct tree_mark *marks;
-	size_t n;
-	struct pid_list found; /* alive, and standing still but for those counted as moving */
-	size_t moving;         /* stopped only now, or gone when we came: it may have a child */
-	bool again;            /* not the first walk: what cannot be signalled was told of */
-};
-
-/*
- * Who waits in vfork(2) stops only when his child has executed or ended, and that one is stopped.
- * He has his signal, and does nothing before he acts on it.
- */
-static bool waits_in_vfork(pid_t pid, const struct proc_life *life)
-{
-	_cleanup_pids_ struct pid_list children = { 0 };
-	struct proc_life child;
-
-	if (!life->blocked)
-		return false;
-	proc_children(pid, &children);
-	for (size_t i = 0; i < children.n; i++) {
-		if (proc_life(children.pids[i], &child) == 0 && child.stopped)
-			return true;
-	}
-	return false;
-}
-
-/* What is stopped does not fork. */
-static void stop_one(struct hunt *h, pid_t pid, bool by_mark)
-{
-	_cleanup_close_ int fd = proc_pidfd(pid);
-	struct proc_life life;
-	int error;
-
-	if (fd < 0) {
-		h->moving += fd == -ESRCH;
-		return;
-	}
-	/* Looked at again: until now the number might have become another's. */
-	if (proc_life(pid, &life) < 0 || life.dead ||
-	    (by_mark && !is_marked(h->manager, pid, h->marks, h->n)))
-		return;
-	error = life.stopped ? 0 : proc_pidfd_signal(fd, SIGSTOP);
-	if (error == -EPERM && !h->again)
-		log_warning("process %d has become another user's: it is left", pid);
-	if (error < 0)
-		return;
-	/* Of one without its main thread nobody can see whether the others stand still. */
-	h->moving += !life.stopped && !life.headless && !waits_in_vfork(pid, &life);
-	pid_list_add(&h->found, pid);
-}
-
-static void look_at(struct hunt *h, pid_t pid)
-{
-	struct proc_life life;
-
-	/* Zombies first: of a bomb there are thousands. */
-	if (pid <= 0 || pid == own_pid() || pid == h->manager->supervisor_pid ||
-	    proc_life(pid, &life) < 0 || life.dead)
-		return;
-	if (is_marked(h->manager, pid, h->marks, h->n))
-		stop_one(h, pid, true);
-}
-
-/*
- * While the directory is read, a few names at a time, not from a list of it: who is born meanwhile
- * has a higher number mostly, and is met on the way.
- */
-static void stop_marked(struct hunt *h)
-{
-	_cleanup_close_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_Alignas(struct dirent64) char names[512];
-	size_t marked, all;
-	ssize_t size;
-
-	h->found.n = h->moving = 0;
-	while (proc >= 0 && (size = getdents64(proc, names, sizeof(names))) > 0) {
-		for (ssize_t at = 0; at < size;) {
-			const struct dirent64 *e = (const struct dirent64 *)(names + at);
-
-			look_at(h, atoi(e->d_name));
-			at += e->d_reclen;
-		}
-	}
-	marked = h->found.n;
-	add_descendants(&h->found);
-	/* Each once, and those only that are alive: one is added for one that was read, at most. */
-	all = h->found.n;
-	h->found.n = marked;
-	for (size_t i = marked; i < all; i++)
-		stop_one(h, h->found.pids[i], false);
-	h->again = true;
-}
-
-void trees_end_marked(struct manager *m, const struct tree_mark *marks, size_t n)
-{
-	struct hunt h = { .manager = m, .marks = marks, .n = n };
-	uint64_t start = now_monotonic();
-	struct sched_param urgent = { .sched_priority = 1 }, usual = { 0 };
-	int policy = sched_getscheduler(0);
-
-	if (n == 0)
-		return;
-	reserve_begin();
-	sched_getparam(0, &usual);
-	/* A bomb has many processes, and we are one. */
-	sched_setscheduler(0, SCHED_FIFO, &urgent);
-	do {
-		stop_marked(&h);
-		/* All are to stand still before the first is killed. */
-		if (h.moving == 0 || now_monotonic() - start >= STOP_MAX)
-			kill_all(&h.found);
-		poll(NULL, 0, 1); /* on a single processor they need it to stop, or to end */
-	} while ((h.found.n > 0 || h.moving > 0) && now_monotonic() - start < END_MAX);
-	sched_setscheduler(0, policy, &usual);
-	reserve_end();
-	if (h.found.n > 0)
-		log_error("%zu processes of daemons that have ended are left", h.found.n);
-	pid_list_cleanup(&h.found);
-}
-
-static void on_sweep(evutil_socket_t fd, short what, void *arg)
-{
-	struct manager *m = arg;
-	struct trees *t = m->trees;
-	_cleanup_pids_ struct pid_list all = { 0 }, found = { 0 };
-
-	reserve_begin();
-	if (t->sweep_all || proc_children(m->supervisor_pid, &all) < 0)
-		proc_all(&all);
-	for (size_t i = 0; i < all.n; i++) {
-		pid_t pid = all.pids[i];
-
-		if (pid != own_pid() && pid != m->supervisor_pid && !manager_find_pid(m, pid) &&
-		    is_marked(m, pid, t->sweeps, t->n_sweeps))
-			pid_list_add(&found, pid);
-	}
-	add_descendants(&found);
-	kill_all(&found);
-	reserve_end();
-	t->n_sweeps = 0;
-	t->sweep_all = false;
-}
-
-void trees_sweep(struct service *s)
-{
-	static const struct timeval delay = { 0, SWEEP_DELAY };
-	struct trees *t = s->manager->trees;
-	struct tree_mark *bigger;
-
-	if (s->tree_pid <= 0 || s->in_cgroup) /* it was seen to be empty, and all were in it */
-		return;
-	bigger = realloc(t->sweeps, (t->n_sweeps + 1) * sizeof(*bigger));
-	if (!bigger)
-		return;
-	t->sweeps = bigger;
-	t->sweeps[t->n_sweeps++] = (struct tree_mark){ s->instance, s->tree_pid };
-	t->sweep_all |= s->adopted;
-	if (!evtimer_pending(t->sweep_timer, NULL))
-		evtimer_add(t->sweep_timer, &delay);
-}
-
 int trees_init(struct manager *m)
 {
 	m->trees = calloc(1, sizeof(*m->trees));
 	if (!m->trees)
 		return -ENOMEM;
-	m->trees->sweep_timer = evtimer_new(m->base, on_sweep, m);
 	m->trees->walk = event_new(m->base, -1, 0, on_walk, m);
 	m->trees->turn_over = event_new(m->base, -1, 0, on_turn_over, m->trees);
-	return m->trees->sweep_timer && m->trees->walk && m->trees->turn_over ? 0 : -ENOMEM;
+	return m->trees->walk && m->trees->turn_over ? 0 : -ENOMEM;
 }
 
 void trees_shutdown(struct manager *m)
@@ -787,14 +479,11 @@ void trees_shutdown(struct manager *m)
 		return;
 	while (t->watches)
 		drop_watch(t, t->watches);
-	if (t->sweep_timer)
-		event_free(t->sweep_timer);
 	if (t->walk)
 		event_free(t->walk);
 	if (t->turn_over)
 		event_free(t->turn_over);
 	population_free(t->of_turn);
-	free(t->sweeps);
 	free(t);
 	m->trees = NULL;
 }

@@ -9,7 +9,6 @@
 #define FOSTER_MANAGER_TREE_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 struct manager;
@@ -55,19 +54,6 @@ void trees_signal(struct service *, int signo);
  */
 bool trees_watch(struct service *);
 
-/* Ends, a little later and without telling anybody, what has left the process group. */
-void trees_sweep(struct service *);
-
 void trees_forget(struct service *);
-
-/*
- * Ends with SIGKILL what a daemon of an earlier supervisor left behind: the processes that
- * carry its mark. May look at every process of the system.
- */
-struct tree_mark {
-	uint64_t instance;
-	pid_t main;
-};
-void trees_end_marked(struct manager *, const struct tree_mark *, size_t n);
 
 #endif
