@@ -37,7 +37,7 @@ def receive(room):
         text = room.recv(1024).decode()
         if text == "EXIT":
             return
-        print(text, flush=True)
+        print(text + "\n", end="", flush=True)  # at once: what is typed comes not in between
 
 
 def send(room, name):

@@ -35,7 +35,8 @@ def pytest_configure(config):
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # A shell in the background, or nohup, has them ignored, and so would all that is tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for signo in signal.SIGHUP, signal.SIGQUIT:
+        signal.signal(signo, signal.SIG_DFL)
 
 
 def kill_one(pid, signo, kill=os.kill):

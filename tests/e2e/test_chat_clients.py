@@ -61,7 +61,9 @@ def until_all_heard(clients, said):
 
 
 def speak_one_by_one(clients, watcher):
-    for client in clients:
+    """Who speaks has heard the rest: what he types is not shown within what he hears."""
+    for n, client in enumerate(clients):
+        until(lambda: len(client.heard()) >= n, f"{client.nick} hears all so far")
         client.say()
         watcher.expect(f"^:{client.nick}!.* PRIVMSG #chat :{client.sentence()}$")
     return [(client.nick, client.sentence()) for client in clients]
