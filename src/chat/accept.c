@@ -175,12 +175,12 @@ static void on_listener(int listener, short what, void *arg)
 	size_t which = 0;
 	bool tls;
 
-	if (turn_is_for_polite(c))
+	if (turn_is_for_polite(&c->turn))
 		return;
 	while (c->listeners[which].fd != listener)
 		which++;
 	tls = c->listeners[which].tls;
-	turn_begin(c);
+	connections_turn(c);
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
 		socklen_t length = sizeof(address);

@@ -15,6 +15,7 @@
 #include "chat/list.h"
 #include "chat/listen.h"
 #include "chat/tls.h"
+#include "chat/turn.h"
 
 /* How many connections an address has; gone with the last of them. */
 struct address_count {
@@ -22,9 +23,6 @@ struct address_count {
 	uint8_t key[9]; /* family, then 4 bytes of IPv4 or the 8 of an IPv6 network */
 	uint32_t n;
 };
-
-#define TURN_TIME    500 /* us for those who have to wait for others */
-#define BYTES_A_USEC 500
 
 struct connection {
 	struct event event;
@@ -74,46 +72,17 @@ struct connections {
 	} listeners[2 * SOCKETS_MAX]; /* with TLS and without */
 	size_t n_listeners;
 	struct tls_context *tls; /* for those who come; may be NULL */
-	/* In this turn of the loop: when it began, or 0; handshakes and impolite reads so far. */
-	uint64_t turn_began;
-	uint32_t handshakes, impolite;
-	/* A polite one has said something: the others wait for the next turn, which is for them. */
-	bool hurry, was_in_hurry;
+	struct turn turn;
 	uint64_t accept_again, warned_at;
 	int spare_fd;
-	/* Bytes: waiting to be written; said in this turn; the most since memory was given back. */
-	size_t queued, turn, peak;
+	/* Bytes: waiting to be written; the most since memory was given back. */
+	size_t queued, peak;
 	size_t most; /* connections since memory was given back */
 	uint64_t trim_at;
 };
 
-/*
- * Whether those in this turn of the loop that were here already, and say little, have waited long
- * enough for the rest: who says too much, who is new, who never says a whole line. limit is in us;
- * what was delivered has its own time, as ten lines to a thousand members at once cost hardly more
- * than one. since, said: when that began, and c->turn then.
- */
-static inline bool is_over(const struct connections *c, uint64_t since, size_t said, uint64_t limit)
-{
-	return now_monotonic() - since > limit + (c->turn - said) / BYTES_A_USEC;
-}
-
-static inline bool turn_is_over(const struct connections *c)
-{
-	return is_over(c, c->turn_began, 0, TURN_TIME);
-}
-
-/*
- * Whether one who must wait is left alone: he stays readable, and so comes to his turn. After many
- * turns in a row with something to write that is every other one, so nobody is left out.
- */
-static inline bool turn_is_for_polite(const struct connections *c)
-{
-	return c->hurry && !c->was_in_hurry;
-}
-
 /* To be called with each event. */
-void turn_begin(struct connections *c);
+void connections_turn(struct connections *c);
 
 /* accept.c */
 void accept_resume(struct connections *c, uint64_t now);

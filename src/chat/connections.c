@@ -174,7 +174,7 @@ void connections_send(struct connections *c, uint32_t id, const char *data, size
 	memcpy(x->out + x->out_end, data, size);
 	x->out_end += size;
 	c->queued += size;
-	c->turn += size;
+	c->turn.said += size;
 }
 
 void connections_close(struct connections *c, uint32_t id)
@@ -288,17 +288,16 @@ static void flush_all(struct connections *c)
 				   "Send queue exceeded");
 		flush_dirty(c);
 	}
-	c->turn = 0;
+	c->turn.said = 0;
 }
 
 /* --- events ------------------------------------------------------------------------------- */
 
-void turn_begin(struct connections *c)
+void connections_turn(struct connections *c)
 {
 	uint64_t now = now_monotonic();
 
-	if (c->turn_began == 0)
-		c->turn_began = now;
+	turn_begin(&c->turn, now);
 	room_set_time(c->room, now, now_realtime());
 }
 
@@ -306,9 +305,9 @@ static void on_event(int fd, short what, void *arg)
 {
 	struct connection *x = arg;
 
-	if (!x->polite && what == EV_READ && turn_is_for_polite(x->owner))
+	if (!x->polite && what == EV_READ && turn_is_for_polite(&x->owner->turn))
 		return;
-	turn_begin(x->owner);
+	connections_turn(x->owner);
 	if (x->shaking_hands && !x->closing) {
 		secure_step(x);
 		return;
@@ -357,7 +356,7 @@ static void on_timer(int fd, short what, void *arg)
 	uint64_t now = now_monotonic();
 
 	c->timer_at = 0;
-	turn_begin(c);
+	connections_turn(c);
 	flush_all(c); /* what those said who need not wait comes before what those say who must */
 	input_resume(c, now);
 	end_closing(c, now);
@@ -402,10 +401,7 @@ static void set_timer(struct connections *c)
 
 void connections_flush(struct connections *c)
 {
-	c->turn_began = 0;
-	c->was_in_hurry = turn_is_for_polite(c);
-	c->hurry = false;
-	c->handshakes = c->impolite = 0;
+	turn_end(&c->turn);
 	if (!list_is_alone(&c->dirty) || !list_is_alone(&c->doomed))
 		flush_all(c);
 	set_timer(c);

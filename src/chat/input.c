@@ -11,18 +11,7 @@
 #include "chat/connections-internal.h"
 #include "chat/irc.h"
 
-#define READ_MAX TLS_RECORD_MAX /* bytes read from one connection in a turn */
-#define TURN_MAX (4U << 20)     /* bytes said in a turn before all is written */
-
-/*
- * One who says little is served as soon as he is heard. Who says more than can be handled in a
- * short time waits in a row with his like, of whom each turn of the loop serves some. So those who
- * flood wait for each other, and the others for a turn.
- */
-#define SLICE_TIME     100                   /* us for the lines of one */
-#define SLICES_MIN     2                     /* in a turn, however long it was */
-#define SLICES_MAX     64                    /* each of them is written to */
-#define IMPOLITE_MIN   8                     /* reads in a turn, however long it was */
+#define READ_MAX       TLS_RECORD_MAX        /* bytes read from one connection in a turn */
 #define WAITING_TIME   (200 * USEC_PER_MSEC) /* for one who is throttled, at least */
 #define WORK_A_LINE    512
 #define PIECES_A_LINE  8
@@ -72,7 +61,8 @@ static size_t handle_lines(struct connection *x, const char *data, size_t size,
 {
 	const struct connections_limits *limits = x->owner->limits;
 	const uint64_t since = now_monotonic();
-	const size_t said = x->owner->turn;
+	const struct turn *turn = &x->owner->turn;
+	const struct turn_slice slice = turn_slice(turn, since);
 	size_t done = 0;
 
 	while (done < size && !x->closing && !x->overflow) {
@@ -85,7 +75,7 @@ static size_t handle_lines(struct connection *x, const char *data, size_t size,
 			}
 			return x->skipping ? size : done;
 		}
-		if (x->owner->turn > TURN_MAX || is_over(x->owner, since, said, SLICE_TIME))
+		if (turn_slice_is_over(turn, &slice, now_monotonic()))
 			*ret_pause = PAUSE_TURN;
 		else if (!bucket_take(&x->flood, limits->flood_rate, limits->flood_burst, since))
 			*ret_pause = PAUSE_FLOOD;
@@ -202,8 +192,7 @@ void input_read(struct connection *x)
 	enum pause pause = PAUSE_NONE;
 	ssize_t n;
 
-	/* It stays readable, and so comes to its turn. */
-	if (!x->polite && x->owner->impolite++ >= IMPOLITE_MIN && turn_is_over(x->owner))
+	if (!x->polite && !turn_takes_read(&x->owner->turn, now_monotonic()))
 		return;
 	if (x->closing) {
 		throw_away(x);
@@ -218,7 +207,8 @@ void input_read(struct connection *x)
 		return;
 	}
 	size = old + MAX(n, 0);
-	x->owner->hurry |= x->polite;
+	if (x->polite)
+		turn_heard_polite(&x->owner->turn);
 	if (n > 0)
 		done = handle_lines(x, data, size, &pause);
 	if (keep(x, data + done, size - done) < 0) {
@@ -259,9 +249,11 @@ void input_resume(struct connections *c, uint64_t now)
 	       CONTAINER_OF(l, struct connection, link)->deadline <= now)
 		list_move_last(&c->parked, l);
 	last = c->parked.previous;
-	for (int i = 0; i < SLICES_MAX && (l = c->parked.next) != &c->parked; i++) {
+	for (unsigned i = 0; (l = c->parked.next) != &c->parked; i++) {
+		if (!turn_takes_slice(&c->turn, i, now_monotonic()))
+			return;
 		resume(CONTAINER_OF(l, struct connection, link));
-		if (l == last || (i >= SLICES_MIN && turn_is_over(c)))
+		if (l == last)
 			return;
 	}
 }

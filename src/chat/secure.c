@@ -69,12 +69,7 @@ void secure_step(struct connection *x)
 {
 	int r = x->greeted ? 0 : look_at_first_byte(x);
 
-	/*
-	 * A step that signs takes from 0.1 ms (ECDSA) to 1 ms (RSA 2048): when a thousand come at
-	 * once, those who are here already wait for a few of them and not for all. The others stay
-	 * readable, and so come to their turn.
-	 */
-	if (r == 0 && x->owner->handshakes++ > 0 && turn_is_over(x->owner))
+	if (r == 0 && !turn_takes_handshake(&x->owner->turn, now_monotonic()))
 		return;
 	if (r == 0)
 		r = tls_handshake(x->tls);
