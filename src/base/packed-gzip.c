@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* gzip's format, by zlib: see packed.h. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "base/fd.h"
+#include "base/library.h"
 #include "base/macro.h"
 #include "base/packed.h"
 
@@ -23,13 +23,13 @@ static struct {
 
 static bool find(void *library)
 {
-	z.open = (__typeof__(z.open))dlsym(library, "gzdopen");
-	z.read = (__typeof__(z.read))dlsym(library, "gzread");
-	z.write = (__typeof__(z.write))dlsym(library, "gzwrite");
-	z.direct = (__typeof__(z.direct))dlsym(library, "gzdirect");
-	z.error = (__typeof__(z.error))dlsym(library, "gzerror");
-	z.close = (__typeof__(z.close))dlsym(library, "gzclose");
-	return z.open && z.read && z.write && z.direct && z.error && z.close;
+	const struct library_function functions[] = {
+		LIBRARY_FUNCTION(z.open, gzdopen),  LIBRARY_FUNCTION(z.read, gzread),
+		LIBRARY_FUNCTION(z.write, gzwrite), LIBRARY_FUNCTION(z.direct, gzdirect),
+		LIBRARY_FUNCTION(z.error, gzerror), LIBRARY_FUNCTION(z.close, gzclose),
+	};
+
+	return library_find(library, functions, ELEMENTSOF(functions));
 }
 
 static void *open_gzip(int fd, bool write, int *ret_error)

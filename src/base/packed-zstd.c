@@ -7,7 +7,6 @@
 
 #ifdef HAVE_ZSTD
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <zstd.h>
 
 #include "base/fd.h"
+#include "base/library.h"
 #include "base/macro.h"
 
 #define PIECE ((size_t)128 * 1024) /* of a file, at a time */
@@ -41,16 +41,18 @@ struct stream {
 
 static bool find(void *library)
 {
-	z.is_error = (__typeof__(z.is_error))dlsym(library, "ZSTD_isError");
-	z.new_writer = (__typeof__(z.new_writer))dlsym(library, "ZSTD_createCCtx");
-	z.set = (__typeof__(z.set))dlsym(library, "ZSTD_CCtx_setParameter");
-	z.compress = (__typeof__(z.compress))dlsym(library, "ZSTD_compressStream2");
-	z.free_writer = (__typeof__(z.free_writer))dlsym(library, "ZSTD_freeCCtx");
-	z.new_reader = (__typeof__(z.new_reader))dlsym(library, "ZSTD_createDCtx");
-	z.decompress = (__typeof__(z.decompress))dlsym(library, "ZSTD_decompressStream");
-	z.free_reader = (__typeof__(z.free_reader))dlsym(library, "ZSTD_freeDCtx");
-	return z.is_error && z.new_writer && z.set && z.compress && z.free_writer && z.new_reader &&
-	       z.decompress && z.free_reader;
+	const struct library_function functions[] = {
+		LIBRARY_FUNCTION(z.is_error, ZSTD_isError),
+		LIBRARY_FUNCTION(z.new_writer, ZSTD_createCCtx),
+		LIBRARY_FUNCTION(z.set, ZSTD_CCtx_setParameter),
+		LIBRARY_FUNCTION(z.compress, ZSTD_compressStream2),
+		LIBRARY_FUNCTION(z.free_writer, ZSTD_freeCCtx),
+		LIBRARY_FUNCTION(z.new_reader, ZSTD_createDCtx),
+		LIBRARY_FUNCTION(z.decompress, ZSTD_decompressStream),
+		LIBRARY_FUNCTION(z.free_reader, ZSTD_freeDCtx),
+	};
+
+	return library_find(library, functions, ELEMENTSOF(functions));
 }
 
 static void free_stream(struct stream *s)

@@ -7,7 +7,6 @@
 
 #ifdef HAVE_SECCOMP
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -20,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/library.h"
 #include "base/macro.h"
 #include "chat/sandbox-internal.h"
 
@@ -27,6 +27,7 @@
 
 static struct {
 	void *library;
+	bool complete; /* it has these */
 	__typeof__(&seccomp_init) init;
 	__typeof__(&seccomp_attr_set) set;
 	__typeof__(&seccomp_syscall_resolve_name) resolve;
@@ -391,24 +392,24 @@ static int enclose(void)
 
 void sandbox_prepare_calls(void)
 {
-	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	const struct library_function functions[] = {
+		LIBRARY_FUNCTION(lib.init, seccomp_init),
+		LIBRARY_FUNCTION(lib.set, seccomp_attr_set),
+		LIBRARY_FUNCTION(lib.resolve, seccomp_syscall_resolve_name),
+		LIBRARY_FUNCTION(lib.add, seccomp_rule_add_array),
+		LIBRARY_FUNCTION(lib.load, seccomp_load),
+		LIBRARY_FUNCTION(lib.release, seccomp_release),
+	};
 
-	if (!library)
-		return;
-	lib.library = library;
-	lib.init = (__typeof__(lib.init))dlsym(library, "seccomp_init");
-	lib.set = (__typeof__(lib.set))dlsym(library, "seccomp_attr_set");
-	lib.resolve = (__typeof__(lib.resolve))dlsym(library, "seccomp_syscall_resolve_name");
-	lib.add = (__typeof__(lib.add))dlsym(library, "seccomp_rule_add_array");
-	lib.load = (__typeof__(lib.load))dlsym(library, "seccomp_load");
-	lib.release = (__typeof__(lib.release))dlsym(library, "seccomp_release");
+	lib.library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	lib.complete = lib.library && library_find(lib.library, functions, ELEMENTSOF(functions));
 }
 
 int sandbox_enclose_calls(void)
 {
 	int r = -ELIBACC;
 
-	if (lib.init && lib.set && lib.resolve && lib.add && lib.load && lib.release)
+	if (lib.complete)
 		r = enclose();
 	if (lib.library)
 		dlclose(lib.library);

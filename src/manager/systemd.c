@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #ifdef HAVE_SYSTEMD
-#include <dlfcn.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/fd.h"
+#include "base/library.h"
 #include "base/log.h"
 #include "base/macro.h"
 
@@ -28,17 +28,16 @@ static struct {
 
 bool systemd_open(void)
 {
+	const struct library_function functions[] = {
+		LIBRARY_FUNCTION(sd.pid_notify, sd_pid_notify_with_fds),
+		LIBRARY_FUNCTION(sd.barrier, sd_notify_barrier),
+	};
 	const char *path = getenv("NOTIFY_SOCKET");
 
 	if (!path || !*path)
 		return false;
 	sd.library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	if (sd.library) {
-		sd.pid_notify =
-			(__typeof__(sd.pid_notify))dlsym(sd.library, "sd_pid_notify_with_fds");
-		sd.barrier = (__typeof__(sd.barrier))dlsym(sd.library, "sd_notify_barrier");
-	}
-	if (sd.pid_notify && sd.barrier)
+	if (sd.library && library_find(sd.library, functions, ELEMENTSOF(functions)))
 		return true;
 	log_warning("systemd is told nothing: " LIBRARY ": %s", dlerror());
 	systemd_close();
