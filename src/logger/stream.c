@@ -51,14 +51,14 @@ bool stream_has_number(const struct stream *s)
 	return by_number[s->number] == s;
 }
 
-void streams_count(bool counted)
+void streams_count(void)
 {
 	for (const struct stream *s = all; s; s = s->next) {
 		if (!stream_has_number(s))
 			continue;
 		count_begin(s);
-		if (!counted) /* it may have been written since */
-			intent_forget(s);
+		if (s->placed) /* it was another logger that was at anything */
+			intent_done(s);
 	}
 }
 
@@ -124,7 +124,7 @@ static size_t drop(struct stream *s, const char *data, size_t n, int error)
 
 	stream_count_dropped(s, newline ? lines_count(data, size) : 1, error);
 	if (!stream_is_placed(s))
-		intent_forget(s); /* what it wrote is in the pipe no more */
+		intent_done(s); /* what it wrote is in the pipe no more */
 	s->skipping = !newline;
 	intake_discard(s->pipe, size);
 	return size;
@@ -238,9 +238,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
 			  lines_count(data, used));
 	count_written(s, data, used);
-	intent_take(s, data, used);
-	intake_discard_lines(s->pipe, data, used);
-	intent_done(s);
+	intent_take_out(s, data, used);
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
 	if (error < 0) {
@@ -259,9 +257,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 static enum outcome look(struct stream *s)
 {
 	const char *data;
-	/* The first time, what the pipe begins with is compared with what the last logger took. */
-	bool small = stream_is_placed(s) &&
-		     (stream_is_stuck(s) || (s->trouble && s->trouble->small > 0));
+	bool small = stream_is_stuck(s) || (s->trouble && s->trouble->small > 0);
 	ssize_t n = intake_look(s->pipe, small ? FIRST_TRY : INTAKE_MAX, &data);
 	int error;
 
@@ -274,9 +270,16 @@ static enum outcome look(struct stream *s)
 		skip(s, data, (size_t)n);
 		return WENT_ON;
 	}
-	error = stream_place(s, data, (size_t)n);
+	if (!stream_is_placed(s)) { /* the pipe may begin elsewhere then */
+		error = stream_place(s);
+		if (error == 0)
+			return WENT_ON;
+		stream_get_stuck(s, error);
+		return STUCK;
+	}
+	error = 0;
 	/* What was too much is told of by the second, not between any two lines. */
-	if (error == 0 && s->trouble && s->trouble->drop_error < 0)
+	if (s->trouble && s->trouble->drop_error < 0)
 		error = stream_note_dropped(s);
 	if (error < 0) {
 		stream_get_stuck(s, error);
@@ -418,26 +421,28 @@ static void set_rate(struct stream *s)
 	}
 }
 
-static bool is_same_pipe(int a, int b)
+static bool is_pipe_of(const struct stream *s, int fd)
 {
-	struct stat x, y;
+	struct stat st;
 
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino &&
-	       x.st_dev == y.st_dev;
+	return fstat(fd, &st) == 0 && st.st_ino == s->pipe_inode && st.st_dev == s->pipe_device;
 }
 
 static struct stream *make(uint32_t number, int pipe, struct settings *settings, const char *name)
 {
 	struct stream *s = calloc(1, sizeof(*s) + strlen(name) + 1);
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = s };
+	struct stat st;
 
-	if (!s || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipe, &event) < 0) {
+	if (!s || fstat(pipe, &st) < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipe, &event) < 0) {
 		free(s);
 		return NULL;
 	}
 	strcpy(s->name, name);
 	s->number = number;
 	s->pipe = pipe;
+	s->pipe_inode = st.st_ino;
+	s->pipe_device = st.st_dev;
 	s->settings = settings;
 	log_file_init(&s->file);
 	set_rate(s);
@@ -456,7 +461,7 @@ void stream_open(uint32_t number, int pipe, struct settings *settings, const cha
 {
 	struct stream *s = by_number[number];
 
-	if (s && is_same_pipe(s->pipe, pipe) && strcmp(s->name, name) == 0) {
+	if (s && is_pipe_of(s, pipe) && strcmp(s->name, name) == 0) {
 		fd_close(pipe);
 		stream_set(number, settings);
 		return;

@@ -42,6 +42,7 @@ struct trouble {
 struct stream {
 	int pipe;
 	uint32_t number, pid;
+	uint64_t pipe_inode, pipe_device;
 	struct settings *settings;
 	struct log_file file;
 	struct trouble *trouble; /* NULL: none, ever */
@@ -50,7 +51,7 @@ struct stream {
 	char *instance;          /* NULL: not known */
 	struct stream *next, *before, *next_listed;
 	unsigned char watch, full_looks;
-	bool placed;     /* the end of its file was looked at */
+	bool placed;     /* what the last logger was at is done, the end of its file seen */
 	bool inside;     /* the next byte goes on a line */
 	bool skipping;   /* the rest of a line whose beginning was dropped */
 	bool listed;     /* it has been on WATCH_NEWS */
@@ -81,21 +82,21 @@ void streams_bury(void); /* frees those that ended, when no event of theirs is l
 void streams_close_all(void);
 void streams_write_notes(void); /* of what was dropped */
 size_t streams_number(void);
-void streams_count(bool counted); /* there is somewhere else to count to; false: the first time */
+void streams_count(void); /* there is somewhere else to count to */
 
 /* --- between stream*.c ------------------------------------------------------------------ */
 
-/* False: what the last logger wrote to its file has not been looked at yet. */
+/* False: what the last logger was at has not been looked at yet. */
 bool stream_is_placed(const struct stream *);
 
 /*
- * Goes to where the last logger stopped, when the pipe begins with all these bytes, or, with none
- * of them, has been emptied. 0, also if it has been done before, or -errno.
+ * Ends what the last logger was at when it was killed, and goes to where it stopped: what the pipe
+ * holds may become less by that. 0, also if it has been done before, or -errno.
  */
-int stream_place(struct stream *, const char *data, size_t n);
+int stream_place(struct stream *);
 
-/* stream-place.c. The same in a file that is open, by the end of it and by what the pipe has. */
-int stream_find_place(struct stream *, const struct line_style *, const char *data, size_t n);
+/* stream-place.c. The same in a file that is open. */
+int stream_find_place(struct stream *, bool json);
 
 /*
  * Formats and writes what n bytes say, as far as it can be. last: an unfinished line is due.

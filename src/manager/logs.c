@@ -207,9 +207,10 @@ int logs_init(struct manager *m, const struct link_child *child)
 	if (!l->channel || !l->logger || !l->readable || event_add(l->readable, NULL) < 0)
 		return -ENOMEM;
 	l->counts = log_counts_new(m);
-	if (child)
-		tell_counts(m);
 	if (child) {
+		/* One that is of another release is about to be replaced, and counts as it did. */
+		if (!m->hello.renewed)
+			tell_counts(m);
 		restore_service(m, l->logger, child);
 		return 0;
 	}
@@ -424,7 +425,7 @@ static uint32_t pipe_place(struct service *s, uint32_t number)
 		log_error_errno(error, "%s: no pipe for its log; its output is lost", c->name);
 		return LINK_PLACE_NULL;
 	}
-	log_counts_clear(s->manager->logs->counts, number);
+	log_counts_begin(s->manager->logs->counts, number, pipe.reader);
 	take_pipe(s, number, &pipe);
 	return place_of(number);
 }
