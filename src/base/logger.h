@@ -113,13 +113,15 @@ struct logger_record {
 };
 
 struct logger_count {
-	uint64_t pipe, pipe_device;    /* the pipe that all this is of, its inode; 0: none */
+	uint64_t pipe, pipe_device;    /* the pipe that all this is of, its inode; 0: unknown */
 	uint64_t lines, bytes;         /* of what its service said, written */
 	uint64_t lost[_LOGGER_LOSSES]; /* lines that were dropped */
 	uint64_t blocked;              /* 1: nothing can be written now */
 	uint64_t stage; /* enum logger_stage, twice, and which of the records holds */
 	struct logger_record records[2];
 };
+
+#define LOGGER_NO_PIPE UINT64_MAX /* instead of an inode: the service was started without one */
 
 #define LOGGER_MEMORY_FILE    "log-counts" /* in the run directory */
 #define LOGGER_MEMORY_MAGIC   0x666f737465726cU

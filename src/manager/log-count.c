@@ -224,6 +224,17 @@ void log_counts_begin(struct log_counts *c, uint32_t number, int pipe)
 	__atomic_store_n(&count->pipe, st.st_ino, __ATOMIC_RELEASE);
 }
 
+void log_counts_no_pipe(struct log_counts *c, uint32_t number)
+{
+	if (c)
+		__atomic_store_n(&c->memory->counts[number].pipe, LOGGER_NO_PIPE, __ATOMIC_RELEASE);
+}
+
+bool log_counts_say(const struct log_counts *c, uint32_t number)
+{
+	return c && c->memory->counts[number].pipe != 0;
+}
+
 bool log_counts_is_of(const struct log_counts *c, uint32_t number, int pipe)
 {
 	const struct logger_count *count = c ? &c->memory->counts[number] : NULL;

@@ -32,6 +32,12 @@ struct logger_count log_counts_of(const struct log_counts *, uint32_t number);
 /* The number is that pipe's from now on. */
 void log_counts_begin(struct log_counts *, uint32_t number, int pipe);
 
+/* Who has the number from now on is started without one. */
+void log_counts_no_pipe(struct log_counts *, uint32_t number);
+
+/* It is known whether the number was given to a pipe, and to which. */
+bool log_counts_say(const struct log_counts *, uint32_t number);
+
 /* It was the last one that the number was given to, maybe by an earlier fosterd's manager. */
 bool log_counts_is_of(const struct log_counts *, uint32_t number, int pipe);
 

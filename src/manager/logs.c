@@ -252,16 +252,56 @@ bool logs_is_logged(const struct service *s)
 	return s->config->log <= LOG_TYPE_SYSLOG;
 }
 
-static bool is_apart(const struct service *s)
+static uint32_t place_of(uint32_t number)
+{
+	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
+}
+
+static void name_of(const struct service *s, uint32_t number, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s:%s", number < LOGGER_STDERR ? "log" : "err", s->config->name);
+}
+
+/* The last manager made it: its name tells whose it is. */
+static bool is_stored(const struct service *s, uint32_t number)
+{
+	const char *stored = supervisor_link_stored(s->manager, place_of(number));
+	char name[LINK_NAME_MAX + 8];
+
+	name_of(s, number, name, sizeof(name));
+	return stored && strcmp(stored, name) == 0;
+}
+
+static bool has_pipe(const struct service *s, uint32_t number)
+{
+	return s->manager->logs->made[number] || is_stored(s, number);
+}
+
+static bool wants_apart(const struct service *s)
 {
 	return logs_is_logged(s) && s->config->log_stderr == LOG_STDERR_APART;
+}
+
+/* One that has outlived a fosterd is logged as it was started, whatever its section says now. */
+static bool is_apart(const struct service *s)
+{
+	if (!s->adopted || s->slot == NO_SLOT)
+		return wants_apart(s);
+	return has_pipe(s, s->slot + LOGGER_STDERR);
+}
+
+static bool writes_to_file(const struct service *s)
+{
+	if (logs_is_logged(s))
+		return s->config->log == LOG_TYPE_FILE;
+	return s->adopted && s->slot != NO_SLOT && has_pipe(s, s->slot);
 }
 
 char *logs_path(const struct service *s, bool only_stderr, char *buf, size_t size)
 {
 	char name[CONFIG_NAME_MAX + 16];
 
-	if (s->config->log != LOG_TYPE_FILE || (only_stderr && !is_apart(s)))
+	if (!writes_to_file(s) || (only_stderr && !is_apart(s)))
 		return NULL;
 	snprintf(buf, size, "%s/%s", s->manager->log_directory,
 		 log_name(name, sizeof(name), s->config->name, only_stderr));
@@ -275,8 +315,7 @@ static uint32_t flags_of(const struct service_config *c)
 	       (c->log_timestamps == LOG_STAMPS_LOCAL ? LOGGER_LOCAL : 0) |
 	       (c->log_compress == LOG_COMPRESS_GZIP ? LOGGER_GZIP : 0) |
 	       (c->log_compress == LOG_COMPRESS_ZSTD ? LOGGER_ZSTD : 0) |
-	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0) |
-	       (c->log_stderr == LOG_STDERR_APART ? LOGGER_APART : 0);
+	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0);
 }
 
 static enum logger_sink sink_of(const struct service_config *c)
@@ -295,7 +334,7 @@ static void tell_settings(struct service *s, enum logger_type type, uint32_t num
 	struct logger_message message = { .type = type, .number = number };
 	const struct logger_settings settings = {
 		.sink = sink_of(c),
-		.flags = flags_of(c),
+		.flags = flags_of(c) | (is_apart(s) ? LOGGER_APART : 0),
 		.size = c->log_size,
 		.keep_size = c->log_keep_size,
 		.period = c->log_time,
@@ -333,11 +372,6 @@ static void tell_process(struct service *s, uint32_t number)
 
 /* --- pipes ------------------------------------------------------------------------------ */
 
-static uint32_t place_of(uint32_t number)
-{
-	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
-}
-
 static uint32_t number_of(uint32_t place)
 {
 	return place < LINK_SLOTS ? place : place - PLACE_STDERR + LOGGER_STDERR;
@@ -346,11 +380,6 @@ static uint32_t number_of(uint32_t place)
 bool logs_is_place(uint32_t place)
 {
 	return place < LINK_SLOTS || (place >= PLACE_STDERR && place < PLACE_STDERR + LINK_SLOTS);
-}
-
-static void name_of(const struct service *s, uint32_t number, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s:%s", number < LOGGER_STDERR ? "log" : "err", s->config->name);
 }
 
 /* Keeps the pipe with the supervisor, and gives the logger its read end. Takes both. */
@@ -364,43 +393,44 @@ static void take_pipe(struct service *s, uint32_t number, struct log_pipe *pipe)
 	s->manager->logs->made[number] = true;
 }
 
-static void adopt_pipe(struct service *s, uint32_t number, int fd)
+/*
+ * That it is open for both directions does not tell a pipe of ours from one of another fosterd,
+ * whose service this one is. The configuration may have changed since, and is asked only where
+ * nothing is known.
+ */
+static bool was_made_for(const struct service *s, uint32_t number, const struct log_pipe *pipe,
+			 bool wanted)
+{
+	const struct log_counts *counts = s->manager->logs->counts;
+
+	return log_counts_say(counts, number) ? log_counts_is_of(counts, number, pipe->both)
+					      : wanted;
+}
+
+static void adopt_pipe(struct service *s, uint32_t number, int fd, bool wanted)
 {
 	_cleanup_(log_pipe_clear) struct log_pipe pipe = LOG_PIPE_NONE;
 
+	if (has_pipe(s, number))
+		return;
 	/* Its standard output is the pipe, unless it has put something else there. */
-	if (log_pipe_adopt(&pipe, s->pid, fd) < 0) {
+	if (log_pipe_adopt(&pipe, s->pid, fd) == 0 && was_made_for(s, number, &pipe, wanted)) {
+		take_pipe(s, number, &pipe);
+		tell_process(s, number);
+	} else if (wanted) {
 		log_warning("%s: its %s is no pipe of ours any more; it is not logged",
 			    service_label(s), fd == STDERR_FILENO ? "standard error" : "output");
-		return;
 	}
-	take_pipe(s, number, &pipe);
-	tell_process(s, number);
 }
 
 void logs_adopt(struct service *s)
 {
-	if (!logs_is_logged(s) || s->pid <= 0)
+	if (s->pid <= 0)
 		return;
-	adopt_pipe(s, s->slot, STDOUT_FILENO);
-	/* As it was started: the configuration may have changed since. */
-	if (!log_pipe_is_same(s->pid, STDOUT_FILENO, STDERR_FILENO) && is_apart(s))
-		adopt_pipe(s, s->slot + LOGGER_STDERR, STDERR_FILENO);
-}
-
-/* The last manager made it: its name tells whose it is. */
-static bool is_stored(const struct service *s, uint32_t number)
-{
-	const char *stored = supervisor_link_stored(s->manager, place_of(number));
-	char name[LINK_NAME_MAX + 8];
-
-	name_of(s, number, name, sizeof(name));
-	return stored && strcmp(stored, name) == 0;
-}
-
-static bool has_pipe(const struct service *s, uint32_t number)
-{
-	return s->manager->logs->made[number] || is_stored(s, number);
+	/* First: of the other it is said whether there is one. */
+	if (!log_pipe_is_same(s->pid, STDOUT_FILENO, STDERR_FILENO))
+		adopt_pipe(s, s->slot + LOGGER_STDERR, STDERR_FILENO, wants_apart(s));
+	adopt_pipe(s, s->slot, STDOUT_FILENO, logs_is_logged(s));
 }
 
 static void forget_pipe(struct service *s, uint32_t number)
@@ -430,10 +460,19 @@ static uint32_t pipe_place(struct service *s, uint32_t number)
 	return place_of(number);
 }
 
+/* The next fosterd must not take what it inherits for its pipe. */
+static void forget_number(struct service *s, uint32_t number)
+{
+	if (!logs_is_logger(s) && !has_pipe(s, number))
+		log_counts_no_pipe(s->manager->logs->counts, number);
+}
+
 uint32_t logs_place(struct service *s)
 {
-	if (s->config->log == LOG_TYPE_INHERIT)
+	if (s->config->log == LOG_TYPE_INHERIT) {
+		forget_number(s, s->slot);
 		return LINK_PLACE_INHERIT;
+	}
 	if (s->config->log == LOG_TYPE_NONE)
 		return LINK_PLACE_NULL;
 	return pipe_place(s, s->slot);
@@ -441,10 +480,17 @@ uint32_t logs_place(struct service *s)
 
 uint32_t logs_stderr_place(struct service *s, uint32_t stdout_place)
 {
-	if (is_apart(s))
+	if (wants_apart(s))
 		return pipe_place(s, s->slot + LOGGER_STDERR);
-	if (!logs_is_logger(s))
-		forget_pipe(s, s->slot + LOGGER_STDERR); /* of another configuration */
+	if (logs_is_logger(s) || s->slot == NO_SLOT)
+		return stdout_place;
+	if (has_pipe(s, s->slot + LOGGER_STDERR)) { /* of another configuration */
+		forget_pipe(s, s->slot + LOGGER_STDERR);
+		if (has_pipe(s, s->slot))
+			tell_settings(s, LOGGER_SET, s->slot, -1);
+	}
+	if (s->config->log == LOG_TYPE_INHERIT)
+		forget_number(s, s->slot + LOGGER_STDERR);
 	return stdout_place;
 }
 

@@ -47,7 +47,11 @@ uint32_t logs_stdin_place(const struct service *);
 void logs_spawned(struct service *); /* it has a process */
 void logs_changed(struct service *); /* it has another configuration */
 
-/* The service was adopted: its pipe, which it still has, is taken back for the new logger. */
+/*
+ * The service was adopted: its pipes, which it still has, are taken back for the new logger, unless
+ * that has been done already. They are read as it was started, whatever the configuration says now:
+ * one that nobody read would stop it when it is full.
+ */
 void logs_adopt(struct service *);
 
 /* A pipe that was asked for: goes to the new logger. fd stays the caller's. */

@@ -2,6 +2,7 @@
 not: each byte of it is there once, whatever it says. And the memory of that, in the run directory."""
 
 import os
+import select
 import signal
 import stat
 import struct
@@ -13,7 +14,7 @@ from foster import logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
-from logs import processes_named  # noqa: E402
+from logs import processes_named, size_of  # noqa: E402
 
 MEMORY = "log-counts"
 HEAD = 64  # struct logger_memory_head: magic, version, size, boot id
@@ -24,23 +25,32 @@ import os
 blocks = eval(open('DIRECTORY/blocks').read())
 with open('DIRECTORY/orders', 'rb', 0) as orders:
     while orders.read(1):
-        os.write(1, blocks.pop(0))
+        block = blocks.pop(0)
+        os.write(1, block)
+        if TWICE:
+            os.write(2, block)
 """
 
 
 class Talker:
     """A service that is no daemon, and says the blocks one by one."""
 
-    def __init__(self, foster, directory, blocks, options=""):
+    def __init__(self, foster, directory, blocks, options="", twice=False, **arguments):
         self.said, self.blocks = b"", list(blocks)
         (directory / "blocks").write_text(repr(self.blocks))
         os.mkfifo(directory / "orders")
         script = directory / "talker.py"
-        script.write_text(TALKER.replace("DIRECTORY", str(directory)))
+        script.write_text(TALKER.replace("DIRECTORY", str(directory)).replace("TWICE", str(twice)))
         self.orders = os.open(directory / "orders", os.O_RDWR)
-        self.foster = foster(f'service s {{ command = {{"/usr/bin/python3", "{script}"}} restart = no '
-                             f"daemon = false stop-timeout = 1s {options} }}\n")
+        self.script = script
+        self.foster = foster(self.section(options), **arguments)
+        if not arguments.get("start", True):
+            return
         self.pid = self.foster.wait_state("s", "running")["pid"]
+
+    def section(self, options=""):
+        return (f'service s {{ command = {{"/usr/bin/python3", "{self.script}"}} restart = no '
+                f"daemon = false stop-timeout = 1s {options} }}\n")
 
     def say(self):
         """Not waiting until it is written."""
@@ -77,8 +87,8 @@ HOWS = {"order": Talker.shut_down, "fosterd": lambda t: t.foster.kill_supervisor
 def talker(foster, directory):
     made = []
 
-    def make(*arguments):
-        made.append(Talker(foster, directory, *arguments))
+    def make(*arguments, **named):
+        made.append(Talker(foster, directory, *arguments, **named))
         return made[-1]
     yield make
     for one in made:
@@ -132,6 +142,71 @@ def test_all_are_killed_over_a_write(talker, moment):
         t.kill_all()
         t.foster.start().wait_up()
         t.check()
+
+
+# The options that a service was started with, and those of the next fosterd; None: it is not named.
+EDITS = {"apart, together": ("log-stderr = apart", ""), "together, apart": ("", "log-stderr = apart"),
+         "together, none": ("", "log = none"), "apart, none": ("log-stderr = apart", "log = none"),
+         "apart, inherit": ("log-stderr = apart", "log = inherit"),
+         "together, removed": ("", None), "apart, removed": ("log-stderr = apart", None)}
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("edit", EDITS)
+def test_it_is_read_as_it_was_started(talker, edit, how):
+    """More than a pipe holds, so the service would hang. The next manager reads it so, too."""
+    before, after = EDITS[edit]
+    t = talker([b"%d " % i + b"x" * 30000 + b"\n" for i in range(12)], before, twice=True)
+    apart = "apart" in before
+    t.say()
+    HOWS[how](t)
+    t.foster.write(t.section(after) if after is not None else "")
+    t.foster.start().wait_up()
+    for _ in range(5):
+        t.say()
+    t.foster.kill_manager()
+    while t.blocks:
+        t.say()
+    path, errors = t.foster.run / "log/s.log", t.foster.run / "log/s.stderr.log"
+    size = len(t.said)
+    until(lambda: size_of(path) == size * (1 if apart else 2), "all is written", 20)
+    if apart:
+        until(lambda: size_of(errors) == size, "all of standard error is")
+        assert path.read_bytes() == errors.read_bytes() == t.said
+    else:
+        assert path.read_bytes() == b"".join(line * 2 for line in t.said.splitlines(keepends=True))
+        assert not errors.exists()
+    service = t.foster.service("s")
+    assert service["pid"] == t.pid and service["log_file"] == str(path)
+    assert service["log_stderr_file"] == (str(errors) if apart else None)
+
+
+@pytest.fixture
+def above(directory):
+    os.mkfifo(directory / "above")
+    fd = os.open(directory / "above", os.O_RDWR | os.O_NONBLOCK)
+    yield fd
+    os.close(fd)
+
+
+def test_what_it_inherited_is_not_taken_for_its_pipe(talker, above):
+    """It is somebody else's pipe, as that of a fosterd above this one would be, and read by him."""
+    t = talker([b"one\n", b"two\n"], "log = inherit", start=False)
+    t.foster.before_exec = lambda: os.dup2(above, 1)
+    t.foster.start().wait_up()
+    t.foster.wait_state("s", "running")
+    t.say()
+    until(lambda: select.select([above], [], [], 0)[0])
+    t.shut_down()
+    t.foster.write(t.section())
+    t.foster.start().wait_up()
+    t.say()
+    text = b""
+    while text.count(b"\n") < 2:
+        assert select.select([above], [], [], 10)[0]
+        text += os.read(above, 4096)
+    assert text == t.said and t.log() == b""
+    assert "is no pipe of ours" in t.foster.output()
 
 
 def metric(f, name):
