@@ -26,14 +26,15 @@ enum logger_type {
 	LOGGER_OPEN = 1, /* with the read end of a pipe; one that the number had is replaced */
 	LOGGER_SET,      /* other settings for a number that is open */
 	LOGGER_RUN,      /* the process whose output comes from now on */
-	LOGGER_CLOSE,    /* forget the number: what is in the pipe is written first */
-	LOGGER_QUIT,     /* write what is in the pipes, and exit */
-	LOGGER_LEAVE,    /* exit at once: another logger takes the pipes over */
-	LOGGER_REOPEN,   /* close all files: they are opened anew by their names */
-	LOGGER_SYNC,     /* its process has ended: write what the pipe holds, then answer */
-	LOGGER_COUNT,    /* with the file of counts, which it may have as descriptor 3 already */
+	LOGGER_CLOSE,  /* forget the number: what is in the pipe is written first, then answered */
+	LOGGER_QUIT,   /* write what is in the pipes, and exit */
+	LOGGER_LEAVE,  /* exit at once: another logger takes the pipes over */
+	LOGGER_REOPEN, /* close all files: they are opened anew by their names */
+	LOGGER_SYNC,   /* its process has ended: write what the pipe holds, then answer */
+	LOGGER_COUNT,  /* with the file of counts, which it may have as descriptor 3 already */
 	/* to the manager */
 	LOGGER_SYNCED, /* the answer to LOGGER_SYNC, with its value */
+	LOGGER_CLOSED, /* to LOGGER_CLOSE, of a number that is open, unless the value is 0 */
 };
 
 struct logger_message {

@@ -43,12 +43,12 @@ void count_to(int fd)
 		log_warning("what is written cannot be counted: no memory for it came");
 }
 
-/* Its number may be another one's by now. */
+/* Its number may be another one's by now, or that of nobody: then it is being closed. */
 struct logger_count *count_of(const struct stream *s)
 {
 	struct logger_count *c = memory ? &memory->counts[s->number] : NULL;
 
-	return c && c->pipe == s->pipe_inode && stream_has_number(s) ? c : NULL;
+	return c && c->pipe == s->pipe_inode ? c : NULL;
 }
 
 void count_begin(const struct stream *s)

@@ -48,6 +48,17 @@ static void read_channel(void)
 		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, CHANNEL, NULL);
 }
 
+static void watch_channel(bool writable)
+{
+	static bool watched;
+	struct epoll_event event = { .events = EPOLLIN | (writable ? EPOLLOUT : 0),
+				     .data.ptr = &channel_tag };
+
+	if (writable != watched && channel == CHANNEL_OPEN)
+		epoll_ctl(epoll_fd, EPOLL_CTL_MOD, CHANNEL, &event);
+	watched = writable;
+}
+
 static void handle_event(const struct epoll_event *event)
 {
 	if (event->data.ptr == &channel_tag)
@@ -77,9 +88,12 @@ static void turn(uint64_t longest)
 {
 	struct epoll_event events[EVENTS_A_TURN];
 	uint64_t next = streams_retry(now_monotonic());
+	int n;
+
+	watch_channel(channel_tell_rest());
 	/* The signals are let in here alone: what was begun is done by then. */
-	int n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN,
-			    milliseconds(next < longest ? next : longest), &waiting_mask);
+	n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN,
+			milliseconds(next < longest ? next : longest), &waiting_mask);
 
 	if (reopen)
 		log_files_close();

@@ -16,6 +16,7 @@
 #include "base/log-name.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "logger/channel.h"
 #include "logger/count.h"
 #include "logger/intake.h"
 #include "logger/intent.h"
@@ -32,7 +33,7 @@
 
 static struct stream *by_number[LOGGER_NUMBERS];
 static struct stream *all, *dead, *listed;
-static size_t n_streams;
+static size_t n_streams, n_closing;
 static int epoll_fd;
 
 int streams_init(int fd)
@@ -305,6 +306,9 @@ static void end(struct stream *s)
 		stream_note_dropped(s);
 	if (s->trouble)
 		trouble_forget(s->trouble);
+	if (s->close_value)
+		channel_tell_surely(LOGGER_CLOSED, s->number, s->close_value);
+	n_closing -= s->closing;
 	take_out(s);
 	unlist(s);
 	n_streams--;
@@ -457,16 +461,33 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	return s;
 }
 
+/* One that is being closed: never are there two streams that read one pipe. */
+static struct stream *take_back(int pipe)
+{
+	struct stream *s = n_closing > 0 ? all : NULL;
+
+	while (s && !(s->closing && is_pipe_of(s, pipe)))
+		s = s->next;
+	if (!s)
+		return NULL;
+	n_closing--;
+	s->closing = false;
+	s->close_value = 0;
+	return s;
+}
+
 void stream_open(uint32_t number, int pipe, struct settings *settings, const char *name)
 {
 	struct stream *s = by_number[number];
 
+	if (!s)
+		s = by_number[number] = take_back(pipe);
 	if (s && is_pipe_of(s, pipe) && strcmp(s->name, name) == 0) {
 		fd_close(pipe);
 		stream_set(number, settings);
 		return;
 	}
-	stream_close(number);
+	stream_close(number, 0);
 	s = make(number, pipe, settings, name);
 	if (!s) {
 		log_error_errno(-errno, "%s: cannot be read", name);
@@ -526,15 +547,22 @@ void stream_run(uint32_t number, uint32_t pid, const char *instance)
 	s->pid = pid;
 }
 
-void stream_close(uint32_t number)
+static void begin_to_close(struct stream *s)
+{
+	n_closing += !s->closing;
+	s->closing = true;
+	stream_drain(s);
+}
+
+void stream_close(uint32_t number, uint64_t value)
 {
 	struct stream *s = by_number[number];
 
-	if (!s)
+	if (!s) /* it was meant for the last logger: nobody has read that pipe to its end */
 		return;
 	by_number[number] = NULL; /* it may have to wait, and the number is another's by then */
-	s->closing = true;
-	stream_drain(s);
+	s->close_value = value;
+	begin_to_close(s);
 }
 
 void stream_sync(uint32_t number)
@@ -569,8 +597,7 @@ void streams_close_all(void)
 {
 	for (struct stream *s = all, *next; s; s = next) {
 		next = s->next;
-		s->closing = true;
-		stream_drain(s);
+		begin_to_close(s);
 	}
 }
 

@@ -43,6 +43,7 @@ struct stream {
 	int pipe;
 	uint32_t number, pid;
 	uint64_t pipe_inode, pipe_device;
+	uint64_t close_value; /* the manager is told it when this has ended; 0: it is not */
 	struct settings *settings;
 	struct log_file file;
 	struct trouble *trouble; /* NULL: none, ever */
@@ -66,8 +67,9 @@ int streams_init(int epoll_fd);
 void stream_open(uint32_t number, int pipe, struct settings *, const char *name);
 void stream_set(uint32_t number, struct settings *);
 void stream_run(uint32_t number, uint32_t pid, const char *instance);
-void stream_close(uint32_t number); /* writes what is in the pipe first */
-void stream_sync(uint32_t number);  /* its process has ended: writes all of it */
+/* Writes what is in the pipe first, and then tells the manager the value, unless that is 0. */
+void stream_close(uint32_t number, uint64_t value);
+void stream_sync(uint32_t number); /* its process has ended: writes all of it */
 
 /* The pipe has something, or has hung up. */
 void stream_event(struct stream *, bool hung_up);

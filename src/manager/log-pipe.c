@@ -75,7 +75,8 @@ int log_pipe_adopt(struct log_pipe *p, pid_t pid, int fd)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
-	if (stat(path, &st) < 0 || !S_ISFIFO(st.st_mode)) /* to open a terminal is to do something */
+	if (stat(path, &st) < 0 ||
+	    !S_ISFIFO(st.st_mode)) /* to open a terminal is to do something */
 		return -ENOTCONN;
 	p->both = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (!is_ours(pid, fd, p->both))

@@ -21,6 +21,7 @@
 #include "base/units.h"
 #include "manager/control.h"
 #include "manager/events.h"
+#include "manager/log-closing.h"
 #include "manager/log-count.h"
 #include "manager/log-pipe.h"
 #include "manager/packet-queue.h"
@@ -44,7 +45,8 @@ struct logs {
 	struct service *logger;
 	struct packet_queue *channel;
 	struct log_counts *counts; /* NULL: nothing is counted */
-	int fd;                    /* our end of the channel */
+	struct log_closings *closings;
+	int fd; /* our end of the channel */
 	struct event *readable;
 	struct event *impatient;   /* once it was told to quit */
 	bool made[LOGGER_NUMBERS]; /* by this manager: the pipe lies in the store */
@@ -91,6 +93,17 @@ static int make_channel(struct manager *m)
 }
 
 /* Takes fd. */
+static void send_encoded(struct manager *m, const char *data, int size, const char *name, int fd)
+{
+	if (size > 0) {
+		packet_queue_send(m->logs->channel, data, (size_t)size, fd);
+		return;
+	}
+	log_error("%s: names and paths of its log are too long together", name);
+	fd_close(fd);
+}
+
+/* The same. */
 static void send_message(struct manager *m, struct logger_message *message,
 			 const struct logger_settings *settings, const char *const *texts,
 			 size_t n_texts, int fd)
@@ -98,12 +111,7 @@ static void send_message(struct manager *m, struct logger_message *message,
 	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
 	int size = logger_encode(message, settings, texts, n_texts, data, sizeof(data));
 
-	if (size > 0) {
-		packet_queue_send(m->logs->channel, data, (size_t)size, fd);
-		return;
-	}
-	log_error("%s: names and paths of its log are too long together", texts[0]);
-	fd_close(fd);
+	send_encoded(m, data, size, n_texts > 0 ? texts[0] : "", fd);
 }
 
 static void tell(struct manager *m, enum logger_type type, uint32_t number, uint64_t value)
@@ -130,6 +138,18 @@ static void on_synced(struct manager *m, uint64_t number)
 	forget_crash(c);
 }
 
+static uint32_t place_of(uint32_t number)
+{
+	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
+}
+
+/* Nothing is left in that pipe. */
+static void on_closed(struct manager *m, const struct logger_message *message)
+{
+	if (log_closings_done(m->logs->closings, message->number, message->value))
+		supervisor_link_drop(m, place_of(message->number));
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct manager *m = arg;
@@ -141,9 +161,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		const struct logger_settings *settings;
 		const char *texts[LOGGER_TEXTS_MAX];
 
-		if (logger_decode(data, (size_t)n, &message, &settings, texts) > 0 &&
-		    message->type == LOGGER_SYNCED)
+		if (logger_decode(data, (size_t)n, &message, &settings, texts) < 0)
+			continue;
+		if (message->type == LOGGER_SYNCED)
 			on_synced(m, message->value);
+		else if (message->type == LOGGER_CLOSED)
+			on_closed(m, message);
 	}
 	if (n == 0) /* fosterd is gone, and with it the other end */
 		event_del(m->logs->readable);
@@ -204,7 +227,9 @@ int logs_init(struct manager *m, const struct link_child *child)
 	l->channel = packet_queue_new(m->base, l->fd, "channel to foster-log");
 	l->readable = event_new(m->base, l->fd, EV_READ | EV_PERSIST, on_readable, m);
 	l->logger = service_new(m, &logger_config);
-	if (!l->channel || !l->logger || !l->readable || event_add(l->readable, NULL) < 0)
+	l->closings = log_closings_new(m);
+	if (!l->channel || !l->closings || !l->logger || !l->readable ||
+	    event_add(l->readable, NULL) < 0)
 		return -ENOMEM;
 	l->counts = log_counts_new(m);
 	if (child) {
@@ -229,6 +254,7 @@ void logs_shutdown(struct manager *m)
 	service_free(l->logger);
 	packet_queue_free(l->channel);
 	log_counts_free(l->counts);
+	log_closings_free(l->closings);
 	for (size_t i = 0; i < CRASHES_MAX; i++)
 		forget_crash(&l->crashes[i]);
 	if (l->readable)
@@ -252,11 +278,6 @@ bool logs_is_logged(const struct service *s)
 	return s->config->log <= LOG_TYPE_SYSLOG;
 }
 
-static uint32_t place_of(uint32_t number)
-{
-	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
-}
-
 static void name_of(const struct service *s, uint32_t number, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s:%s", number < LOGGER_STDERR ? "log" : "err", s->config->name);
@@ -274,7 +295,9 @@ static bool is_stored(const struct service *s, uint32_t number)
 
 static bool has_pipe(const struct service *s, uint32_t number)
 {
-	return s->manager->logs->made[number] || is_stored(s, number);
+	const struct logs *l = s->manager->logs;
+
+	return !log_closings_has(l->closings, number) && (l->made[number] || is_stored(s, number));
 }
 
 static bool wants_apart(const struct service *s)
@@ -327,8 +350,9 @@ static enum logger_sink sink_of(const struct service_config *c)
 	}
 }
 
-/* OPEN or SET. Takes fd. */
-static void tell_settings(struct service *s, enum logger_type type, uint32_t number, int fd)
+/* OPEN or SET, of LOGGER_MESSAGE_MAX bytes at most. Its size, or -EMSGSIZE. */
+static int encode_settings(const struct service *s, enum logger_type type, uint32_t number,
+			   char *data)
 {
 	const struct service_config *c = s->config;
 	struct logger_message message = { .type = type, .number = number };
@@ -350,7 +374,17 @@ static void tell_settings(struct service *s, enum logger_type type, uint32_t num
 				      c->log_prefix ? c->log_prefix : "",
 				      c->log_socket ? c->log_socket : "" };
 
-	send_message(s->manager, &message, &settings, texts, ELEMENTSOF(texts), fd);
+	return logger_encode(&message, &settings, texts, ELEMENTSOF(texts), data,
+			     LOGGER_MESSAGE_MAX);
+}
+
+/* Takes fd. */
+static void tell_settings(struct service *s, enum logger_type type, uint32_t number, int fd)
+{
+	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
+	int size = encode_settings(s, type, number, data);
+
+	send_encoded(s->manager, data, size, s->config->name, fd);
 }
 
 /* Only where it is written down. */
@@ -433,13 +467,23 @@ void logs_adopt(struct service *s)
 	adopt_pipe(s, s->slot, STDOUT_FILENO, logs_is_logged(s));
 }
 
+/* Its pipe stays in the store until what is in it is written. */
 static void forget_pipe(struct service *s, uint32_t number)
 {
+	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
+	struct logs *l = s->manager->logs;
+	uint64_t value = 0;
+	int size;
+
 	if (!has_pipe(s, number))
 		return;
-	supervisor_link_drop(s->manager, place_of(number));
-	tell(s->manager, LOGGER_CLOSE, number, 0);
-	s->manager->logs->made[number] = false;
+	size = encode_settings(s, LOGGER_OPEN, number, data);
+	if (size > 0)
+		value = log_closings_add(l->closings, number, data, (size_t)size);
+	if (value == 0)
+		supervisor_link_drop(s->manager, place_of(number));
+	tell(s->manager, LOGGER_CLOSE, number, value);
+	l->made[number] = false;
 }
 
 static uint32_t pipe_place(struct service *s, uint32_t number)
@@ -455,6 +499,7 @@ static uint32_t pipe_place(struct service *s, uint32_t number)
 		log_error_errno(error, "%s: no pipe for its log; its output is lost", c->name);
 		return LINK_PLACE_NULL;
 	}
+	log_closings_forget(s->manager->logs->closings, number);
 	log_counts_begin(s->manager->logs->counts, number, pipe.reader);
 	take_pipe(s, number, &pipe);
 	return place_of(number);
@@ -505,6 +550,12 @@ void logs_forget(struct service *s)
 		return;
 	forget_pipe(s, s->slot);
 	forget_pipe(s, s->slot + LOGGER_STDERR);
+	log_closings_store(s->manager->logs->closings, s->slot, s->config->name);
+}
+
+bool logs_hold_slot(const struct manager *m, uint32_t slot)
+{
+	return m->logs && log_closings_hold_slot(m->logs->closings, slot);
 }
 
 void logs_crashed(struct service *s, int pid, const char *end)
@@ -572,6 +623,10 @@ void logs_changed(struct service *s)
 /* The supervisor sends them one by one: logs_fetched(). */
 static void ask_for_pipes(struct manager *m)
 {
+	for (uint32_t number = 0; number < LOGGER_NUMBERS; number++) {
+		if (log_closings_has(m->logs->closings, number))
+			supervisor_link_ask(m, place_of(number));
+	}
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
@@ -597,12 +652,45 @@ void logs_catch_up(struct manager *m)
 		ask_for_pipes(m);
 }
 
+/* A logger that may not know of it. Takes reader. */
+static void close_again(struct manager *m, uint32_t number, int reader)
+{
+	uint64_t value;
+	size_t size;
+	const char *open = log_closings_open(m->logs->closings, number, &size, &value);
+
+	if (reader < 0) {
+		log_closings_forget(m->logs->closings, number);
+		supervisor_link_drop(m, place_of(number));
+		return;
+	}
+	packet_queue_send(m->logs->channel, open, size, reader);
+	tell(m, LOGGER_CLOSE, number, value);
+}
+
+bool logs_closing_fetched(struct manager *m, uint32_t place, int fd)
+{
+	uint32_t slot = place - PLACE_READY;
+
+	if (!m->logs || !log_closings_fetched(m->logs->closings, place, fd))
+		return false;
+	for (uint32_t number = slot; number < LOGGER_NUMBERS; number += LOGGER_STDERR) {
+		if (log_closings_has(m->logs->closings, number))
+			supervisor_link_ask(m, place_of(number));
+	}
+	return true;
+}
+
 void logs_fetched(struct manager *m, uint32_t place, int fd)
 {
 	uint32_t number = number_of(place);
 	struct service *s = m->by_slot[number % LOGGER_STDERR];
 	int reader = fd < 0 ? -EBADF : log_pipe_reader(fd);
 
+	if (log_closings_has(m->logs->closings, number)) {
+		close_again(m, number, reader);
+		return;
+	}
 	if (reader >= 0 && s) {
 		tell_settings(s, LOGGER_OPEN, number, reader);
 		tell_process(s, number);

@@ -1,6 +1,7 @@
 """Where in its log a service's output goes on when fosterd, manager and logger are replaced, in order or
 not: each byte of it is there once, whatever it says. And the memory of that, in the run directory."""
 
+import json
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ import sys
 
 import pytest
 
-from foster import logger_of, until
+from foster import descriptors_of, logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
@@ -179,6 +180,76 @@ def test_it_is_read_as_it_was_started(talker, edit, how):
     service = t.foster.service("s")
     assert service["pid"] == t.pid and service["log_file"] == str(path)
     assert service["log_stderr_file"] == (str(errors) if apart else None)
+
+
+def pipes_of(f):
+    return sum(to.startswith("pipe:") for to in descriptors_of(f.pid).values())
+
+
+OTHER = 'service other { command = {"/bin/sleep", "1000"} }\n'
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["together", "apart"])
+@pytest.mark.parametrize("killed", ["logger", "manager and logger", "logger and manager"])
+def test_what_waits_for_a_removed_service_is_not_lost(talker, killed, twice):
+    """The logger cannot write it, is killed, and so is the manager. Then nothing of it is kept."""
+    t = talker([b"one\n", b"two\nth", b"ree\n"], "log-format = json" + " log-stderr = apart" * twice, twice)
+    f = t.foster
+    t.foster.write(t.section("log-format = json" + " log-stderr = apart" * twice) + OTHER)
+    t.foster.ctl("reload", check=0)
+    t.foster.wait_state("other", "running")
+    before = pipes_of(f)
+    t.say()
+    paths = [f.run / "log/s.log"] + [f.run / "log/s.stderr.log"] * twice
+    for path in paths:
+        until(lambda: size_of(path))
+        path.rename(path.with_suffix(".aside"))
+        path.mkdir()
+    f.ctl("reopen", check=0)
+    t.say()
+    t.say()
+    until(lambda: metric(f, 'foster_service_log_blocked{service="s"') == 1, "it cannot be written")
+    f.write(OTHER)
+    f.ctl("reload", check=0)
+    until(lambda: "s" not in f.services())
+    for what in killed.split(" and "):
+        if what == "manager":
+            f.kill_manager()
+            f.wait_up()
+        else:
+            logger = logger_of(f)
+            os.kill(logger, signal.SIGKILL)
+            logger_of(f, other_than=logger)
+    f.write(OTHER + OTHER.replace("other", "third"))  # it is not to have the slot, and so the place
+    f.ctl("reload", check=0)
+    f.wait_state("third", "running")
+    for path in paths:
+        path.rmdir()
+        path.with_suffix(".aside").rename(path)
+
+    def texts(path):
+        text = path.read_bytes() if path.exists() else b""
+        return [json.loads(line)["text"] for line in text.splitlines() if line.endswith(b"}")]
+    for path in paths:
+        until(lambda: texts(path) == ["one", "two", "three"], lambda: texts(path))
+    until(lambda: pipes_of(f) == before - len(paths) + 1, "their pipes are dropped")
+
+
+@pytest.mark.parametrize("time", range(3))
+def test_a_removed_service_whose_logger_was_stopped(talker, time):
+    """What it was told is told to the next one, by the same channel: it must not take it for its own."""
+    t = talker([b"one\n", b"two\n" * 100])
+    t.say()
+    t.check()
+    t.foster.write(t.section() + OTHER)
+    t.foster.ctl("reload", check=0)
+    logger = logger_of(t.foster)
+    os.kill(logger, signal.SIGSTOP)
+    t.say()
+    t.foster.write(OTHER)
+    t.foster.ctl("reload", check=0)
+    os.kill(logger, signal.SIGKILL)
+    t.check()
 
 
 @pytest.fixture

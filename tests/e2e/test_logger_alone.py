@@ -17,7 +17,7 @@ import pytest
 
 from foster import until
 
-OPEN, SET, RUN, CLOSE, QUIT, LEAVE, REOPEN, SYNC, COUNT, SYNCED = range(1, 11)
+OPEN, SET, RUN, CLOSE, QUIT, LEAVE, REOPEN, SYNC, COUNT, SYNCED, CLOSED = range(1, 12)
 
 
 def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
@@ -171,6 +171,33 @@ def test_another_pipe_for_a_number(builddir, directory, pipe):
     assert read_log(directory) == b"first\n" and read_log(directory, "b.log") == b"second\n"
     logger.send(QUIT)
     assert logger.wait() == (0, "")
+
+
+def closed(logger):
+    kind, _, number, _, value = struct.unpack("=IIIIQ", logger.ours.recv(100))
+    assert kind == CLOSED
+    return number, value
+
+
+def test_closing_is_answered_when_all_is_written(builddir, directory, pipe):
+    """But not of a number that there is not, which the last logger did not come to. A pipe that is opened
+    again meanwhile is read once."""
+    reader, writer = pipe
+    place = directory / "log"
+    place.write_text("no directory")
+    logger = Logger(builddir, place)
+    logger.open(reader)
+    logger.send(CLOSE, 8, value=99)
+    os.write(writer, b"waits\n")
+    logger.send(CLOSE, 7, value=5)
+    logger.sync(9)
+    logger.open(reader)
+    logger.send(CLOSE, 7, value=6)
+    logger.sync(9)
+    place.unlink()
+    assert closed(logger) == (7, 6)
+    logger.send(QUIT)
+    assert logger.wait()[0] == 0 and read_log(place) == b"waits\n"
 
 
 def test_without_a_manager(builddir, directory, pipe):
@@ -666,6 +693,18 @@ def pipes():
     for ends in made:
         for fd in ends:
             os.close(fd)
+
+
+def test_a_manager_that_does_not_listen_hears_of_each_end(builddir, directory, pipes):
+    """More than the channel takes: none is lost, and the rest comes as it is read."""
+    logger = Logger(builddir, directory)
+    for number, (reader, _) in enumerate(pipes(700)):
+        logger.open(reader, number=number, name=f"s{number}")
+    for number in range(700):
+        logger.send(CLOSE, number, value=number + 1)
+    assert [closed(logger) for _ in range(700)] == [(n, n + 1) for n in range(700)]
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
 
 
 def naps(pid):
