@@ -11,7 +11,7 @@
 #include <sys/random.h>
 
 #include "base/macro.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "chat/names.h"
 
 /* 0 with the account or -ENOENT; other errors make the verdict. */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
 

@@ -163,6 +163,35 @@ def test_a_line_longer_than_a_pipe_as_json(foster):
           "its beginning does not wait for its end")
 
 
+def last_lines(f, name="a"):
+    return f.service(name)["log"]
+
+
+@pytest.mark.parametrize("options", ["", "log-format = json"])
+def test_last_lines_of_any_bytes(foster, options):
+    """A NUL byte hides nothing, neither here nor in the event of the crash."""
+    script = shell(r"echo one; printf 'nul\000in\n'; printf 'bad\377\n'; echo last; exit 1")
+    f = foster(service("a", script, options))
+    wanted = ["one", "nul?in", "bad\ufffd" if options else "bad?", "last"]
+    until(lambda: last_lines(f) == wanted, "they are the last lines")
+    until(lambda: [c["lines"] for c in crashes(f)] == [wanted], "and those of its end")
+
+
+def test_last_lines_over_a_rotation(foster):
+    """A crash soon after one is told with what was said before it."""
+    script = shell("i=0; while [ $i -lt 130 ]; do echo line $i; i=$((i+1)); done; sleep 1000")
+    f = foster(service("a", script, "log-size = 1K log-keep = 100"))
+    until(lambda: b"line 129\n" in log_bytes(f, "a.log"))
+    assert log_bytes(f, "a.log").count(b"\n") < 10 and rotated(f, "a.log")
+    assert last_lines(f) == [f"line {i}" for i in range(120, 130)]
+
+
+def test_last_line_that_is_long(foster):
+    f = foster(service("a", python("import os, time; os.write(1, b'x' * 10000); time.sleep(1000)")))
+    until(lambda: len(log_bytes(f, "a.log")) == 10000)
+    assert last_lines(f) == ["(a line of more than 8192 bytes)"]
+
+
 def test_stderr_apart(foster):
     script = shell("echo out; echo err >&2; sleep 1000")
     f = foster(service("a", script, "log-stderr = apart") + service("b", script))

@@ -16,7 +16,7 @@
 #include "chat/account-db.h"
 #include "chat/accounts.h"
 #include "chat/authenticate.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 
 #define FINGERPRINT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 

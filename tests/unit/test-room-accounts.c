@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/units.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "room-harness.h"
 
 /* "\0lily\0password" */
