@@ -50,7 +50,7 @@ static void plain(struct account_db *db, struct sasl_exchange *x, struct step *s
 	name++;
 	password++;
 	/* Nobody acts for another. */
-	if (*authzid && !name_equal(authzid, name))
+	if (*authzid && !name_alike(authzid, name))
 		return;
 	r = look_up(db, name, &account, step);
 	if (r < 0 && r != -ENOENT)
@@ -139,7 +139,7 @@ static void external(struct account_db *db, struct sasl_exchange *x, struct step
 		return;
 	memcpy(name, step->data, step->size);
 	name[step->size] = '\0';
-	if (!*name || name_equal(name, account.name))
+	if (!*name || name_alike(name, account.name))
 		grant(x, &account, step);
 }
 

@@ -103,6 +103,7 @@
 #define ERR_BANNEDFROMCHAN    "474", "%s :Cannot join channel (+b)"
 #define ERR_BADCHANNELKEY     "475", "%s :Cannot join channel (+k)"
 #define ERR_BADCHANMASK       "476", "%s :Bad Channel Mask"
+#define ERR_LIKECHANMASK      "476", "%s :Another channel has that name in other case"
 #define ERR_BANLISTFULL       "478", "%s %s :Channel ban list is full"
 #define ERR_NOPRIVILEGES      "481", ":Permission denied: you are not an IRC operator"
 #define ERR_CHANOPRIVSNEEDED  "482", "%s :You're not channel operator"

@@ -51,11 +51,18 @@ static bool nick_is(const struct hash_node *node, const void *key)
 	return name_equal(CONTAINER_OF(node, struct owned, by_nick)->nick, key);
 }
 
+static bool nick_is_like(const struct hash_node *node, const void *key)
+{
+	return name_alike(CONTAINER_OF(node, struct owned, by_nick)->nick, key);
+}
+
 static struct owned *find_owned(const struct room *room, const char *nick)
 {
-	struct hash_node *node =
-		hash_find(&room->owned, hash_name(&room->config->secret, nick), nick_is, nick);
+	uint32_t hash = hash_name(&room->config->secret, nick);
+	struct hash_node *node = hash_find(&room->owned, hash, nick_is, nick);
 
+	if (!node)
+		node = hash_find(&room->owned, hash, nick_is_like, nick);
 	return node ? CONTAINER_OF(node, struct owned, by_nick) : NULL;
 }
 

@@ -234,6 +234,8 @@ struct room {
 
 struct user *user_by_id(const struct room *room, uint32_t id);
 struct user *user_by_nick(const struct room *room, const char *nick);
+/* Who keeps others from having that nick: its holder, or that of one in other case, see names.h. */
+struct user *user_by_like_nick(const struct room *room, const char *nick);
 struct user *user_by_peer(const struct room *room, const struct course_peer *peer);
 int user_new(struct room *room, const char *host, struct user **ret);
 int user_new_course(struct room *room, const struct course_peer *peer, struct user **ret);
@@ -258,7 +260,7 @@ char *user_source(const struct user *user, char buf[SOURCE_MAX]);
 /* --- room-accounts.c ---------------------------------------------------------------------- */
 
 void owned_free(struct room *room);
-/* Whose the nick is; NULL: anybody's. */
+/* Whose the nick is, or one in other case (see names.h); NULL: anybody's. */
 const char *account_of_nick(const struct room *room, const char *nick);
 /* May the user have this nick, as far as accounts go? */
 bool may_use_nick(const struct room *room, const struct user *user, const char *nick);
@@ -321,6 +323,8 @@ const char *registration_value(const struct room *room, const struct user *user)
 /* --- room-channels.c ---------------------------------------------------------------------- */
 
 struct channel *channel_find(const struct room *room, const char *name);
+/* Is there one with that name in other case, see names.h? */
+bool channel_is_like_another(const struct room *room, const char *name);
 int channel_new(struct room *room, const char *name, struct channel **ret);
 int channel_add(struct room *room, struct channel *channel, struct user *user, uint8_t modes);
 /* The channel goes with its last member. */

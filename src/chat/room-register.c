@@ -111,7 +111,7 @@ void command_nick(struct room *room, struct user *user, struct irc_message *m)
 		reply(room, user, ERR_ERRONEUSNICKNAME, nick);
 		return;
 	}
-	owner = user_by_nick(room, nick);
+	owner = user_by_like_nick(room, nick);
 	if (owner && owner != user && yields_nick(room, owner, user))
 		owner = NULL;
 	if (owner && owner != user)

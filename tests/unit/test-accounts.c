@@ -318,7 +318,7 @@ static void no_database_is_said_with_its_reason(void **state)
 static void a_newer_one_is_left_alone(void **state)
 {
 	run_sql("PRAGMA user_version=7");
-	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 2)");
+	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 3)");
 }
 
 static void an_older_one_is_brought_up(void **state)
@@ -333,6 +333,25 @@ static void an_older_one_is_brought_up(void **state)
 	assert_int_equal(account_db_open(path, &db, &e), 0);
 	assert_int_equal(account_db_find(db, "lily", &account, &e), 0);
 	assert_int_equal(account_db_add_kline(db, &k, &e), 0);
+}
+
+static void of_alike_names_one_is_an_account(void **state)
+{
+	struct account account;
+
+	assert_int_equal(account_db_add(db, "josé", &made, 1, &e), 0);
+	assert_int_equal(account_db_add(db, "JOSÉ", &made, 1, &e), -EEXIST);
+	assert_int_equal(account_db_find(db, "JOSÉ", &account, &e), 0);
+	assert_string_equal(account.name, "josé");
+	assert_int_equal(account_db_give(db, ACCOUNT_NICK, "josé", "zoé", &e), 0);
+	assert_int_equal(account_db_add(db, "ZOÉ", &made, 1, &e), -EEXIST);
+	/* As it was before names beyond ASCII were folded. */
+	account_db_close(db);
+	db = NULL;
+	run_sql("UPDATE accounts SET name='JOSÉ', folded='josÉ'; PRAGMA user_version=2");
+	assert_int_equal(account_db_open(path, &db, &e), 0);
+	assert_int_equal(account_db_find(db, "josé", &account, &e), 0);
+	assert_string_equal(account.name, "JOSÉ");
 }
 
 static void a_damaged_account_is_not_believed(void **state)
@@ -682,6 +701,7 @@ int main(void)
 		WITH_DB(no_database_is_said_with_its_reason),
 		WITH_DB(a_newer_one_is_left_alone),
 		WITH_DB(an_older_one_is_brought_up),
+		WITH_DB(of_alike_names_one_is_an_account),
 		WITH_DB(a_damaged_account_is_not_believed),
 		WITH_DB(a_locked_one_is_not_waited_for_long),
 		WITH_DB(files_of_others_are_closed_to_them),
