@@ -122,6 +122,11 @@ def test_lines_in_pieces_and_of_any_length(chatd):
         a.expect("PONG .* :tagged")
         a.expect(" 417 ")
         a.expect("PONG .* :end")
+        # The limit is that of the tags, with '@' and blank, whatever follows them.
+        for size, answer in (4094, "PONG .* :x"), (4095, " 417 "), (4400, " 417 "):
+            a.send("@" + "t" * size + " PING x", "PING next")
+            a.expect(answer)
+            a.expect("PONG .* :next")
         for _ in range(40):  # a line without an end takes no memory
             a.socket.sendall(b"y" * 65536)
         a.send("", "PING alive")
