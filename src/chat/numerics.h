@@ -87,6 +87,7 @@
 #define ERR_NONICKNAMEGIVEN   "431", ":No nickname given"
 #define ERR_ERRONEUSNICKNAME  "432", "%s :Erroneous nickname"
 #define ERR_NICKNAMEINUSE     "433", "%s :Nickname is already in use"
+#define ERR_NICKNAMEYOURS     "433", "%s :Nickname is already in use by yourself: GHOST %s ends that"
 #define ERR_NICKNAMERESERVED  "433", "%s :Nickname %s is an account's: log in to it first"
 #define ERR_USERNOTINCHANNEL  "441", "%s %s :They aren't on that channel"
 #define ERR_NOTONCHANNEL      "442", "%s :You're not on that channel"

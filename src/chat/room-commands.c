@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "AWAY", command_away, 0, false },
 	{ "CAP", command_cap, 1, true },
 	{ "CHATHISTORY", command_chathistory, 0, false },
+	{ "GHOST", command_ghost, 1, true },
 	{ "HELP", command_help, 0, false },
 	{ "INFO", command_info, 0, false },
 	{ "INVITE", command_invite, 2, false },

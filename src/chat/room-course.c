@@ -103,6 +103,11 @@ void course_announce(struct room *room, const char *text)
 	tell(room, NULL, &d);
 }
 
+void course_tell_taken(struct room *room, const struct user *user)
+{
+	answer(room, &user->course->peer, COURSE_RECLAIMED);
+}
+
 void course_dismiss(struct room *room, struct user *user)
 {
 	answer(room, &user->course->peer, COURSE_EXIT);

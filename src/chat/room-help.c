@@ -12,6 +12,7 @@ static const struct {
 	{ "AWAY", "AWAY [text]: you are away; without text you are back" },
 	{ "CHATHISTORY",
 	  "CHATHISTORY LATEST #channel * 50: what was said; also BEFORE, AFTER, AROUND, BETWEEN" },
+	{ "GHOST", "GHOST nick: ends another connection that is logged in to your account" },
 	{ "INVITE", "INVITE nick #channel: lets somebody in" },
 	{ "JOIN", "JOIN #channel[,#channel] [key]: comes in; the first one makes the channel" },
 	{ "KICK", "KICK #channel nick [reason]: puts somebody out; for operators" },

@@ -217,6 +217,7 @@ struct room {
 	struct bucket *strangers; /* STRANGERS_SIZE, by a hash of the address */
 	struct bucket all_strangers;
 	uint64_t now, realtime, mark, serial, users_made;
+	uint32_t guests; /* names of guests that were given */
 	struct room_counts counts;
 	size_t max_users;
 	size_t work;       /* see room_take_work() */
@@ -268,14 +269,23 @@ void log_in(struct room *room, struct user *user, const char *account);
 void log_out(struct room *room, struct user *user);
 const char *account_or_star(const struct user *user);
 int add_owned(struct room *room, const char *nick, const char *account); /* 0 or -ENOMEM */
-/* Before registration: gives up nick if another, who may have it, asks for it. */
-bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+/* Is user logged in to the account whose the nick is? */
+bool owns_nick(const struct room *room, const struct user *user, const char *nick);
 
 /* Which place that address is: an IPv6 network counts as one. */
 uint16_t place_of(const struct room *room, const char *host);
 /* False: too much was tried from there. cost is in tries. */
 bool guard_take(struct room *room, const struct user *user, unsigned cost);
 void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+
+/* --- room-nicks.c ------------------------------------------------------------------------- */
+
+/*
+ * True: holder, who is not logged in to the account whose its nick is, has given it up to asker,
+ * who is; holder may be gone.
+ */
+bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+bool same_account(const struct user *a, const struct user *b); /* are both logged in to one? */
 
 /* --- room-oper.c, room-kline.c ------------------------------------------------------------ */
 
@@ -412,6 +422,8 @@ const char *nick_or_star(const struct user *user);
 /* --- room-register.c ---------------------------------------------------------------------- */
 
 void finish_registration(struct room *room, struct user *user);
+/* nick is a free one. Tells everybody; without memory the user is removed. */
+void change_nick(struct room *room, struct user *user, const char *nick);
 
 /* --- room-join.c, room-info.c ------------------------------------------------------------- */
 
@@ -486,6 +498,7 @@ void course_tell_said(struct room *room, const struct user *who, const char *tex
 void course_tell_privately(struct room *room, const struct user *from, const struct user *to,
 			   const char *text);
 void course_announce(struct room *room, const char *text);
+void course_tell_taken(struct room *room, const struct user *user); /* its name, by the owner */
 void course_dismiss(struct room *room, struct user *user); /* EXIT; the user stays for now */
 
 #endif

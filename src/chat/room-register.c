@@ -63,7 +63,7 @@ void finish_registration(struct room *room, struct user *user)
 	send_welcome(room, user);
 }
 
-static void change_nick(struct room *room, struct user *user, const char *nick)
+void change_nick(struct room *room, struct user *user, const char *nick)
 {
 	char source[SOURCE_MAX], old[ROOM_NICK_MAX + 1];
 	struct delivery d;
@@ -114,7 +114,9 @@ void command_nick(struct room *room, struct user *user, struct irc_message *m)
 	owner = user_by_like_nick(room, nick);
 	if (owner && owner != user && yields_nick(room, owner, user))
 		owner = NULL;
-	if (owner && owner != user)
+	if (owner && owner != user && same_account(owner, user))
+		reply(room, user, ERR_NICKNAMEYOURS, nick, owner->nick);
+	else if (owner && owner != user)
 		reply(room, user, ERR_NICKNAMEINUSE, nick);
 	else if (user->registered && !may_use_nick(room, user, nick))
 		reply(room, user, ERR_NICKNAMERESERVED, nick, nick);

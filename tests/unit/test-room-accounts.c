@@ -437,6 +437,118 @@ static void squatters_yield(void **state)
 	expect_part(0, ":srv 001 jack ");
 }
 
+static void an_owner_takes_his_nick(void **state)
+{
+	static const struct room_owned now[] = { { "lily", "lily" }, { "Guest2", "rose" } };
+
+	with_accounts(NULL);
+	enter(0, "lily");
+	enter(1, "tom");
+	line(0, "JOIN #x");
+	line(1, "JOIN #x");
+	forget_all();
+	assert_int_equal(room_set_accounts(room, now, 2), 0);
+	expect(0, ":srv NOTICE lily :lily is an account's nick now: log in to it, or its owner may "
+		  "take it from you\n");
+	assert_int_equal(room_set_accounts(room, now, 2), 0);
+	expect(0, ""); /* once */
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	line(1, "CAP LS 302"); /* it may log in anew */
+	log_in_as(1, "rose");
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	log_in_as(1, "lily");
+	room_config.nick_protection = false; /* then it is whoever's came first */
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	forget_all();
+	room_config.nick_protection = true;
+	line(1, "NICK lily");
+	expect(0, ":srv NOTICE lily :lily is an account's nick, whose owner has come: you are "
+		  "Guest1 now\n"
+		  ":lily!~lily@10.0.0.0 NICK :Guest1\n"
+		  ":tom!~tom@10.0.0.1 NICK :lily\n");
+	expect(1, ":lily!~lily@10.0.0.0 NICK :Guest1\n:tom!~tom@10.0.0.1 NICK :lily\n");
+	line(0, "NICK lily");
+	expect_part(0, " 433 ");
+	line(0, "NICK LILY");
+	expect_part(0, " 433 ");
+}
+
+/* A name of a guest that is somebody's is left out; who comes takes the nick as he registers. */
+static void guests_have_free_names(void **state)
+{
+	static const struct room_owned now[] = { { "lily", "lily" }, { "Guest2", "rose" } };
+
+	with_accounts(NULL);
+	enter(0, "lily");
+	enter(1, "Guest1");
+	assert_int_equal(room_set_accounts(room, now, 2), 0);
+	forget_all();
+	open_irc(2);
+	line(2, "CAP REQ sasl");
+	log_in_as(2, "lily");
+	line(2, "NICK lily");
+	expect_part(0, " NICK :Guest3\n");
+	line(2, "USER x 0 * :x");
+	line(2, "CAP END");
+	expect_part(2, ":srv 001 lily ");
+}
+
+static void a_course_user_goes_for_the_owner(void **state)
+{
+	static const struct room_owned now[] = { { "lily", "lily" } };
+
+	with_accounts(NULL);
+	datagram(1, "L lily");
+	expect_course(1, "OK|");
+	assert_int_equal(room_set_accounts(room, now, 1), 0);
+	enter(0, "tom");
+	log_in_as(0, "lily");
+	line(0, "NICK lily");
+	expect(0, ":tom!~tom@10.0.0.0 NICK :lily\n");
+	expect_course(1, "\n名字已归还其主人|EXIT|");
+}
+
+static void ghosts(void **state)
+{
+	with_accounts("lily", "lily", "lil", "lily", NULL);
+	enter(0, "tom");
+	log_in_as(0, "lily");
+	line(0, "NICK lily");
+	enter(1, "rose");
+	line(1, "GHOST lily");
+	expect(1,
+	       ":srv FAIL GHOST NOT_YOURS lily :That is no other connection that is logged in to "
+	       "your account\n");
+	line(1, "GHOST nobody");
+	expect(1, ":srv 401 rose nobody :No such nick/channel\n");
+	log_in_as(1, "rose");
+	line(1, "GHOST lily");
+	expect_part(1, " FAIL GHOST NOT_YOURS ");
+	forget_all();
+	open_irc(2);
+	line(2, "CAP REQ sasl");
+	log_in_as(2, "lily");
+	line(2, "NICK lily");
+	expect(2,
+	       ":srv 433 * lily :Nickname is already in use by yourself: GHOST lily ends that\n");
+	line(2, "GHOST rose");
+	expect_part(2, " FAIL GHOST NOT_YOURS ");
+	forget(2);
+	line(2, "GHOST Lily");
+	expect(2, ":srv NOTE GHOST GONE lily :That connection was ended\n");
+	expect(0, "ERROR :Closing Link: 10.0.0.0 (Ended by *)\n");
+	assert_true(is_closed(0));
+	line(2, "NICK lily");
+	line(2, "GHOST lily"); /* itself */
+	expect_part(2, " FAIL GHOST NOT_YOURS ");
+	line(2, "USER x 0 * :x");
+	line(2, "CAP END");
+	expect_part(2, ":srv 001 lily ");
+}
+
 static void an_operators_account_is_not_registered(void **state)
 {
 	char *server_operators[] = { (char *)"Lily", NULL };
@@ -590,6 +702,10 @@ int main(void)
 		TEST(a_nick_is_its_owners),
 		TEST(the_course_does_not_get_it_either),
 		TEST(squatters_yield),
+		TEST(an_owner_takes_his_nick),
+		TEST(guests_have_free_names),
+		TEST(a_course_user_goes_for_the_owner),
+		TEST(ghosts),
 		TEST(an_operators_account_is_not_registered),
 		TEST(registering),
 		TEST(registrations_are_few),
