@@ -97,8 +97,8 @@ void command_register(struct room *room, struct user *user, struct irc_message *
 	}
 	if (!check_user(room, user, m->params[0]) || !check_password(room, user, m->params[2]))
 		return;
-	c = guard_take(room, user, COST) ? conversation_begin(room, user, ROOM_ASKS_REGISTER)
-					 : NULL;
+	c = guard_take(room, user, NULL, COST) ? conversation_begin(room, user, ROOM_ASKS_REGISTER)
+					       : NULL;
 	if (!c) {
 		refuse(room, user, "TEMPORARILY_UNAVAILABLE", user->nick, "Try again later");
 		return;

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is logged in to which account, whose nicks are whose, and how often somebody may try. The
- * table of owned nicks is the host's knowledge, as it said it last.
+ * Who is logged in to which account, and whose nicks are whose. The table of owned nicks is the
+ * host's knowledge, as it said it last.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
 #include "chat/names.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
-
-#define TRY_TIME (6 * USEC_PER_SEC) /* after which one more try is free */
-#define TRIES    100 /* at once: as many as may sit behind one address, and come at one time */
 
 struct owned {
 	struct hash_node by_nick;
@@ -209,33 +204,4 @@ void log_out(struct room *room, struct user *user)
 	if (user->registered)
 		tell_account(room, user);
 	account_changed(room, user);
-}
-
-/* --- how often ---------------------------------------------------------------------------- */
-
-uint16_t place_of(const struct room *room, const char *host)
-{
-	struct in6_addr address;
-
-	if (inet_pton(AF_INET6, host, &address) == 1)
-		return hash_bytes(&room->config->secret, &address, 8) % PLACES;
-	return hash_bytes(&room->config->secret, host, strlen(host)) % PLACES;
-}
-
-bool guard_take(struct room *room, const struct user *user, unsigned cost)
-{
-	struct guard *guard = &room->guards[user->place];
-	uint64_t until = MAX(guard->until, room->now) + cost * TRY_TIME;
-
-	if (until - room->now > TRIES * TRY_TIME)
-		return false;
-	guard->until = until;
-	return true;
-}
-
-void guard_give_back(struct room *room, const struct user *user, unsigned cost)
-{
-	struct guard *guard = &room->guards[user->place];
-
-	guard->until -= MIN(guard->until, cost * TRY_TIME);
 }

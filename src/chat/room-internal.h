@@ -19,7 +19,6 @@
 #define MONITOR_MAX    100 /* names a user */
 #define GONE_MAX       1024
 #define TAG_TEXT_MAX   48
-#define PLACES         1024
 
 struct conversation;
 struct unheard;
@@ -111,8 +110,11 @@ struct conversation {
 	enum room_question_kind kind;
 	enum room_mechanism mechanism;
 	uint64_t serial;
-	unsigned cost; /* tries, as taken from the guard */
-	bool asked;    /* the host has not answered yet */
+	unsigned cost; /* tries, as taken from the guard, of that account; 0: none yet */
+	char account[ROOM_NICK_MAX + 1];
+	char label[HISTORY_LABEL_MAX]; /* of the command that waits for the host's answer */
+	bool asked;                    /* the host has not answered yet */
+	bool checked; /* what it was asked last tells whether a password is right */
 	size_t size;
 	char text[SASL_TEXT_MAX + 4]; /* base64, as it comes in pieces; REGISTER: the name */
 };
@@ -141,7 +143,7 @@ struct user {
 	bool oper : 1, registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
 		warned : 1, bot : 1, secure : 1,
 		private : 1; /* nobody on the way can read along: secure, or from here */
-	uint16_t place;      /* in room->guards */
+	uint32_t place;      /* place_of() its address */
 	uint8_t n_fetching;  /* answers of the history that are to come */
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
@@ -184,14 +186,6 @@ struct channel {
 	bool course;   /* the one that both doors share */
 };
 
-/*
- * How much somebody at that place has tried: an account's password, a new account. Each try
- * moves until on; those that were right move it back.
- */
-struct guard {
-	uint64_t until;
-};
-
 /* Who is kept out of the server. */
 struct kline {
 	char *mask, *reason, *by; /* mask: "user@host" */
@@ -208,8 +202,9 @@ struct room {
 	struct hash_table nicks, channels, peers, monitored, owned;
 	struct kline *klines;
 	size_t n_klines;
-	struct guard *guards; /* PLACES, by a hash of the address */
-	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
+	struct hash_table guards;
+	size_t guards_sweep; /* at how many they are looked through */
+	struct gone *gone;   /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
 	struct user **users; /* by connection id */
 	size_t users_room;
@@ -253,6 +248,7 @@ void user_deliver_to_neighbours(struct delivery *d, struct user *user);
 bool users_share_channel(struct room *room, const struct user *a, const struct user *b);
 /* Where he really is, whatever is shown. */
 const char *user_address(const struct user *user);
+bool user_is_local(const struct user *user); /* on this machine, or behind a proxy on it */
 bool user_may_see_address(const struct user *asker, const struct user *user);
 /* "nick!user@host"; *  for a nick not set. Returns buf. */
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
@@ -272,11 +268,18 @@ int add_owned(struct room *room, const char *nick, const char *account); /* 0 or
 /* Is user logged in to the account whose the nick is? */
 bool owns_nick(const struct room *room, const struct user *user, const char *nick);
 
+/* --- room-guard.c ------------------------------------------------------------------------- */
+
 /* Which place that address is: an IPv6 network counts as one. */
-uint16_t place_of(const struct room *room, const char *host);
-/* False: too much was tried from there. cost is in tries. */
-bool guard_take(struct room *room, const struct user *user, unsigned cost);
-void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+uint32_t place_of(const struct room *room, const char *host);
+/*
+ * False: too much was tried from there. cost is in tries. account is the one that is tried, NULL:
+ * a new one. What was right, or could not be checked, is given back.
+ */
+bool guard_take(struct room *room, const struct user *user, const char *account, unsigned cost);
+void guard_give_back(struct room *room, const struct user *user, const char *account,
+		     unsigned cost);
+void guards_free(struct room *room);
 
 /* --- room-nicks.c ------------------------------------------------------------------------- */
 
@@ -407,6 +410,10 @@ void label_begin(struct room *room, struct user *user, const char *label);
 void label_end(struct room *room);
 /* The answer comes later, by other means: takes the label off the command; "" when it has none. */
 void label_take(struct room *room, const struct user *user, char ret[HISTORY_LABEL_MAX]);
+/* Here it is, with the label that was taken. */
+void label_resume(struct room *room, struct user *user, const char *label);
+/* There will be none: says so, if it was taken. */
+void label_acknowledge(struct room *room, const struct user *user, const char *label);
 /* The user is about to be removed. */
 void label_abandon(struct room *room, const struct user *user);
 

@@ -202,6 +202,11 @@ const char *user_address(const struct user *user)
 	return user->address ? user->address : user->host;
 }
 
+bool user_is_local(const struct user *user)
+{
+	return is_loopback(user_address(user));
+}
+
 bool user_may_see_address(const struct user *asker, const struct user *user)
 {
 	return asker == user || asker->oper;

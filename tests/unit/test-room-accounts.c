@@ -20,6 +20,26 @@ static void say_plain(uint32_t id)
 	line(id, "AUTHENTICATE " LILYS_PLAIN);
 }
 
+/* How many wrong passwords the host gets of id before the room refuses one. */
+static int fail_until_refused(uint32_t id, const char *account)
+{
+	char message[64], text[BASE64_SIZE(64) + 32] = "AUTHENTICATE ";
+	size_t n = snprintf(message, sizeof(message), "%c%s%cwrong", 0, account, 0);
+	int tries = 0;
+
+	base64_encode(text + strlen(text), message, n);
+	for (; tries < 1000; tries++) {
+		forget(id);
+		line(id, "AUTHENTICATE PLAIN");
+		expect(id, "AUTHENTICATE +\n");
+		line(id, text);
+		if (asked.kind == ROOM_ASKS_NO_MORE)
+			break;
+		answer(id, ROOM_REFUSED, NULL);
+	}
+	return tries;
+}
+
 static void no_accounts_no_sasl(void **state)
 {
 	open_irc(0);
@@ -288,29 +308,126 @@ static void external_shows_the_certificate(void **state)
 /* Too many failures from one place; others are not concerned; time heals. */
 static void failures_are_throttled(void **state)
 {
-	int tries = 0;
-
 	with_accounts(NULL);
 	enter(0, "tom");
-	for (; tries < 1000; tries++) {
-		line(0, "AUTHENTICATE PLAIN");
-		if (strcmp(told(0), "AUTHENTICATE +\n") != 0)
-			break;
-		line(0, "AUTHENTICATE " LILYS_PLAIN);
-		answer(0, ROOM_REFUSED, NULL);
-		forget(0);
-	}
-	assert_int_equal(tries, 100);
+	assert_int_equal(fail_until_refused(0, "lily"), 100);
 	expect(0, ":srv 904 tom :SASL authentication failed: too many have failed; try again "
 		  "later\n");
+	assert_int_equal(fail_until_refused(0, "rose"), 0); /* others' no less */
+	forget(0);
 	enter(1, "rose");
 	log_in_as(1, "lily");
 	pass_time(6 * USEC_PER_SEC);
-	say_plain(0);
-	answer(0, ROOM_REFUSED, NULL);
+	assert_int_equal(fail_until_refused(0, "lily"), 1);
+}
+
+/* Each address has a count of its own, however many there are. */
+static void addresses_share_no_count(void **state)
+{
+	char host[32];
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	assert_int_equal(fail_until_refused(0, "lily"), 100);
+	for (int i = 0; i < 6000; i++) {
+		snprintf(host, sizeof(host), "10.9.%d.%d", i / 250, i % 250);
+		assert_int_equal(room_opened(room, 1, host), 0);
+		say_plain(1);
+		assert_int_equal(asked.id, 1);
+		answer(1, ROOM_REFUSED, NULL);
+		expect(1, ":srv 904 * :SASL authentication failed\n");
+		room_closed(room, 1, "");
+	}
 	forget(0);
+	assert_int_equal(fail_until_refused(0, "lily"), 0); /* not forgotten over them */
+}
+
+/* On this machine may be everybody, behind a proxy: no one's failures are others'. */
+static void here_it_is_counted_by_account(void **state)
+{
+	with_accounts(NULL);
+	assert_int_equal(room_opened(room, 0, "127.0.0.1"), 0);
+	assert_int_equal(room_opened(room, 1, "127.0.0.2"), 0);
+	assert_int_equal(room_opened(room, 2, "::1"), 0);
+	assert_int_equal(room_opened(room, 3, "10.1.2.3"), 0);
+	assert_int_equal(fail_until_refused(0, "lily"), 100);
+	assert_int_equal(fail_until_refused(1, "Lily"), 0); /* one machine, one account */
+	assert_int_equal(fail_until_refused(2, "lily"), 0);
+	assert_int_equal(fail_until_refused(0, "rose"), 100);
+	assert_int_equal(fail_until_refused(3, "lily"), 100);
+	forget_all();
+	log_in_as(0, "lily"); /* whose name is another than that in the message */
+}
+
+/* What is given up before a password was looked at is no failure. */
+static void what_was_not_checked_is_no_failure(void **state)
+{
+	with_accounts(NULL);
+	enter(0, "tom");
+	for (int i = 0; i < 300; i++) {
+		line(0, "AUTHENTICATE PLAIN");
+		line(0, "AUTHENTICATE *");
+		line(0, "AUTHENTICATE PLAIN");
+		line(0, "AUTHENTICATE !!!");
+		line(0, "AUTHENTICATE SCRAM-SHA-256");
+		line(0, "AUTHENTICATE biwsbj1saWx5LHI9YQ=="); /* n,,n=lily,r=a */
+		answer(0, ROOM_CONTINUE, NULL);
+		line(0, "AUTHENTICATE *");
+	}
+	forget(0);
+	/* But it is when the host has had it. */
+	for (int i = 0; i < 50; i++) {
+		say_plain(0);
+		assert_int_equal(asked.kind, ROOM_ASKS_SASL);
+		line(0, "AUTHENTICATE *");
+		forget(0);
+		line(0, "AUTHENTICATE SCRAM-SHA-256");
+		line(0, "AUTHENTICATE biwsbj1saWx5LHI9YQ==");
+		answer(0, ROOM_CONTINUE, NULL);
+		line(0, "AUTHENTICATE Yz1i"); /* the proof */
+		answer(0, ROOM_REFUSED, NULL);
+		forget(0);
+	}
+	assert_int_equal(fail_until_refused(0, "lily"), 0);
+}
+
+/* The answer that comes later has the label, not the line that says nothing. */
+static void labels_wait_for_the_host(void **state)
+{
+	with_accounts(NULL);
+	room_config.account_registration = true;
+	enter(0, "tom");
+	line(0, "CAP REQ :batch labeled-response");
+	forget(0);
+	line(0, "@label=a AUTHENTICATE PLAIN");
+	expect(0, "@label=a AUTHENTICATE +\n");
+	line(0, "@label=b AUTHENTICATE " LILYS_PLAIN);
+	expect(0, "");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, "@label=b :srv 904 tom :SASL authentication failed\n");
+	line(0, "AUTHENTICATE SCRAM-SHA-256");
+	forget(0);
+	line(0, "@label=c AUTHENTICATE biwsbj1saWx5LHI9YQ==");
+	answer(0, ROOM_CONTINUE, NULL);
+	expect_part(0, "@label=c AUTHENTICATE ");
+	forget(0);
+	line(0, "@label=d AUTHENTICATE *"); /* c has had its answer */
+	expect(0, "@label=d :srv 906 tom :SASL authentication aborted\n");
 	line(0, "AUTHENTICATE PLAIN");
-	expect_part(0, ":srv 904 ");
+	forget(0);
+	line(0, "@label=e AUTHENTICATE " LILYS_PLAIN);
+	line(0, "@label=f AUTHENTICATE *");
+	expect(0, "@label=e :srv ACK\n@label=f :srv 906 tom :SASL authentication aborted\n");
+	line(0, "@label=g REGISTER * * longenough");
+	expect(0, "");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, "@label=g :srv FAIL REGISTER ACCOUNT_EXISTS tom :That name is an account's\n");
+	line(0, "@label=h REGISTER * * longenough");
+	answer(0, ROOM_GRANTED, NULL);
+	expect_part(0, "@label=h :srv BATCH +");
+	expect_part(0, " :srv REGISTER SUCCESS tom :The account is made\n");
+	expect_part(0, " :srv 900 tom ");
+	expect_no(0, "ACK");
 }
 
 /* Many behind one address may log in, one after the other: what is right is not counted. */
@@ -696,6 +813,10 @@ int main(void)
 		TEST(again_with_302_only),
 		TEST(external_shows_the_certificate),
 		TEST(failures_are_throttled),
+		TEST(addresses_share_no_count),
+		TEST(here_it_is_counted_by_account),
+		TEST(what_was_not_checked_is_no_failure),
+		TEST(labels_wait_for_the_host),
 		TEST(right_ones_are_not_throttled),
 		TEST(places),
 		TEST(others_are_told),
