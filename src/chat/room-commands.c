@@ -70,11 +70,24 @@ const struct command *command_find(const char *name)
 	return bsearch(name, commands, ELEMENTSOF(commands), sizeof(commands[0]), compare);
 }
 
+/*
+ * A web page can have its reader's browser send any lines to a server that is on the reader's
+ * machine, but not without a request and a header in front. Of a request that is too long for a
+ * line the header is seen.
+ */
+static bool is_http(const struct irc_message *m)
+{
+	return m->command[strlen(m->command) - 1] == ':' ||
+	       (m->n_params >= 2 && strncmp(m->params[m->n_params - 1], "HTTP/", 5) == 0);
+}
+
 static void run_command(struct room *room, struct user *user, struct irc_message *m)
 {
 	const struct command *command = command_find(m->command);
 
-	if (!user->registered && !(command && command->unregistered))
+	if (!user->registered && !command && is_http(m))
+		user_quit(room, user, "This is no web server", true);
+	else if (!user->registered && !(command && command->unregistered))
 		reply(room, user, ERR_NOTREGISTERED);
 	else if (!command)
 		reply(room, user, ERR_UNKNOWNCOMMAND, m->command);
