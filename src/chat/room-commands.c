@@ -38,6 +38,7 @@ static const struct command commands[] = {
 	{ "OPER", command_oper, 0, false },
 	{ "PART", command_part, 1, false },
 	{ "PASS", command_pass, 1, true },
+	{ "PASSWD", command_passwd, 2, false },
 	{ "PING", command_ping, 0, true },
 	{ "PONG", command_pong, 0, true },
 	{ "PRIVMSG", command_privmsg, 0, false },

@@ -28,6 +28,7 @@ static const struct {
 	{ "NOTICE", "NOTICE nick|#channel :text: says something that nobody answers" },
 	{ "OPER", "OPER: makes who is logged in to an operator's account one" },
 	{ "PART", "PART #channel [reason]: goes out" },
+	{ "PASSWD", "PASSWD old new: gives your account another password" },
 	{ "PRIVMSG", "PRIVMSG nick|#channel :text: says something" },
 	{ "QUIT", "QUIT [reason]: leaves the server" },
 	{ "REGISTER", "REGISTER * * password: makes an account for your nick" },

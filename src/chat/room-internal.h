@@ -115,6 +115,7 @@ struct conversation {
 	char label[HISTORY_LABEL_MAX]; /* of the command that waits for the host's answer */
 	bool asked;                    /* the host has not answered yet */
 	bool checked; /* what it was asked last tells whether a password is right */
+	bool by_pass; /* not by AUTHENTICATE: registration waits for it */
 	size_t size;
 	char text[SASL_TEXT_MAX + 4]; /* base64, as it comes in pieces; REGISTER: the name */
 };
@@ -321,6 +322,8 @@ struct conversation *conversation_begin(struct room *room, struct user *user,
 					enum room_question_kind kind);
 /* Asks the host, whose answer the user's conversation waits for. */
 void ask_host(struct room *room, struct user *user, struct room_question *question);
+/* Takes back what was not tried. */
+void conversation_give_back(struct room *room, struct user *user);
 /* The last answer has come. */
 void conversation_free(struct user *user);
 /* None need come any more. */
@@ -332,6 +335,16 @@ void conversation_end(struct room *room, struct user *user);
 void registration_answered(struct room *room, struct user *user, const struct room_answer *answer);
 /* The value of the capability; NULL: not offered to user. */
 const char *registration_value(const struct room *room, const struct user *user);
+/* NULL, or the code of a FAIL, and why it is none in text. */
+const char *password_is_bad(const char *password, const char **ret_text);
+
+/* --- room-password.c ---------------------------------------------------------------------- */
+
+/* PASS has said "account:password". May remove the user. */
+void pass_log_in(struct room *room, struct user *user, const char *text);
+/* Their answers; the first may remove the user. */
+void pass_answered(struct room *room, struct user *user, const struct room_answer *answer);
+void password_answered(struct room *room, struct user *user, const struct room_answer *answer);
 
 /* --- room-channels.c ---------------------------------------------------------------------- */
 

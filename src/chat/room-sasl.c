@@ -92,8 +92,7 @@ void conversation_free(struct user *user)
 	user->conversation = NULL;
 }
 
-/* Takes back what was not tried. */
-static void give_back(struct room *room, struct user *user)
+void conversation_give_back(struct room *room, struct user *user)
 {
 	struct conversation *c = user->conversation;
 
@@ -109,7 +108,7 @@ void conversation_end(struct room *room, struct user *user)
 	if (!c)
 		return;
 	if (c->kind == ROOM_ASKS_SASL && !c->checked)
-		give_back(room, user);
+		conversation_give_back(room, user);
 	ask(room, user, &question);
 	conversation_free(user);
 }
@@ -123,7 +122,8 @@ static void give_up(struct room *room, struct user *user)
 
 void sasl_abort(struct room *room, struct user *user, bool tell)
 {
-	if (!user->conversation || user->conversation->kind != ROOM_ASKS_SASL)
+	if (!user->conversation || user->conversation->kind != ROOM_ASKS_SASL ||
+	    user->conversation->by_pass)
 		return;
 	give_up(room, user);
 	if (tell)
@@ -298,8 +298,10 @@ void command_authenticate(struct room *room, struct user *user, struct irc_messa
 {
 	const struct conversation *c = user->conversation;
 
-	if (c && c->kind != ROOM_ASKS_SASL) {
-		reply(room, user, ERR_SASLFAIL_LATER, "REGISTER is under way");
+	if (c && (c->kind != ROOM_ASKS_SASL || c->by_pass)) {
+		reply(room, user, ERR_SASLFAIL_LATER,
+		      c->kind == ROOM_ASKS_REGISTER ? "REGISTER is under way"
+						    : "another one is under way");
 	} else if (strcmp(m->params[0], "*") == 0) {
 		sasl_abort(room, user, false);
 		reply(room, user, ERR_SASLABORTED);
@@ -331,7 +333,7 @@ static void authenticated(struct room *room, struct user *user, const struct roo
 	switch (answer->verdict) {
 	case ROOM_CONTINUE: send_challenge(room, user, answer); return;
 	case ROOM_GRANTED:
-		give_back(room, user);
+		conversation_give_back(room, user);
 		conversation_free(user);
 		log_in(room, user, answer->account);
 		reply(room, user, RPL_SASLSUCCESS);
@@ -341,7 +343,7 @@ static void authenticated(struct room *room, struct user *user, const struct roo
 		reply(room, user, ERR_SASLFAIL);
 		return;
 	case ROOM_UNABLE:
-		give_back(room, user);
+		conversation_give_back(room, user);
 		conversation_free(user);
 		reply(room, user, ERR_SASLFAIL_LATER, "it cannot be checked now");
 		return;
@@ -357,9 +359,13 @@ void room_answer(struct room *room, const struct room_answer *answer)
 		return;
 	label_resume(room, user, c->label);
 	c->label[0] = '\0';
-	if (c->kind == ROOM_ASKS_SASL)
-		authenticated(room, user, answer);
-	else
+	if (c->kind == ROOM_ASKS_REGISTER)
 		registration_answered(room, user, answer);
+	else if (c->kind == ROOM_ASKS_PASSWORD)
+		password_answered(room, user, answer);
+	else if (c->by_pass)
+		pass_answered(room, user, answer);
+	else
+		authenticated(room, user, answer);
 	label_end(room);
 }

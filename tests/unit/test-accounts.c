@@ -643,6 +643,22 @@ static void registered_by_the_host(void **state)
 	turn_until_told(1, " 903 rose ");
 }
 
+static void passwords_are_changed_by_the_host(void **state)
+{
+	struct account account;
+
+	come(0, "10.0.0.1", "tom");
+	say_plain(0, "lily", "password");
+	turn_until_told(0, " 903 tom ");
+	say(0, "PASSWD passworx longenough");
+	turn_until_told(0, ":srv FAIL PASSWD WRONG_PASSWORD Lily :");
+	say(0, "PASSWD password :long enough");
+	turn_until_told(0, ":srv NOTE PASSWD SUCCESS Lily :");
+	assert_int_equal(account_db_find(db, "lily", &account, &e), 0);
+	assert_false(credential_check(account.credential.hash, "password", 8));
+	assert_true(credential_check(account.credential.hash, "long enough", 11));
+}
+
 /* What another process changes is known without a restart. */
 static void close_other(void)
 {
@@ -712,6 +728,7 @@ int main(void)
 		WITH_HOST(the_end_waits_for_nobody),
 		WITH_HOST(klines_are_kept_at_the_end),
 		WITH_HOST(registered_by_the_host),
+		WITH_HOST(passwords_are_changed_by_the_host),
 		WITH_HOST(changes_are_seen),
 		WITH_HOST(a_locked_database_is_no_wrong_password),
 	};

@@ -666,6 +666,135 @@ static void ghosts(void **state)
 	expect_part(2, ":srv 001 lily ");
 }
 
+static void a_log_in_by_pass(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	open_irc(0);
+	line(0, "PASS lily:pass:word");
+	assert_int_equal(asked.kind, ROOM_ASKS_SASL);
+	assert_int_equal(asked.mechanism, ROOM_PLAIN);
+	assert_int_equal(asked.size, 15);
+	assert_memory_equal(asked.data, "\0lily\0pass:word", 15);
+	line(0, "NICK lily");
+	line(0, "USER x 0 * :x");
+	line(0, "AUTHENTICATE *"); /* is another's */
+	expect(0, ":srv 904 lily :SASL authentication failed: another one is under way\n");
+	line(0, "CAP END");
+	expect(0, ""); /* registration waits */
+	answer(0, ROOM_GRANTED, "lily");
+	expect_part(0, ":srv 900 lily lily!~x@10.0.0.0 lily :You are now logged in as lily\n"
+		       ":srv 001 lily ");
+	forget(0);
+	line(0, "PASS lily:again");
+	expect(0, ":srv 462 lily :You may not reregister\n");
+	/* A wrong one is none. */
+	open_irc(2);
+	line(2, "PASS lily:wrong");
+	line(2, "NICK tim");
+	line(2, "USER x 0 * :x");
+	answer(2, ROOM_REFUSED, NULL);
+	expect(2, ":srv 464 tim :Password incorrect\n"
+		  "ERROR :Closing Link: 10.0.0.2 (Bad password)\n");
+	assert_true(is_closed(2));
+	/* One that could not be checked keeps nobody out, and gives no right. */
+	open_irc(3);
+	line(3, "PASS lily:password");
+	line(3, "NICK jack");
+	line(3, "USER x 0 * :x");
+	answer(3, ROOM_UNABLE, NULL);
+	expect_part(3, ":srv 904 jack :SASL authentication failed: it cannot be checked now\n"
+		       ":srv 001 jack ");
+}
+
+static void pass_beside_the_servers(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	room_config.password = "a:b";
+	open_irc(0);
+	line(0, "PASS a:b");
+	assert_int_equal(n_asked, 0);
+	line(0, "PASS lily:password");
+	assert_int_equal(n_asked, 1);
+	line(0, "NICK lily");
+	line(0, "USER x 0 * :x");
+	answer(0, ROOM_GRANTED, "lily");
+	expect_part(0, ":srv 001 lily ");
+	/* The account alone does not open it. */
+	open_irc(1);
+	line(1, "PASS lily:password");
+	line(1, "NICK tom");
+	line(1, "USER x 0 * :x");
+	answer(1, ROOM_GRANTED, "lily");
+	expect_part(1, ":srv 464 tom :Password incorrect\n");
+	assert_true(is_closed(1));
+	/* Nor is one asked for where others can read it. */
+	room_config.plain_passwords = false;
+	n_asked = 0;
+	open_irc(2);
+	line(2, "PASS lily:password");
+	expect(2, "ERROR :Closing Link: 10.0.0.2 (Passwords are taken over encrypted connections "
+		  "only)\n");
+	assert_int_equal(n_asked, 0);
+}
+
+static void pass_is_throttled_as_others(void **state)
+{
+	with_accounts(NULL);
+	open_irc(0);
+	line(0, "PASS lily:wrong");
+	answer(0, ROOM_REFUSED, NULL);
+	enter(0, "tom");
+	assert_int_equal(fail_until_refused(0, "lily"), 99);
+	open_irc(1);
+	room_closed(room, 1, "");
+	assert_int_equal(room_opened(room, 1, "10.0.0.0"), 0);
+	line(1, "PASS lily:password");
+	expect(1, ":srv 904 * :SASL authentication failed: too many have failed; try again later\n"
+		  "ERROR :Closing Link: 10.0.0.0 (Too many have failed)\n");
+}
+
+static void another_password(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	enter(0, "tom");
+	line(0, "CAP REQ :batch labeled-response");
+	forget(0);
+	line(0, "PASSWD old");
+	expect(0, ":srv 461 tom PASSWD :Not enough parameters\n");
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD NOT_LOGGED_IN * :Log in first\n");
+	log_in_as(0, "lily");
+	n_asked = 0;
+	line(0, "PASSWD old short");
+	expect(0, ":srv FAIL PASSWD WEAK_PASSWORD lily :A password has at least 8 bytes\n");
+	room_config.plain_passwords = false;
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD INSECURE lily :Passwords are taken over encrypted connections "
+		  "only\n");
+	room_config.plain_passwords = true;
+	assert_int_equal(n_asked, 0);
+	line(0, "@label=x PASSWD old :long enough");
+	assert_int_equal(asked.kind, ROOM_ASKS_PASSWORD);
+	assert_string_equal(asked.account, "lily");
+	assert_int_equal(asked.size, 15);
+	assert_memory_equal(asked.data, "old\0long enough", 15);
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD TEMPORARILY_UNAVAILABLE lily :One thing after the other\n");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, "@label=x :srv FAIL PASSWD WRONG_PASSWORD lily :That is not the old password\n");
+	line(0, "PASSWD old longenough");
+	answer(0, ROOM_GRANTED, "lily");
+	expect(0, ":srv NOTE PASSWD SUCCESS lily :The password is changed\n");
+	/* Who found a terminal cannot try for long. */
+	for (int i = 0; i < 99; i++) {
+		line(0, "PASSWD old longenough");
+		answer(0, ROOM_REFUSED, NULL);
+		forget(0);
+	}
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD TEMPORARILY_UNAVAILABLE lily :Try again later\n");
+}
+
 static void an_operators_account_is_not_registered(void **state)
 {
 	char *server_operators[] = { (char *)"Lily", NULL };
@@ -827,6 +956,10 @@ int main(void)
 		TEST(guests_have_free_names),
 		TEST(a_course_user_goes_for_the_owner),
 		TEST(ghosts),
+		TEST(a_log_in_by_pass),
+		TEST(pass_beside_the_servers),
+		TEST(pass_is_throttled_as_others),
+		TEST(another_password),
 		TEST(an_operators_account_is_not_registered),
 		TEST(registering),
 		TEST(registrations_are_few),
