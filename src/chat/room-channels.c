@@ -35,8 +35,13 @@ static bool name_is_like(const struct hash_node *node, const void *key)
 	return name_alike(name, key) && !name_equal(name, key);
 }
 
+/* The course's is always there, as it were. */
 bool channel_is_like_another(const struct room *room, const char *name)
 {
+	const char *course = room->config->course_channel;
+
+	if (name_alike(course, name) && !name_equal(course, name))
+		return true;
 	return hash_find(&room->channels, hash_name(&room->config->secret, name), name_is_like,
 			 name) != NULL;
 }

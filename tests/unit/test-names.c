@@ -304,6 +304,17 @@ static void test_alike_to_an_account(void **state)
 	expect_course(1, COURSE_TAKEN "|");
 }
 
+static void test_alike_to_the_courses_channel(void **state)
+{
+	room_config.course_channel = "#É";
+	harness_again();
+	enter(1, "bob");
+	line(1, "JOIN #é");
+	expect(1, ":srv 476 bob #é :Another channel has that name in other case\n");
+	line(1, "JOIN #É");
+	expect_part(1, ":bob!~bob@10.0.0.1 JOIN #É\n");
+}
+
 static void test_course_counterfeits(void **state)
 {
 	static const char *const names[] = { "L 管\uf9e4员", "L 管理\u180f员", "L boss\u2800",
@@ -330,6 +341,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_alike_are_refused, harness_start,
 						harness_stop),
 		cmocka_unit_test_setup_teardown(test_alike_to_an_account, harness_start,
+						harness_stop),
+		cmocka_unit_test_setup_teardown(test_alike_to_the_courses_channel, harness_start,
 						harness_stop),
 		cmocka_unit_test_setup_teardown(test_course_counterfeits, harness_start,
 						harness_stop),
