@@ -134,6 +134,22 @@ def test_lines_in_pieces_and_of_any_length(chatd):
         a.expect("PONG .* :alive")
 
 
+@pytest.mark.parametrize("path", ["/", "/" + "x" * 3000])
+def test_a_web_page_says_nothing(chatd, path):
+    room = chatd()
+    with IrcClient(room.irc, "a") as a:
+        with socket.create_connection(room.irc, timeout=30) as s:
+            s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\nNICK h\r\n"
+                      "USER u 0 * :r\r\nPRIVMSG a :forged\r\n".encode())
+            answer = b""
+            while data := s.recv(4096):
+                answer += data
+            assert b"ERROR :Closing Link: 127.0.0.1 (This is no web server)" in answer
+            assert b" 001 " not in answer
+        a.send("PRIVMSG a :mine")
+        assert "forged" not in a.expect("PRIVMSG a :(.*)$").group(0)
+
+
 # --- limits -----------------------------------------------------------------------------------
 
 def test_a_paste_is_slowed_down_and_not_lost(chatd):
