@@ -83,6 +83,22 @@ def test_ends_are_told_with_their_last_lines(ops):
         a.expect("PRIVMSG #ops :web: stopped")
 
 
+def test_reading_the_config_again_is_no_start(ops):
+    """And uses up nothing: what ends after it is told as ever."""
+    room = ops(OPEN, DB)
+    chat = room.f.service_pid("chat")
+    with room.enter("a") as a:
+        for n in range(1, 7):
+            os.kill(chat, signal.SIGHUP)
+            until(lambda n=n: room.f.log("chat").count("config read again") == n)
+        os.kill(room.f.service_pid("db"), signal.SIGKILL)
+        lines = []
+        while "db: ended: killed by SIGKILL" not in "".join(lines):
+            lines.append(a.expect("PRIVMSG #ops :(.*)$")[1])
+        started = [line for line in lines if line.startswith("chat: running")]
+        assert len(started) <= 1, lines
+
+
 def test_what_is_redacted(ops):
     """Also within colours, and of lines that are longer than what is read of a log."""
     script = (r"printf 'token=\033[1m12345 seen\n'; printf 'password='; printf '%09000d\n' 7; "

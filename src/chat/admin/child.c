@@ -349,7 +349,7 @@ static int new_feed(struct child *c)
 	const struct feed_output output = { on_line, may_show, redact, c };
 
 	feed_free(c->feed);
-	c->feed = feed_new(&output);
+	c->feed = feed_new(&output, now_realtime());
 	return c->feed ? 0 : -ENOMEM;
 }
 
