@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Accounts from the command line: see account-verbs.h. */
+/* Accounts and K-lines from the command line: see account-verbs.h. */
 #include "config.h"
 
 #include "chat/account-verbs.h"
@@ -333,31 +333,68 @@ static int nick_list(struct call *c)
 				      print_thing, NULL, &c->e);
 }
 
+static int print_kline(void *arg, const struct room_kline *k)
+{
+	time_t seconds = (time_t)(k->until / USEC_PER_SEC);
+	char until[32] = "for ever";
+	struct tm tm;
+
+	if (k->until && gmtime_r(&seconds, &tm))
+		strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	printf("%s\t%s\t%s\t%s\n", k->mask, until, k->by, k->reason);
+	return 0;
+}
+
+static int kline_list(struct call *c)
+{
+	return account_db_list_klines(c->db, now_realtime(), print_kline, NULL, &c->e);
+}
+
+static int kline_remove(struct call *c)
+{
+	char mask[256], text[300];
+	bool was_there = false;
+	int r;
+
+	snprintf(mask, sizeof(mask), "%s%s", strchr(c->args[0], '@') ? "" : "*@", c->args[0]);
+	r = account_db_remove_kline(c->db, mask, &was_there, &c->e);
+	if (r == 0 && !was_there)
+		r = error_set(&c->e, -ENOENT, "nobody is kept out by \"%s\"; see kline list", mask);
+	snprintf(text, sizeof(text), "let in again \"%s\"", mask);
+	return r < 0 ? r : note(c, text);
+}
+
 static const struct {
-	const char *first, *second, *arguments; /* second NULL: there is none */
+	const char *group, *first, *second, *arguments; /* second NULL: there is none */
 	int min, max;
 	int (*run)(struct call *c);
 } verbs[] = {
-	{ "add", NULL, "NAME", 1, 1, add },
-	{ "passwd", NULL, "NAME", 1, 1, passwd },
-	{ "remove", NULL, "NAME", 1, 1, remove_account },
-	{ "list", NULL, "", 0, 0, list },
-	{ "cert", "add", "NAME FINGERPRINT", 2, 2, cert_add },
-	{ "cert", "remove", "NAME FINGERPRINT", 2, 2, cert_remove },
-	{ "cert", "list", "[NAME]", 0, 1, cert_list },
-	{ "nick", "add", "NAME NICK", 2, 2, nick_add },
-	{ "nick", "remove", "NAME NICK", 2, 2, nick_remove },
-	{ "nick", "list", "[NAME]", 0, 1, nick_list },
+	{ "account", "add", NULL, "NAME", 1, 1, add },
+	{ "account", "passwd", NULL, "NAME", 1, 1, passwd },
+	{ "account", "remove", NULL, "NAME", 1, 1, remove_account },
+	{ "account", "list", NULL, "", 0, 0, list },
+	{ "account", "cert", "add", "NAME FINGERPRINT", 2, 2, cert_add },
+	{ "account", "cert", "remove", "NAME FINGERPRINT", 2, 2, cert_remove },
+	{ "account", "cert", "list", "[NAME]", 0, 1, cert_list },
+	{ "account", "nick", "add", "NAME NICK", 2, 2, nick_add },
+	{ "account", "nick", "remove", "NAME NICK", 2, 2, nick_remove },
+	{ "account", "nick", "list", "[NAME]", 0, 1, nick_list },
+	{ "kline", "list", NULL, "", 0, 0, kline_list },
+	{ "kline", "remove", NULL, "MASK", 1, 1, kline_remove },
 };
 
-static int print_usage(void)
+static int print_usage(const char *group)
 {
-	fputs("usage: fosterctl chat account VERB\n\n", stderr);
-	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-		fprintf(stderr, "  %s%s%s %s\n", verbs[i].first, verbs[i].second ? " " : "",
-			verbs[i].second ? verbs[i].second : "", verbs[i].arguments);
-	fputs("\nPasswords come from the terminal, or are the first line of the standard input.\n",
-	      stderr);
+	fprintf(stderr, "usage: fosterctl chat %s VERB\n\n", group);
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		if (strcmp(verbs[i].group, group) == 0)
+			fprintf(stderr, "  %s%s%s %s\n", verbs[i].first, verbs[i].second ? " " : "",
+				verbs[i].second ? verbs[i].second : "", verbs[i].arguments);
+	}
+	if (strcmp(group, "account") == 0)
+		fputs("\nPasswords come from the terminal, or are the first line of the standard "
+		      "input.\n",
+		      stderr);
 	return EXIT_USAGE;
 }
 
@@ -385,14 +422,21 @@ static int run(struct call *c, int (*verb)(struct call *c), const char *config)
 	return EXIT_SUCCESS;
 }
 
-int account_verb(const struct chat_config *config, const char *path, char **args, int n)
+bool is_account_group(const char *word)
+{
+	return strcmp(word, "account") == 0 || strcmp(word, "kline") == 0;
+}
+
+int account_verb(const struct chat_config *config, const char *path, const char *group, char **args,
+		 int n)
 {
 	struct call c = { .config = config };
 
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
 		int words = verbs[i].second ? 2 : 1;
 
-		if (n < words || strcmp(args[0], verbs[i].first) != 0 ||
+		if (n < words || strcmp(group, verbs[i].group) != 0 ||
+		    strcmp(args[0], verbs[i].first) != 0 ||
 		    (words == 2 && strcmp(args[1], verbs[i].second) != 0))
 			continue;
 		c.args = args + words;
@@ -401,5 +445,5 @@ int account_verb(const struct chat_config *config, const char *path, char **args
 			break;
 		return run(&c, verbs[i].run, path);
 	}
-	return print_usage();
+	return print_usage(group);
 }

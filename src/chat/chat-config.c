@@ -517,6 +517,7 @@ const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config 
 	if (next->room.nick_length != now->room.nick_length)
 		first = "nick-length";
 	next->room.nick_length = now->room.nick_length;
+	next->room.on_loopback = now->room.on_loopback;
 	next->room.created = now->room.created;
 	next->room.secret = now->room.secret;
 	point_into(next);

@@ -23,14 +23,15 @@
 struct arguments {
 	const char *config;
 	bool check;
-	char **account; /* NULL, or what follows "account" */
-	int n_account;
+	const char *group; /* NULL, or of the verbs that follow */
+	char **verb;
+	int n_verb;
 };
 
 static void print_usage(FILE *to)
 {
 	fputs("usage: foster-chatd [--config FILE] [--check]\n"
-	      "       foster-chatd [--config FILE] account VERB...\n"
+	      "       foster-chatd [--config FILE] account|kline VERB...\n"
 	      "\n"
 	      "The chat room: IRC, and the course protocol over UDP.\n"
 	      "\n"
@@ -60,9 +61,10 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret)
 		default: print_usage(stderr); return EXIT_USAGE;
 		}
 	}
-	if (optind < argc && strcmp(argv[optind], "account") == 0) {
-		ret->account = argv + optind + 1;
-		ret->n_account = argc - optind - 1;
+	if (optind < argc && is_account_group(argv[optind])) {
+		ret->group = argv[optind];
+		ret->verb = argv + optind + 1;
+		ret->n_verb = argc - optind - 1;
 		return -1;
 	}
 	if (optind < argc) {
@@ -134,8 +136,9 @@ int main(int argc, char *argv[])
 		log_error("%s", e.text);
 		return EXIT_CONFIG;
 	}
-	if (arguments.account) {
-		r = account_verb(config, arguments.config, arguments.account, arguments.n_account);
+	if (arguments.group) {
+		r = account_verb(config, arguments.config, arguments.group, arguments.verb,
+				 arguments.n_verb);
 		chat_config_free(config);
 		return r;
 	}

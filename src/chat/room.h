@@ -47,6 +47,7 @@ struct room_config {
 	/* What is shown of a user's address in its place, the same each time. NULL: the address. */
 	void (*cloak)(const char *key, const char *address, char *buf, size_t size);
 	const char *cloak_key;
+	bool on_loopback; /* there is a door that only this machine can reach */
 
 	/* May differ in a later config. */
 	char **motd;               /* lines; NULL: none */

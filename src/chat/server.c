@@ -410,6 +410,7 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 	s->supervised = control && *control;
 	if (!s->supervised)
 		s->config->room.operators_channel = NULL; /* nobody would be heard there */
+	s->config->room.on_loopback = sockets_on_loopback(sockets);
 	s->room = room_new(&s->config->room, &output);
 	if (!s->timer || !s->room)
 		return -ENOMEM;

@@ -348,6 +348,57 @@ def test_server_operators(chatd):
         boss.expect("^:boss MODE boss :-o$")
 
 
+def test_locked_out(chatd):
+    """A K-line that fits all who know the way: undone from the shell, or by who is an operator."""
+    room = chatd('server-operators = {"lily"}\n', start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+
+    def kline(*words, check=0):
+        result = subprocess.run(
+            [str(room.builddir / "fosterctl"), "chat", "kline", "--config", str(room.config),
+             *words], capture_output=True, text=True,
+            **({"user": room.user[0], "group": room.user[1], "extra_groups": []}
+               if room.user else {}))
+        assert result.returncode == check, result.stderr
+        return result.stdout + result.stderr
+
+    def expect_refused(nick):
+        with IrcClient(room.irc) as client:
+            client.send(f"NICK {nick}", "USER tom 0 * :x")
+            client.expect(f"^:chat.foster 465 {nick} ")
+            client.expect_end()
+
+    with IrcClient(room.irc, "boss") as boss:
+        plain(boss, "lily", PASSWORD)
+        boss.send("OPER", "KLINE 127.0.0.0/8 :careless")
+        boss.expect("FAIL KLINE INVALID_MASK :.* would keep out almost everybody$")
+        boss.send("KLINE ~?o?@127.0.0.0/8 :careless", "KLINE 1d 192.0.2.0/24")
+        boss.expect(r"keeps out \*@192.0.2.0/24: ")
+    expect_refused("tom")
+    with IrcClient(room.irc) as boss:
+        boss.send("CAP REQ sasl", "NICK boss", "USER bob 0 * :x")
+        plain(boss, "lily", PASSWORD)
+        boss.send("CAP END")
+        boss.expect("^:chat.foster 001 boss ")
+    first, second = kline("list").splitlines()
+    assert first.startswith("~?o?@127.0.0.0/8\tfor ever\tboss!~boss@127.0.0.1 (lily)\tcareless")
+    assert re.match(r"\*@192.0.2.0/24\t\d{4}-\d\d-\d\dT", second)
+    kline("remove", "~?o?@127.0.0.0/8")
+    room.wait_output(r'accounts: .*: let in again "~\?o\?@127.0.0.0/8"')
+
+    def comes_in():
+        with IrcClient(room.irc) as client:
+            client.send("NICK tom", "USER tom 0 * :x")
+            return " 001 " in client.expect(" (001|465) tom ")[0]
+    until(comes_in)
+    assert "nobody is kept out by" in kline("remove", "~?o?@127.0.0.0/8", check=1)
+    assert "usage: fosterctl chat kline VERB" in kline(check=2)
+    assert room.stop() == 0
+    kline("remove", "192.0.2.0/24")
+    assert kline("list") == ""
+
+
 # --- what may be wrong with the database ------------------------------------------------------
 
 def expect_no_start(room, pattern):
