@@ -6,7 +6,6 @@
 
 #include <confuse.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 #include "chat/names.h"
 #include "chat/utf8.h"
 
+#define CONFIG_MAX     (1024 * 1024)
 #define MOTD_MAX       (64 * 1024)
 #define MOTD_LINES_MAX 200
 #define FIRST_PERSON   1000 /* the first uid of somebody with a home; below it are services */
@@ -42,6 +42,7 @@ struct seen {
 /* libconfuse's callbacks know nothing of who called; one file is read at a time. */
 static struct {
 	struct error *e;
+	const char *path;
 	struct seen seen[CHAT_OPTIONS];
 } reading;
 
@@ -78,10 +79,10 @@ static void PRINTF(2, 0) on_error(cfg_t *cfg, const char *fmt, va_list ap)
 		*end = '\0';
 		nearest = nearest_name(name);
 		error_set(reading.e, -EINVAL, "%s:%d: there is no option \"%s\"%s%s%s",
-			  cfg->filename, cfg->line, name, nearest ? "; did you mean \"" : "",
+			  reading.path, cfg->line, name, nearest ? "; did you mean \"" : "",
 			  nearest ? nearest : "", nearest ? "\"?" : "");
 	} else {
-		error_set(reading.e, -EINVAL, "%s:%d: %s", cfg->filename, cfg->line, text);
+		error_set(reading.e, -EINVAL, "%s:%d: %s", reading.path, cfg->line, text);
 	}
 }
 
@@ -155,7 +156,7 @@ static int read_options(struct chat_config *config, cfg_t *cfg)
 			continue;
 		if (chat_option_is_list(&chat_options[i]) && seen->values > 0 && !seen->closed)
 			return error_set(reading.e, -EINVAL, "%s:%d: %s is a list: {\"%s\"}",
-					 cfg->filename, seen->line, opt->name, seen->last);
+					 reading.path, seen->line, opt->name, seen->last);
 		r = store_option(config, &chat_options[i], opt);
 		if (r < 0)
 			return error_set_errno(reading.e, r, "%s", chat_options[i].name);
@@ -163,15 +164,30 @@ static int read_options(struct chat_config *config, cfg_t *cfg)
 	return 0;
 }
 
+/* A file that a reload finds to be something else keeps nobody waiting, and ends nothing. */
+static int read_text(const char *what, const char *path, size_t max, char **ret, struct error *e)
+{
+	size_t size;
+	int r = fd_read_regular(path, max, ret, &size);
+
+	if (r == -EMEDIUMTYPE)
+		return error_set(e, -EINVAL, "%s%s is no regular file", what, path);
+	if (r < 0)
+		return error_set_errno(e, r, "%s%s", what, path);
+	if (strlen(*ret) != size)
+		return error_set(e, -EINVAL, "%s%s is no text: it has a NUL byte", what, path);
+	return 0;
+}
+
 static int read_file(struct chat_config *config, const char *path, struct error *e)
 {
 	cfg_opt_t opts[CHAT_OPTIONS + 1];
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL;
 	cfg_t *cfg;
-	int r;
+	int r = read_text("", path, CONFIG_MAX, &text, e);
 
-	if (fd < 0)
-		return error_set_errno(e, -errno, "%s", path);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
 		if (chat_option_is_list(&chat_options[i]))
 			opts[i] =
@@ -182,6 +198,7 @@ static int read_file(struct chat_config *config, const char *path, struct error 
 	opts[CHAT_OPTIONS] = (cfg_opt_t)CFG_END();
 	memset(&reading, 0, sizeof(reading));
 	reading.e = e;
+	reading.path = path;
 	e->text[0] = '\0';
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg)
@@ -189,7 +206,7 @@ static int read_file(struct chat_config *config, const char *path, struct error 
 	cfg_set_error_function(cfg, on_error);
 	for (size_t i = 0; i < CHAT_OPTIONS; i++)
 		cfg_set_validate_func(cfg, chat_options[i].name, on_value);
-	r = cfg_parse(cfg, path);
+	r = cfg_parse_buf(cfg, text);
 	if (r != CFG_SUCCESS)
 		r = e->text[0] ? -EINVAL : error_set(e, -EINVAL, "%s: cannot be read", path);
 	else
@@ -249,9 +266,11 @@ static int read_motd(struct chat_config *config, const char *path, struct error 
 				 path);
 	if (make_whole(&config->motd_file, path) < 0)
 		return error_set(e, -ENOMEM, "out of memory");
-	r = fd_read_file(config->motd_file, MOTD_MAX, &text, NULL);
-	if (r < 0)
-		return error_set_errno(e, r, "%s: motd-file %s", path, config->motd_file);
+	r = read_text("motd-file ", config->motd_file, MOTD_MAX, &text, e);
+	if (r < 0) {
+		error_prefix(e, "%s", path);
+		return r;
+	}
 	for (rest = text; (line = strsep(&rest, "\n")) != NULL && r == 0;) {
 		line[strcspn(line, "\r")] = '\0';
 		if (!utf8_is_valid(line, strlen(line)))

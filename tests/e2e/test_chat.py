@@ -311,6 +311,30 @@ def test_reload(chatd):
         a.expect("^:chat.foster 372 a :- new$")
 
 
+def test_a_config_that_is_no_file(chatd):
+    """What a reload finds in its place ends nothing, and is not waited for."""
+    room = chatd('motd-file = "motd"\n', start=False)
+    motd = room.directory / "motd"
+    motd.write_text("tea\n")
+    room.start()
+    with IrcClient(room.irc, "a") as a:
+        for path in (room.config, motd):
+            before = path.read_bytes()
+            for make, what in ((os.mkdir, "Is a directory"), (os.mkfifo, "is no regular file"),
+                               (lambda p: p.write_bytes(b"motd = \0x"), "is no text: it has a NUL")):
+                path.unlink()
+                make(path)
+                room.process.send_signal(signal.SIGHUP)
+                room.wait_output(f"the config stays as it was: .*{path}.*{what}")
+                room.expect_message("^RELOADING=1$")
+                room.expect_message("^READY=1$")
+                a.sync()
+                if path.is_dir():
+                    path.rmdir()
+                    path.touch()
+            path.write_bytes(before)
+
+
 def test_a_port_in_use_is_said(builddir, directory):
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
         s.bind(("127.0.0.1", 0))
