@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * "foster-chatd account ..." and "foster-chatd kline ...", which fosterctl runs: change accounts and
- * K-lines on disk, whether the server runs or not, and leave a note for its log. Passwords come from the terminal, without
- * echo, or from the standard input; never from the arguments, which others can see.
+ * "foster-chatd account ..." and "foster-chatd kline ...", which fosterctl runs: change accounts
+ * and K-lines on disk, whether the server runs or not, and leave a note for its log. Passwords
+ * come from the terminal, without echo, or from the standard input; never from the arguments,
+ * which others can see.
  */
 #ifndef FOSTER_CHAT_ACCOUNT_VERBS_H
 #define FOSTER_CHAT_ACCOUNT_VERBS_H

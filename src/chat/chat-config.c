@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/config-scan.h"
 #include "base/fd.h"
 #include "base/strv.h"
 #include "base/text.h"
@@ -144,6 +145,45 @@ static int store_option(struct chat_config *config, const struct option_row *row
 	return r;
 }
 
+/* --- the scan before libconfuse: strings, comments and the shape of what stands there --- */
+
+static bool on_section(void *ctx, int line, const char *kind, const char *title)
+{
+	if (!reading.e->text[0])
+		error_set(reading.e, -EINVAL, "%s:%d: there is no section \"%.64s\", nor any other",
+			  reading.path, line, kind);
+	return false;
+}
+
+static void on_section_end(void *ctx)
+{
+}
+
+static bool on_option(void *ctx, int line, const char *name, bool list)
+{
+	return true;
+}
+
+static void on_problem(void *ctx, int line, const char *text)
+{
+	if (!reading.e->text[0])
+		error_set(reading.e, -EINVAL, "%s:%d: %s", reading.path, line, text);
+}
+
+/* What libconfuse is to see; see config-scan.h. */
+static int scan(const char *text, size_t size, char **ret)
+{
+	static const struct scan_events events = { .begin = on_section,
+						   .option = on_option,
+						   .end = on_section_end,
+						   .problem = on_problem };
+	int r = config_scan(text, size, &events, NULL, ret);
+
+	if (r == -ENOMEM)
+		return error_set(reading.e, r, "out of memory");
+	return reading.e->text[0] ? -EINVAL : r;
+}
+
 static int read_options(struct chat_config *config, cfg_t *cfg)
 {
 	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
@@ -182,7 +222,7 @@ static int read_text(const char *what, const char *path, size_t max, char **ret,
 static int read_file(struct chat_config *config, const char *path, struct error *e)
 {
 	cfg_opt_t opts[CHAT_OPTIONS + 1];
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *clean = NULL;
 	cfg_t *cfg;
 	int r = read_text("", path, CONFIG_MAX, &text, e);
 
@@ -200,13 +240,16 @@ static int read_file(struct chat_config *config, const char *path, struct error 
 	reading.e = e;
 	reading.path = path;
 	e->text[0] = '\0';
+	r = scan(text, strlen(text), &clean);
+	if (r < 0)
+		return r;
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg)
 		return error_set(e, -ENOMEM, "out of memory");
 	cfg_set_error_function(cfg, on_error);
 	for (size_t i = 0; i < CHAT_OPTIONS; i++)
 		cfg_set_validate_func(cfg, chat_options[i].name, on_value);
-	r = cfg_parse_buf(cfg, text);
+	r = cfg_parse_buf(cfg, clean);
 	if (r != CFG_SUCCESS)
 		r = e->text[0] ? -EINVAL : error_set(e, -EINVAL, "%s: cannot be read", path);
 	else

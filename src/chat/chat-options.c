@@ -101,7 +101,9 @@ static int parse_text(const struct option_row *row, const char *text, struct err
 
 		/* A MOTD may have colours; nothing may have line ends. */
 		if (c == '\r' || c == '\n' || (c < ' ' && row->kind != KIND_LINES))
-			return error_set(e, -EINVAL, "has control characters in it");
+			return error_set(e, -EINVAL,
+					 "has control characters in it; a backslash is "
+					 "\\\\ between double quotes");
 		if (row->kind == KIND_WORD && c == ' ')
 			return error_set(e, -EINVAL, "has a blank in it");
 	}

@@ -335,6 +335,18 @@ def test_a_config_that_is_no_file(chatd):
             path.write_bytes(before)
 
 
+def test_strings_are_what_they_look_like(chatd):
+    """No expansion of variables, and no backslash that vanishes; a BOM is none of the text."""
+    room = chatd(start=False)
+    room.config.write_text('\ufeff' + room.config.read_text() + "motd = {'a\\S', \"b\\\\S\", "
+                           '"${HOME}", "\\$x"}\npassword = "a${HOME}b"\n')
+    room.start()
+    with IrcClient(room.irc) as a:
+        a.send("PASS a${HOME}b", "NICK a", "USER a 0 * :x")
+        for line in (r"a\\S", r"b\\S", r"\$\{HOME\}", r"\$x"):
+            a.expect(f"^:chat.foster 372 a :- {line}$")
+
+
 def test_a_port_in_use_is_said(builddir, directory):
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
         s.bind(("127.0.0.1", 0))
@@ -352,7 +364,11 @@ CONFIG_ERRORS = [
      'did you mean "max-connections"?'),
     ('flood-rate = 1\nflood-rate = 2', "chat.conf:2: flood-rate is set twice"),
     ('motd = {"a"}\n\nmotd = {"b"}', "chat.conf:3: motd is set twice"),
-    ('motd = {"a"}\nmotd += {"b"}', "chat.conf:2: motd is set twice"),
+    ('motd = {"a"}\nmotd += {"b"}', "chat.conf:2: += is not supported: write motd = and the"),
+    ('\noperators-redact = {"password=\\S+"}', "chat.conf:2: \\S is no escape; a backslash is \\\\ "
+     "between double quotes"),
+    ('operators-redact = {"\\bpassword"}', "operators-redact: has control characters in it; a "
+     "backslash is \\\\ between double quotes"),
     ('motd = a\nmotd = b', "chat.conf:2: motd is set twice"),
     ('network = x\nmotd = a', 'chat.conf:2: motd is a list: {"a"}'),
     ('irc-listen = {"localhost:6667"}', 'chat.conf:1: irc-listen: "localhost:6667" is no address'),
@@ -364,7 +380,7 @@ CONFIG_ERRORS = [
     ('motd-file = "none"', "motd-file"),
     ('motd = {"x"}\nmotd-file = "y"', "motd and motd-file are both set"),
     ('network = "\xff"', "network: is not UTF-8"),
-    ('section { }', "chat.conf:1:"),
+    ('section { }', 'chat.conf:1: there is no section "section", nor any other'),
     ('irc-listen = {"127.0.0.1:6667"', "chat.conf:"),
 ]
 
