@@ -20,6 +20,7 @@
 #include "base/units.h"
 #include "chat/account-db.h"
 #include "chat/names.h"
+#include "chat/privilege.h"
 
 #define EXIT_USAGE 2
 
@@ -28,6 +29,7 @@ struct call {
 	struct account_db *db;
 	char **args;
 	int n;
+	char by[256]; /* who does it */
 	struct error e;
 };
 
@@ -175,10 +177,7 @@ static void describe_caller(char *buf, size_t room)
 
 static int note(struct call *c, const char *text)
 {
-	char by[256];
-
-	describe_caller(by, sizeof(by));
-	return account_db_note(c->db, by, text, time(NULL), &c->e);
+	return account_db_note(c->db, c->by, text, time(NULL), &c->e);
 }
 
 /* --- the verbs ---------------------------------------------------------------------------- */
@@ -398,14 +397,30 @@ static int print_usage(const char *group)
 	return EXIT_USAGE;
 }
 
+/* What root does here is the server's to read: so it is done by the server's user. */
+static int become_user(struct call *c)
+{
+	struct identity identity;
+	int r;
+
+	if (!c->config->user || geteuid() != 0)
+		return 0;
+	r = identity_find(c->config->user, &identity, &c->e);
+	if (r == 0)
+		r = identity_make_directory(&identity, c->config->state_directory, &c->e);
+	return r < 0 ? r : identity_become(&identity, &c->e);
+}
+
 static int run(struct call *c, int (*verb)(struct call *c), const char *config)
 {
 	char *path = chat_config_state_file(c->config, "accounts.db");
 	int r;
 
 	c->e.text[0] = '\0';
-	r = path ? account_db_open(path, &c->db, &c->e)
-		 : error_set(&c->e, -ENOMEM, "out of memory");
+	describe_caller(c->by, sizeof(c->by));
+	r = path ? become_user(c) : error_set(&c->e, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = account_db_open(path, &c->db, &c->e);
 	free(path);
 	if (r == 0)
 		r = verb(c);

@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/units.h"
 
 #define CAPABILITIES 64 /* as many as the kernel's interface has room for */
@@ -40,6 +42,21 @@ int identity_find(const char *user, struct identity *ret, struct error *e)
 				 "as root or leave user out",
 				 user, (unsigned)geteuid());
 	return 0;
+}
+
+int identity_make_directory(const struct identity *identity, const char *path, struct error *e)
+{
+	int r;
+
+	if (access(path, F_OK) == 0)
+		return 0;
+	r = fd_make_directories(path, 0755);
+	if (r == 0 && mkdir(path, 0700) < 0)
+		r = -errno;
+	/* Not through a link that somebody has put there meanwhile. */
+	if (r == 0 && identity && lchown(path, identity->uid, identity->gid) < 0)
+		r = -errno;
+	return r < 0 && identity ? error_set_errno(e, r, "%s", path) : 0;
 }
 
 int identity_become(const struct identity *i, struct error *e)

@@ -371,6 +371,7 @@ def test_locked_out(chatd):
 
     with IrcClient(room.irc, "boss") as boss:
         plain(boss, "lily", PASSWORD)
+        boss.expect(" 903 ")
         boss.send("OPER", "KLINE 127.0.0.0/8 :careless")
         boss.expect("FAIL KLINE INVALID_MASK :.* would keep out almost everybody$")
         boss.send("KLINE ~?o?@127.0.0.0/8 :careless", "KLINE 1d 192.0.2.0/24")
@@ -379,6 +380,7 @@ def test_locked_out(chatd):
     with IrcClient(room.irc) as boss:
         boss.send("CAP REQ sasl", "NICK boss", "USER bob 0 * :x")
         plain(boss, "lily", PASSWORD)
+        boss.expect(" 903 ")
         boss.send("CAP END")
         boss.expect("^:chat.foster 001 boss ")
     first, second = kline("list").splitlines()
