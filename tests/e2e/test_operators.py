@@ -14,7 +14,8 @@ PASSWORD = "correct horse"
 
 
 class OpsRoom:
-    def __init__(self, foster, options="", services="", accounts=("alice",)):
+    def __init__(self, foster, options="", services="", accounts=("alice",),
+                 requires=None):
         self.irc_port, self.course_port = free_ports()
         self.f = f = foster("", start=False)
         f.write(f'irc-listen = {{"127.0.0.1:{self.irc_port}"}}\n'
@@ -22,7 +23,8 @@ class OpsRoom:
                 f'accounts = on state-directory = "state"\n{options}\n', "chat.conf")
         f.write(f'service chat {{ command = {{"{f.builddir}/foster-chatd", "--config", '
                 f'"{f.directory}/chat.conf"}} ready = notify daemon = true restart = always '
-                f'start-timeout = "20s" restart-delay = "10ms" }}\n{services}')
+                f'start-timeout = "20s" restart-delay = "10ms" '
+                f'{f"requires = {{{requires}}}" if requires else ""} }}\n{services}')
         for name in accounts:
             f.ctl("chat", "account", "add", name, "--config", str(f.directory / "chat.conf"),
                   text_input=PASSWORD + "\n", check=0)
@@ -193,6 +195,22 @@ def test_protected_services_are_asked_back_for(ops):
         until(lambda: room.f.service("db")["pid"] not in (0, pid))
         ask(a, f"!confirm {code}", "nothing waits")
         ask(a, "!start db", "db: start: ")  # hurts nobody
+
+
+def test_the_room_itself_is_asked_back_for(ops):
+    """Also when it would go with another: nobody could start it from within."""
+    room = ops(OPEN, DB + f"service below {{ command = {SLEEP} }}\n", requires="below")
+    pid = room.f.service_pid("chat")
+    with room.enter("a", "alice") as a:
+        for service, words in (("chat", "to stop it"), ("below", "to stop below")):
+            ask(a, f"!stop {service}", "chat is this room itself"
+                rf".*: !confirm \w{{8}} within 30 s {words}$")
+        ask(a, "!stop db", "db: stop: ")
+        room.f.wait_state("db", "stopped")
+        assert room.f.service_pid("chat") == pid
+        code = ask(a, "!stop chat", r"chat is .*!confirm (\w{8})")[1]
+        a.send(f"PRIVMSG #ops :!confirm {code}")
+        room.f.wait_state("chat", "stopped")
 
 
 def test_what_a_protected_service_requires_is_protected(ops):

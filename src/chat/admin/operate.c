@@ -41,7 +41,7 @@ struct pending {
 };
 
 struct operate {
-	const char *control;
+	const char *control, *own; /* the room's own service; NULL: nobody knows */
 	char **accounts, **protected, **show_log;
 	regex_t *redact;
 	size_t n_redact;
@@ -80,13 +80,15 @@ void operate_configure(struct operate *o, const struct operators_config *config)
 		o->accounts = strv_copy(config->accounts);
 }
 
-struct operate *operate_new(const char *control, const struct operators_config *config)
+struct operate *operate_new(const char *control, const char *own,
+			    const struct operators_config *config)
 {
 	struct operate *o = calloc(1, sizeof(*o));
 
 	if (!o)
 		return NULL;
 	o->control = control;
+	o->own = own && *own ? own : NULL;
 	operate_configure(o, config);
 	return o;
 }
@@ -281,6 +283,17 @@ static void take_dependents(struct taken *t, const json_t *reply)
 	}
 }
 
+/* Nobody could start the room again from within it. */
+static bool is_own(const struct operate *o, const char *service)
+{
+	return o->own && strcmp(o->own, service) == 0;
+}
+
+static bool is_any_protected(const struct operate *o)
+{
+	return o->own || strv_length(o->protected) > 0;
+}
+
 /*
  * The first that would go and is protected; NULL: none. Of so many that they are not all looked
  * through the last one counts as protected. False: answer says why nobody knows.
@@ -290,13 +303,14 @@ static bool find_protected(const struct operate *o, const char *service, struct 
 {
 	t->n = 0;
 	take(t, service);
-	for (size_t i = 0; i < t->n && strv_length(o->protected) > 0; i++) {
+	for (size_t i = 0; i < t->n && is_any_protected(o); i++) {
 		char target[TARGET_SIZE];
 		struct request r;
 		bool known;
 
 		*ret = t->names[i];
-		if (i == TAKEN_MAX - 1 || matches_any(o->protected, t->names[i]))
+		if (i == TAKEN_MAX - 1 || is_own(o, t->names[i]) ||
+		    matches_any(o->protected, t->names[i]))
 			return true;
 		get_service(o, t->names[i], "/why", &r, target, sizeof(target));
 		known = has_reply(&r, answer, size);
@@ -329,7 +343,8 @@ static void ask_back(struct operate *o, const struct packet *p, const struct que
 	snprintf(free_one->token, sizeof(free_one->token), "%08" PRIx32, number);
 	snprintf(free_one->account, sizeof(free_one->account), "%s", p->account);
 	snprintf(free_one->service, sizeof(free_one->service), "%s", q->service);
-	snprintf(answer, size, "%s is protected%s%s: !confirm %s within %d s to %s %s", protected,
+	snprintf(answer, size, "%s is %s%s%s: !confirm %s within %d s to %s %s", protected,
+		 is_own(o, protected) ? "this room itself" : "protected",
 		 other ? ", and ends with " : "", other ? q->service : "", free_one->token,
 		 (int)(CONFIRM_TIME / USEC_PER_SEC), verb_to_string(q->verb),
 		 other ? q->service : "it");
