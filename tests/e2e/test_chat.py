@@ -347,6 +347,27 @@ def test_strings_are_what_they_look_like(chatd):
             a.expect(f"^:chat.foster 372 a :- {line}$")
 
 
+def check_config(builddir, path):
+    done = subprocess.run([builddir / "foster-chatd", "--check", "--config", path],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_are_right(builddir, directory):
+    """Of the manual; and the installed config has the room read the file that it comes with."""
+    root = pathlib.Path(__file__).parents[2]
+    manual = (root / "man/chat.conf.5").read_text().partition(".Sh EXAMPLES")[2]
+    examples = re.findall(r"\.Bd [^\n]*\n(.*?)\n\.Ed", manual, re.DOTALL)
+    assert examples
+    for text in examples:
+        (directory / "chat.conf").write_text(text + "\n")
+        check_config(builddir, directory / "chat.conf")
+    check_config(builddir, root / "etc/chat.conf")
+    installed = (pathlib.Path(builddir) / "foster.conf").read_text()
+    assert re.search(r'command += \{"foster-chatd", "--config", "/[^"@]*/foster/chat.conf"\}',
+                     installed)
+
+
 def test_a_port_in_use_is_said(builddir, directory):
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
         s.bind(("127.0.0.1", 0))
