@@ -524,6 +524,32 @@ static void test_log(void **state)
 	json_decref(reply);
 }
 
+static void expect_result(const char *json, int status, const char *verb, const char *expected)
+{
+	json_t *reply = json_loads(json, 0, NULL);
+	char text[1024];
+
+	assert_non_null(reply);
+	answer_result(reply, status, verb, text, sizeof(text));
+	assert_string_equal(text, expected);
+	json_decref(reply);
+}
+
+/* What is not there yet is not told as if it were. */
+static void test_results(void **state)
+{
+	static const char running[] = "{\"name\":\"db\",\"state\":\"running\"}";
+
+	expect_result(running, 200, "stop", "db: stop: under way");
+	expect_result(running, 200, "restart", "db: restart: under way");
+	expect_result(running, 200, "start", "db: start: running");
+	expect_result("{\"name\":\"db\",\"state\":\"stopped\"}", 200, "stop", "db: stop: stopped");
+	expect_result("{\"name\":\"db\",\"state\":\"waiting\"}", 200, "start",
+		      "db: start: under way");
+	expect_result("{\"error\":\"no service 'x'\"}", 404, "stop", "stop: no service 'x'");
+	expect_result("{}", 500, "stop", "stop: refused");
+}
+
 static void expect_redacted(const char *expression, const char *line, size_t size,
 			    const char *expected)
 {
@@ -629,6 +655,8 @@ int main(void)
 		cmocka_unit_test(test_rights),
 		cmocka_unit_test(test_what_is_an_operator),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_results),
+
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_redacted),
 		cmocka_unit_test(test_absence),

@@ -215,14 +215,26 @@ void answer_log(const json_t *reply, unsigned n, answer_redact *redact, void *ar
 
 /* --- what was done -------------------------------------------------------------------------- */
 
+/* The state of the moment may be one of before: a restart that has begun still runs. */
+static bool is_reached(const char *verb, const char *state)
+{
+	bool ended = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0 ||
+		     strcmp(state, "failed") == 0;
+
+	if (strcmp(verb, "stop") == 0)
+		return ended;
+	return strcmp(verb, "start") == 0 && (strcmp(state, "running") == 0 || ended);
+}
+
 void answer_result(const json_t *reply, int status, const char *verb, char *buf, size_t size)
 {
-	const char *error = words_of(reply, "error");
+	const char *error = words_of(reply, "error"), *state = words_of(reply, "state");
 
 	buf[0] = '\0';
-	if (status == 200 && *words_of(reply, "name"))
-		words_add(buf, size, "%s: %s: %s now", words_of(reply, "name"), verb,
-			  words_of(reply, "state"));
+	if (status == 200 && *words_of(reply, "name") && is_reached(verb, state))
+		words_add(buf, size, "%s: %s: %s", words_of(reply, "name"), verb, state);
+	else if (status == 200 && *words_of(reply, "name"))
+		words_add(buf, size, "%s: %s: under way", words_of(reply, "name"), verb);
 	else if (status == 200)
 		words_add(buf, size, "%s: done", verb);
 	else
