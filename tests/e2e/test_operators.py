@@ -145,6 +145,25 @@ def test_commands_take_an_account(ops):
     assert "restart asked for by uid" in room.f.output() and ", for alice" in room.f.output()
 
 
+def test_what_is_not_understood_is_not_done(ops):
+    """Words too many may mean something else; colours are no part of a name, CTCP is no command."""
+    room = ops(OPEN, DB)
+    pid = room.f.wait_state("db", "running")["pid"]
+    with room.enter("a", "alice") as a:
+        for words, form in (("status db x", r"status \[SERVICE\]"), ("why db x", "why SERVICE"),
+                            ("log db 5 x", r"log SERVICE \[LINES\]"), ("start db && x", "start SERVICE"),
+                            ("restart db  now", "restart SERVICE"), ("stop db db", "stop SERVICE"),
+                            ("reload x", "reload"), ("confirm 12345678 now", "confirm CODE")):
+            ask(a, f"!{words}", f"!{form}, and nothing more: nothing was done$")
+        for words, form in (("stop", "stop SERVICE"), ("ack", r"ack SERVICE \[TEXT\]"),
+                            ("confirm", "confirm CODE")):
+            ask(a, f"!{words}", f"!{form}$")
+        assert room.f.service("db")["pid"] == pid
+        ask(a, "!status \2db\2 ", rf"db: running, pid {pid}")
+        a.send("PRIVMSG foster :\1VERSION\1", "PRIVMSG foster :status db")
+        assert "db: running" in a.expect("NOTICE a :(.*)$")[1]
+
+
 def test_rights_by_service(ops):
     room = ops('operators-open = on\noperators = {"alice:web*", "bob:db:start"}', DB,
                accounts=("alice", "bob"))

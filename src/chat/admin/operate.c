@@ -22,6 +22,7 @@
 #include "chat/admin/redact.h"
 #include "chat/admin/words.h"
 #include "chat/chat-config.h"
+#include "chat/course.h"
 #include "chat/operators.h"
 
 #define ANSWER_TIME  (5 * USEC_PER_SEC) /* for a request */
@@ -381,10 +382,35 @@ static void acknowledge(struct feed *feed, const struct packet *p, const struct 
 		snprintf(answer, size, "%s: nothing is known to be wrong with it", q->service);
 }
 
-static bool needs_service(enum verb verb)
+/* What is told of how to ask; of which the first one has to be there, and the last may go on. */
+static const struct form {
+	const char *arguments;
+	int min, max; /* words; -1: any number */
+} forms[VERBS] = {
+	[VERB_NONE] = { "", 0, -1 },
+	[VERB_HELP] = { "", 0, -1 },
+	[VERB_STATUS] = { " [SERVICE]", 0, 1 },
+	[VERB_WHY] = { " SERVICE", 1, 1 },
+	[VERB_LOG] = { " SERVICE [LINES]", 1, 2 },
+	[VERB_START] = { " SERVICE", 1, 1 },
+	[VERB_STOP] = { " SERVICE", 1, 1 },
+	[VERB_RESTART] = { " SERVICE", 1, 1 },
+	[VERB_RELOAD] = { "", 0, 0 },
+	[VERB_ACK] = { " SERVICE [TEXT]", 1, -1 },
+	[VERB_CONFIRM] = { " CODE", 1, 1 },
+};
+
+/* False: there is too little, or more than is meant, and maybe something else is meant. */
+static bool has_form(const struct question *q, char *answer, size_t size)
 {
-	return verb == VERB_WHY || verb == VERB_LOG || verb == VERB_START || verb == VERB_STOP ||
-	       verb == VERB_RESTART || verb == VERB_ACK || verb == VERB_CONFIRM;
+	const struct form *form = &forms[q->verb];
+	int words = (*q->service != 0) + (*q->rest != 0) + (strchr(q->rest, ' ') != NULL);
+
+	if (words >= form->min && (form->max < 0 || words <= form->max))
+		return true;
+	snprintf(answer, size, "!%s%s%s", verb_to_string(q->verb), form->arguments,
+		 words < form->min ? "" : ", and nothing more: nothing was done");
+	return false;
 }
 
 /* Who may not is told so, and so is the log. */
@@ -444,19 +470,21 @@ static void command(struct operate *o, const struct packet *p, const struct ques
 void operate_answer(struct operate *o, const struct packet *p, struct feed *feed, char *answer,
 		    size_t size)
 {
+	char text[PACKET_TEXT_MAX + 1]; /* without colours and the like */
 	struct question q;
+	size_t n;
 
 	answer[0] = '\0';
-	question_parse(p->text, &q);
+	for (n = course_plain(text, sizeof(text), p->text, strlen(p->text));
+	     n > 0 && text[n - 1] == ' '; n--)
+		text[n - 1] = '\0';
+	question_parse(text, &q);
 	if (!o->control) {
 		snprintf(answer, size, "there is no supervisor to ask");
 		return;
 	}
-	if (needs_service(q.verb) && !*q.service) {
-		snprintf(answer, size, "!%s %s", verb_to_string(q.verb),
-			 q.verb == VERB_CONFIRM ? "CODE" : "SERVICE");
+	if (!has_form(&q, answer, size))
 		return;
-	}
 	switch (q.verb) {
 	case VERB_HELP: help(answer, size); break;
 	case VERB_STATUS: status(o, &q, answer, size); break;
