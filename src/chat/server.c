@@ -22,9 +22,10 @@
 #include "chat/sandbox.h"
 #include "chat/status.h"
 
-#define GOODBYE_SECONDS 1
-#define ORPHAN_SECONDS  1             /* from the end of the admin children to ours */
-#define EXPIRES_SOON    (7 * 86400LL) /* seconds */
+#define GOODBYE_SECONDS    1
+#define ORPHAN_SECONDS     1                   /* from the end of the admin children to ours */
+#define NOT_ASKED_INTERVAL (10 * USEC_PER_SEC) /* between lines in the log */
+#define EXPIRES_SOON       (7 * 86400LL)       /* seconds */
 
 struct server {
 	struct event_base *base;
@@ -42,6 +43,8 @@ struct server {
 	uint64_t timer_at;       /* what the timer is set to; 0: not set */
 	int signal_fd;
 	bool supervised, stopping, failed, goodbye_over, rehash;
+	unsigned not_asked; /* what operators asked for and found nobody to answer */
+	uint64_t not_asked_told;
 	bool tls_open; /* there are sockets for TLS */
 };
 
@@ -83,7 +86,19 @@ static void on_room_ask(void *arg, const struct room_question *question)
 /* To the admin child, which alone may speak with the supervisor. */
 static bool on_room_command(void *arg, const struct room_command *command)
 {
-	return admin_ask(((struct server *)arg)->admin, command);
+	struct server *s = arg;
+	uint64_t now = now_monotonic();
+
+	if (admin_ask(s->admin, command))
+		return true;
+	s->not_asked++;
+	if (s->not_asked == 1 || now >= s->not_asked_told + NOT_ASKED_INTERVAL) {
+		log_warning("admin: %s (%s): not asked, the admin child is busy; %u in all so far",
+			    command->source, command->account ? command->account : "no account",
+			    s->not_asked);
+		s->not_asked_told = now;
+	}
+	return false;
 }
 
 /* All of it is in the log. The config is read when the room is at rest. */

@@ -139,6 +139,12 @@ def test_commands_take_an_account(ops):
         ask(boss, "!stop nix", "stop: no service 'nix'$")
         ask(boss, "!stop", "!stop SERVICE$")
         ask(boss, "!reload", "reload: done$")
+        boss.expect("NOTICE #ops :keep 2 services$")
+        whole = (room.f.directory / "foster.conf").read_text()
+        room.f.write(whole + "nonsense = 1\n")
+        ask(boss, "!reload", "reload: the configuration has errors; nothing was changed$")
+        boss.expect(r"NOTICE #ops :\S*foster.conf:\d+: there is no option nonsense")
+        room.f.write(whole)
         ask(boss, "!why db", "db: running")
     log = room.f.log("chat")
     assert "refused: stop db" in log and "(account alice): restart db" in log

@@ -481,30 +481,30 @@ static void test_what_is_an_operator(void **state)
 
 static void test_status(void **state)
 {
-	json_t *reply =
-		json_loads("{\"services\":["
-			   "{\"name\":\"web\",\"state\":\"running\",\"desired\":\"up\",\"pid\":12,"
-			   "\"uptime_us\":"
-			   "60000000,\"restarts\":2,\"reason\":\"exit 1\",\"status\":\"serving\"},"
-			   "{\"name\":\"db\",\"state\":\"failed\",\"desired\":\"up\",\"pid\":0,"
-			   "\"uptime_us\":null,"
-			   "\"restarts\":0,\"reason\":\"exit 3\"},"
-			   "{\"name\":\"off\",\"state\":\"stopped\",\"desired\":\"down\",\"pid\":0,"
-			   "\"reason\":\"\"}]}",
-			   0, NULL);
+	json_t *reply = json_loads(
+		"{\"services\":["
+		"{\"name\":\"web\",\"state\":\"running\",\"desired\":\"up\",\"pid\":12,"
+		"\"uptime_us\":"
+		"60000000,\"restarts\":2,\"reason\":\"exit 1\",\"status\":\"the key is 7\"},"
+		"{\"name\":\"db\",\"state\":\"failed\",\"desired\":\"up\",\"pid\":0,"
+		"\"uptime_us\":null,"
+		"\"restarts\":0,\"reason\":\"exit 3\"},"
+		"{\"name\":\"off\",\"state\":\"stopped\",\"desired\":\"down\",\"pid\":0,"
+		"\"reason\":\"\"}]}",
+		0, NULL);
 	char text[1024];
 
 	assert_non_null(reply);
-	answer_services(reply, "", text, sizeof(text));
+	answer_services(reply, "", redact, NULL, text, sizeof(text));
 	assert_string_equal(text,
 			    "3 services: 1 running, 1 failed, 1 stopped\ndb: failed: exit 3\n");
-	answer_services(reply, "web", text, sizeof(text));
-	assert_string_equal(text, "web: running, pid 12, up 1min 0s, 2 restarts (serving)\n");
-	answer_services(reply, "*", text, sizeof(text));
+	answer_services(reply, "web", redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "web: running, pid 12, up 1min 0s, 2 restarts (the *** is 7)\n");
+	answer_services(reply, "*", redact, NULL, text, sizeof(text));
 	assert_non_null(strstr(text, "off: stopped\n"));
-	answer_services(reply, "nix", text, sizeof(text));
+	answer_services(reply, "nix", redact, NULL, text, sizeof(text));
 	assert_string_equal(text, "no service 'nix'");
-	answer_services(reply, "*", text, 20); /* cut */
+	answer_services(reply, "*", redact, NULL, text, 20); /* cut */
 	assert_int_equal(strlen(text), 19);
 	json_decref(reply);
 }
@@ -548,6 +548,39 @@ static void test_results(void **state)
 		      "db: start: under way");
 	expect_result("{\"error\":\"no service 'x'\"}", 404, "stop", "stop: no service 'x'");
 	expect_result("{}", 500, "stop", "stop: refused");
+}
+
+static void test_why_is_redacted(void **state)
+{
+	json_t *reply = json_pack("{s:s, s:s, s:s, s:i}", "name", "web", "state", "running",
+				  "status", "key 7", "restarts", 1);
+	char text[256];
+
+	answer_why(reply, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "web: running, 1 restart (*** 7)\n");
+	json_decref(reply);
+}
+
+static void test_reload(void **state)
+{
+	json_t *reply = json_loads(
+		"{\"result\":\"ok\",\"plan\":[{\"name\":\"web\",\"action\":\"restart\","
+		"\"differs\":\"command, user\"},{\"name\":\"db\",\"action\":\"keep\","
+		"\"differs\":null},{\"name\":\"x\",\"action\":\"stop\",\"differs\":null}]}",
+		0, NULL);
+	char text[1024];
+
+	answer_reload(reply, 200, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "reload: done\nrestart web (command, user)\nstop x\n"
+				  "keep 1 service\n");
+	json_decref(reply);
+	reply = json_loads("{\"error\":\"wrong\",\"problems\":[{\"file\":\"a.conf\",\"line\":3,"
+			   "\"text\":\"key what?\"},{\"file\":\"b.conf\",\"line\":0,\"text\":"
+			   "\"not there\"}]}",
+			   0, NULL);
+	answer_reload(reply, 400, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "reload: wrong\na.conf:3: *** what?\nb.conf: not there\n");
+	json_decref(reply);
 }
 
 static void expect_redacted(const char *expression, const char *line, size_t size,
@@ -656,6 +689,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_an_operator),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_why_is_redacted),
+		cmocka_unit_test(test_reload),
 
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_redacted),

@@ -24,13 +24,15 @@
 #include "chat/chat-config.h"
 #include "chat/course.h"
 #include "chat/operators.h"
+#include "chat/utf8.h"
 
 #define ANSWER_TIME  (5 * USEC_PER_SEC) /* for a request */
 #define CONFIRM_TIME (30 * USEC_PER_SEC)
 #define PENDING_MAX  16
 #define LOG_LINES    10 /* as many as the manager gives */
 #define TARGET_SIZE  1024
-#define TAKEN_MAX    64 /* services that a stop of one takes with it */
+#define LOGGED       200 /* bytes of an answer */
+#define TAKEN_MAX    64  /* services that a stop of one takes with it */
 
 /* What waits for its confirmation. */
 struct pending {
@@ -192,7 +194,7 @@ static void status(const struct operate *o, const struct question *q, char *answ
 
 	call(o, &r);
 	if (has_reply(&r, answer, size))
-		answer_services(r.reply, q->service, answer, size);
+		answer_services(r.reply, q->service, redact, (void *)o, answer, size);
 	json_decref(r.reply);
 }
 
@@ -203,7 +205,7 @@ static void why(const struct operate *o, const struct question *q, char *answer,
 
 	get_service(o, q->service, "/why", &r, target, sizeof(target));
 	if (has_reply(&r, answer, size) && r.status == 200)
-		answer_why(r.reply, answer, size);
+		answer_why(r.reply, redact, (void *)o, answer, size);
 	else if (r.reply)
 		answer_result(r.reply, r.status, "why", answer, size);
 	json_decref(r.reply);
@@ -249,7 +251,9 @@ static void act(const struct operate *o, const struct packet *p, enum verb verb,
 	free(name);
 	free(whom);
 	call(o, &r);
-	if (has_reply(&r, answer, size))
+	if (has_reply(&r, answer, size) && verb == VERB_RELOAD)
+		answer_reload(r.reply, r.status, redact, (void *)o, answer, size);
+	else if (r.reply)
 		answer_result(r.reply, r.status, verb_to_string(verb), answer, size);
 	json_decref(r.reply);
 }
@@ -429,9 +433,10 @@ static bool refuse(const struct operate *o, const struct packet *p, const struct
 		snprintf(answer, size, "refused: the account %s has no right to that", account);
 	else
 		snprintf(answer, size, "refused: log in to an operator's account first");
-	log_notice("admin: %s (%s%s%s): refused: %s %s", p->source,
+	log_notice("admin: %s (%s%s%s): refused: %s%s%s", p->source,
 		   account ? "account " : "no account", account ? account : "",
-		   p->in_channel ? ", in the channel" : "", verb_to_string(q->verb), q->service);
+		   p->in_channel ? ", in the channel" : "", verb_to_string(q->verb),
+		   *q->service ? " " : "", q->service);
 	return true;
 }
 
@@ -463,8 +468,9 @@ static void command(struct operate *o, const struct packet *p, const struct ques
 		acknowledge(feed, p, q, answer, size);
 	else
 		act(o, p, q->verb, q->service, answer, size);
-	log_notice("admin: %s (account %s): %s %s: %.200s", p->source, p->account,
-		   verb_to_string(q->verb), q->service, answer);
+	log_notice("admin: %s (account %s): %s%s%s: %.*s", p->source, p->account,
+		   verb_to_string(q->verb), *q->service ? " " : "", q->service,
+		   (int)utf8_cut(answer, strcspn(answer, "\n"), LOGGED), answer);
 }
 
 void operate_answer(struct operate *o, const struct packet *p, struct feed *feed, char *answer,
