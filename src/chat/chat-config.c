@@ -540,48 +540,48 @@ static bool keep_list(char ***next, char ***now)
 	return differs;
 }
 
-const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config *now)
-{
-	const char *first = NULL;
+struct changed {
+	char *names;
+	size_t size;
+};
 
-	if (keep_text(&next->server_name, &now->server_name))
-		first = "server-name";
-	if (keep_text(&next->network, &now->network))
-		first = "network";
-	if (keep_text(&next->course_channel, &now->course_channel))
-		first = "course-channel";
-	if (next->room.history != now->room.history)
-		first = "history";
+static void note_if(struct changed *c, bool differs, const char *name)
+{
+	size_t used = strlen(c->names);
+
+	if (differs && used < c->size)
+		snprintf(c->names + used, c->size - used, "%s%s", used ? ", " : "", name);
+}
+
+void chat_config_keep_fixed(struct chat_config *next, struct chat_config *now, char *names,
+			    size_t size)
+{
+	struct changed c = { names, size };
+
+	names[0] = '\0';
+	note_if(&c, keep_text(&next->server_name, &now->server_name), "server-name");
+	note_if(&c, keep_text(&next->network, &now->network), "network");
+	note_if(&c, keep_text(&next->course_channel, &now->course_channel), "course-channel");
+	note_if(&c, next->room.history != now->room.history, "history");
+	note_if(&c, keep_text(&next->operators.channel, &now->operators.channel),
+		"operators-channel");
+	note_if(&c, keep_list(&next->irc_listen, &now->irc_listen), "irc-listen");
+	note_if(&c, keep_list(&next->course_listen, &now->course_listen), "course-listen");
+	note_if(&c, keep_list(&next->tls_listen, &now->tls_listen), "tls-listen");
+	note_if(&c, next->plaintext != now->plaintext, "plaintext");
+	note_if(&c, keep_text(&next->state_directory, &now->state_directory), "state-directory");
+	note_if(&c, keep_text(&next->cloak_key, &now->cloak_key), "cloak-key");
+	note_if(&c, keep_text(&next->user, &now->user), "user");
+	note_if(&c, next->sandbox != now->sandbox, "sandbox");
+	note_if(&c, next->room.accounts != now->room.accounts, "accounts");
+	note_if(&c, next->room.nick_length != now->room.nick_length, "nick-length");
 	next->room.history = now->room.history;
-	if (keep_text(&next->operators.channel, &now->operators.channel))
-		first = "operators-channel";
-	if (keep_list(&next->irc_listen, &now->irc_listen))
-		first = "irc-listen";
-	if (keep_list(&next->course_listen, &now->course_listen))
-		first = "course-listen";
-	if (keep_list(&next->tls_listen, &now->tls_listen))
-		first = "tls-listen";
-	if (next->plaintext != now->plaintext)
-		first = "plaintext";
 	next->plaintext = now->plaintext;
-	if (keep_text(&next->state_directory, &now->state_directory))
-		first = "state-directory";
-	if (keep_text(&next->cloak_key, &now->cloak_key))
-		first = "cloak-key";
-	if (keep_text(&next->user, &now->user))
-		first = "user";
-	if (next->sandbox != now->sandbox)
-		first = "sandbox";
 	next->sandbox = now->sandbox;
-	if (next->room.accounts != now->room.accounts)
-		first = "accounts";
 	next->room.accounts = now->room.accounts;
-	if (next->room.nick_length != now->room.nick_length)
-		first = "nick-length";
 	next->room.nick_length = now->room.nick_length;
 	next->room.on_loopback = now->room.on_loopback;
 	next->room.created = now->room.created;
 	next->room.secret = now->room.secret;
 	point_into(next);
-	return first;
 }

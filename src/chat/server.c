@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -149,11 +150,13 @@ static void warn_of_certificate(const struct server *s)
 			    seconds / 86400, seconds / 86400 == 1 ? "" : "s");
 }
 
-/* Tells whether what is running could be told of the change, and goes on with it. */
-static bool reload(struct server *s)
+/*
+ * Tells whether what is running could be told of the change, and goes on with it. In fixed what
+ * changed and stays as it was until a restart.
+ */
+static bool reload(struct server *s, char fixed[CHANGED_MAX])
 {
 	struct chat_config *next;
-	const char *fixed;
 	struct error e;
 
 	if (!s->path) {
@@ -170,9 +173,10 @@ static bool reload(struct server *s)
 		chat_config_free(next);
 		return false;
 	}
-	fixed = chat_config_keep_fixed(next, s->config);
-	if (fixed)
-		log_warning("%s has changed; that takes a restart", fixed);
+	chat_config_keep_fixed(next, s->config, fixed, CHANGED_MAX);
+	if (*fixed)
+		log_warning("%s ha%s changed; that takes a restart", fixed,
+			    strchr(fixed, ',') ? "ve" : "s");
 	room_configure(s->room, &next->room);
 	connections_set_limits(s->connections, &next->limits);
 	connections_set_tls(s->connections, next->tls);
@@ -187,15 +191,17 @@ static bool reload(struct server *s)
 
 static void reload_and_tell(struct server *s)
 {
+	char fixed[CHANGED_MAX] = "", text[CHANGED_MAX + 64];
 	bool done;
 
 	s->rehash = false;
 	status_reloading(s->status);
 	tell_room_the_time(s);
-	done = reload(s);
+	done = reload(s, fixed);
 	status_ready(s->status);
-	room_tell_opers(s->room, done ? "The config was read again"
-				      : "The config stays as it was; the log says why");
+	snprintf(text, sizeof(text), "The config was read again%s%s",
+		 *fixed ? "; a restart takes: " : "", fixed);
+	room_tell_opers(s->room, done ? text : "The config stays as it was; the log says why");
 }
 
 static void on_signal(int fd, short what, void *arg)

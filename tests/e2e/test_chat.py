@@ -297,13 +297,13 @@ def test_sigterm_says_goodbye(chatd):
 def test_reload(chatd):
     room = chatd('motd = {"old"}\n')
     with IrcClient(room.irc, "a") as a:
-        room.write_config('motd = {"new"}\nserver-name = other\n')
+        room.write_config('motd = {"new"}\nserver-name = other\nnick-length = 20\nhistory = on\n')
         room.process.send_signal(signal.SIGHUP)
         room.expect_message("^RELOADING=1$")
         room.expect_message("^READY=1$")
         a.send("MOTD")
         a.expect("^:chat.foster 372 a :- new$")
-        room.wait_output("server-name has changed; that takes a restart")
+        room.wait_output("server-name, history, nick-length have changed; that takes a restart")
         room.write_config('motd = {"broken"\n')
         room.process.send_signal(signal.SIGHUP)
         room.wait_output("the config stays as it was: .*chat.conf:")

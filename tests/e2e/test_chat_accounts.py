@@ -323,6 +323,12 @@ def test_server_operators(chatd):
         boss.send("REHASH")
         boss.expect("^:chat.foster 382 boss ")
         boss.expect(r"NOTICE boss :\*\*\* The config stays as it was; the log says why$")
+        room.write_config(ON + 'server-operators = {"lily"}\nmotd = {"tea"}\nnetwork = other\n'
+                          'nick-length = 20\n')
+        boss.send("REHASH")
+        boss.expect(r"NOTICE boss :\*\*\* The config was read again; a restart takes: network, "
+                    "nick-length$")
+        room.wait_output("network, nick-length have changed")
         room.write_config(ON + 'server-operators = {"lily"}\nmotd = {"tea"}\n')
         boss.send("REHASH")
         boss.expect(r"NOTICE boss :\*\*\* The config was read again$")
