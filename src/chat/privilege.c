@@ -19,7 +19,7 @@
 
 #define CAPABILITIES 64 /* as many as the kernel's interface has room for */
 
-int identity_find(const char *user, struct identity *ret, struct error *e)
+static int find_entry(const char *user, const struct passwd **ret, struct error *e)
 {
 	const struct passwd *entry;
 	int64_t number;
@@ -32,6 +32,24 @@ int identity_find(const char *user, struct identity *ret, struct error *e)
 		return error_set_errno(e, -errno, "user %s", user);
 	if (!entry)
 		return error_set(e, -EINVAL, "user %s: there is no such user here", user);
+	*ret = entry;
+	return 0;
+}
+
+int identity_check(const char *user, struct error *e)
+{
+	const struct passwd *entry;
+
+	return find_entry(user, &entry, e);
+}
+
+int identity_find(const char *user, struct identity *ret, struct error *e)
+{
+	const struct passwd *entry;
+	int r = find_entry(user, &entry, e);
+
+	if (r < 0)
+		return r;
 	snprintf(ret->name, sizeof(ret->name), "%s", entry->pw_name);
 	ret->uid = entry->pw_uid;
 	ret->gid = entry->pw_gid;

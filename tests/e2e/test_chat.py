@@ -347,6 +347,30 @@ def test_strings_are_what_they_look_like(chatd):
             a.expect(f"^:chat.foster 372 a :- {line}$")
 
 
+def test_what_a_start_would_find(builddir, directory):
+    """As far as --check can know; and who is started again and again says what ends that."""
+    config = directory / "chat.conf"
+    config.write_text("user = nobody-of-that-name\n")
+
+    def run(*options, **environment):
+        return subprocess.run([builddir / "foster-chatd", *options, "--config", config],
+                              capture_output=True, text=True, env=os.environ | environment)
+    done = run("--check")
+    assert done.returncode == 78
+    assert "user nobody-of-that-name: there is no such user here" in done.stderr
+    config.write_text("irc-listen = {}\ncourse-listen = {}\n")
+    done = run("--check", FOSTER_SERVICE="room")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "right, for a supervisor that passes sockets: all listen lists are empty" in done.stdout
+    hint = "starting again does not help before that is mended; fosterctl stop room ends the trying"
+    done = run(FOSTER_SERVICE="room")
+    assert done.returncode == 78 and hint in done.stderr.splitlines()[-1]
+    config.write_text("nonsense\n")
+    done = run(FOSTER_SERVICE="room")
+    assert done.returncode == 78 and hint in done.stderr.splitlines()[-1]
+    assert hint not in run().stderr + run("--check", FOSTER_SERVICE="room").stderr
+
+
 def check_config(builddir, path):
     done = subprocess.run([builddir / "foster-chatd", "--check", "--config", path],
                           capture_output=True, text=True)
