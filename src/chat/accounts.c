@@ -15,14 +15,18 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "chat/authenticate.h"
+#include "chat/bucket.h"
 #include "chat/hash.h"
 #include "chat/list.h"
+#include "chat/utf8.h"
 #include "chat/worker.h"
 
-#define WAITING_MAX   1024 /* questions; more are answered with "not now" */
-#define JOBS_MAX      64   /* of the worker: one question, one refresh, and K-lines */
-#define PLACES        1024 /* as many as the room tells apart */
-#define WARN_INTERVAL (10 * USEC_PER_SEC)
+#define WAITING_MAX    1024 /* questions; more are answered with "not now" */
+#define JOBS_MAX       64   /* of the worker: one question, one refresh, and K-lines */
+#define PLACES         1024 /* as many as the room tells apart */
+#define FAILURES_RATE  2    /* log-ins that failed and are told, a second, */
+#define FAILURES_BURST 100
+#define WARN_INTERVAL  (10 * USEC_PER_SEC)
 
 /* A question, and what an exchange of several has to remember between them. */
 struct question {
@@ -36,8 +40,9 @@ struct question {
 	struct sasl_exchange exchange;
 	struct step step;
 	char *data, *fingerprint;
-	bool running;   /* the worker has it */
-	bool abandoned; /* nobody waits for the answer */
+	char address[ROOM_HOST_MAX + 1]; /* of who asks */
+	bool running;                    /* the worker has it */
+	bool abandoned;                  /* nobody waits for the answer */
 };
 
 struct owned_list {
@@ -76,7 +81,9 @@ struct accounts {
 	int inotify_fd;
 	char *path, *file; /* the database, and its name in its directory */
 	uint64_t warned_at;
-	unsigned kept; /* K-lines that the room has given to be kept, in all */
+	struct bucket failures; /* log-ins that are told one by one; */
+	unsigned untold;        /* those that are not */
+	unsigned kept;          /* K-lines that the room has given to be kept, in all */
 };
 
 static void pump(struct accounts *a);
@@ -181,6 +188,34 @@ static void answer(struct accounts *a, struct question *q)
 	room_answer(a->room, &result);
 }
 
+/* What others wrote, in a line of ours. */
+static void disarm(char *text)
+{
+	if (!utf8_is_valid(text, strlen(text)))
+		*text = '\0';
+	for (; *text; text++) {
+		if ((unsigned char)*text <= ' ' || *text == '\x7f' || *text == '"')
+			*text = '?';
+	}
+}
+
+/* For who guards against guessing: so the address comes first, and is ours. */
+static void tell_failure(struct accounts *a, struct question *q)
+{
+	char tried[ROOM_NICK_MAX + 1];
+
+	if (!bucket_take(&a->failures, FAILURES_RATE, FAILURES_BURST, now_monotonic())) {
+		a->untold++;
+		return;
+	}
+	if (a->untold > 0)
+		log_notice("accounts: %u more log-ins failed, too many to be told", a->untold);
+	a->untold = 0;
+	snprintf(tried, sizeof(tried), "%s", q->exchange.tried);
+	disarm(tried);
+	log_notice("accounts: %s: log-in failed, account \"%s\"", q->address, tried);
+}
+
 static void on_done(struct worker_job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
@@ -189,6 +224,9 @@ static void on_done(struct worker_job *job)
 	a->busy = q->running = false;
 	warn(a, &q->step.error);
 	drop_data(q);
+	/* Also of who did not wait for the answer. */
+	if (!job->cancelled && q->kind == ROOM_ASKS_SASL && q->step.verdict == ROOM_REFUSED)
+		tell_failure(a, q);
 	if (q->abandoned || job->cancelled)
 		question_free(q);
 	else
@@ -253,6 +291,7 @@ static struct question *question_new(struct accounts *a, const struct room_quest
 	q->place = asked->place % PLACES;
 	q->serial = asked->serial;
 	q->exchange.mechanism = asked->mechanism;
+	snprintf(q->address, sizeof(q->address), "%s", room_address(a->room, asked->id));
 	list_start(&q->link);
 	hash_add(&a->questions, &q->by_serial, hash_serial(q->serial));
 	return q;

@@ -186,6 +186,13 @@ const char *user_address(const struct user *user)
 	return user->address ? user->address : user->host;
 }
 
+const char *room_address(const struct room *room, uint32_t id)
+{
+	const struct user *user = user_by_id(room, id);
+
+	return user ? user_address(user) : "";
+}
+
 bool user_may_see_address(const struct user *asker, const struct user *user)
 {
 	return asker == user || asker->oper;

@@ -236,6 +236,12 @@ int room_set_klines(struct room *room, const struct room_kline *klines, size_t n
 /* A notice for all server operators who are here: what became of an operation, say. */
 void room_tell_opers(struct room *room, const char *text);
 
+/*
+ * Where a connection is in truth, cloak or not; "": there is none. Changes nothing, and may be
+ * called from a function of struct room_output.
+ */
+const char *room_address(const struct room *room, uint32_t id);
+
 /* Ignored when nobody waits for it any more. */
 void room_answer(struct room *room, const struct room_answer *answer);
 /*

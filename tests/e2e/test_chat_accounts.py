@@ -354,6 +354,31 @@ def test_server_operators(chatd):
         boss.expect("^:boss MODE boss :-o$")
 
 
+def test_failed_logins_are_logged(chatd):
+    """With address and account, as who guards against guessing reads it; nothing is forged."""
+    room = chatd(f'cloak-key = "{"k" * 20}"\n', start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+    with IrcClient(room.irc, "tom") as tom:
+        for name, shown in (("lily", "lily"), ("nobody", "nobody"), ("a\nb\" c", "a?b??c"),
+                            ("\x1b[1m", r"\?\[1m"), ("x" * 100, "x" * 64)):
+            text = base64.b64encode(f"\0{name}\0wrong horse".encode()).decode()
+            tom.send("AUTHENTICATE PLAIN", f"AUTHENTICATE {text}")
+            tom.expect(" 904 ")
+            shown = shown.replace("a?b??c", r"a\?b\?\?c")
+            room.wait_output(f'foster-chatd: accounts: 127.0.0.1: log-in failed, account "{shown}"\n')
+        plain(tom, "lily", PASSWORD)
+        tom.expect(" 903 ")
+    # Who does not wait for the answer is told of all the same.
+    with socket.create_connection(room.irc) as s:
+        text = base64.b64encode(b"\0hasty\0wrong horse").decode()
+        s.sendall(f"NICK x\r\nUSER x 0 * :x\r\nAUTHENTICATE PLAIN\r\nAUTHENTICATE {text}\r\n"
+                  .encode())
+        until(lambda: b" 001 " in s.recv(4096), "coming in")
+    room.wait_output('127.0.0.1: log-in failed, account "hasty"')
+    assert room.output().count("log-in failed") == 6
+
+
 def test_locked_out(chatd):
     """A K-line that fits all who know the way: undone from the shell, or by who is an operator."""
     room = chatd('server-operators = {"lily"}\n', start=False)
