@@ -161,6 +161,8 @@ static void run(struct worker_job *job)
 	if (q->kind == ROOM_ASKS_REGISTER)
 		register_account(q->owner->db, &q->exchange, &q->step,
 				 (int64_t)(now_realtime() / USEC_PER_SEC));
+	else if (q->kind == ROOM_ASKS_PASSWORD)
+		change_password(q->owner->db, &q->exchange, &q->step);
 	else
 		authenticate(q->owner->db, &q->exchange, &q->step);
 }
@@ -179,6 +181,8 @@ static void answer(struct accounts *a, struct question *q)
 	snprintf(account, sizeof(account), "%s", q->exchange.account);
 	if (q->kind == ROOM_ASKS_REGISTER && result.verdict == ROOM_GRANTED)
 		log_notice("accounts: \"%s\" was registered", account);
+	if (q->kind == ROOM_ASKS_PASSWORD && result.verdict == ROOM_GRANTED)
+		log_notice("accounts: \"%s\" has another password", account);
 	if (result.verdict != ROOM_CONTINUE) {
 		result.data = NULL;
 		result.size = 0;
@@ -311,7 +315,7 @@ static int take_data(struct question *q, const struct room_question *asked)
 	q->data[size] = '\0';
 	q->step.data = q->data;
 	q->step.size = size;
-	if (registers)
+	if (asked->account)
 		snprintf(q->exchange.account, sizeof(q->exchange.account), "%s", asked->account);
 	if (asked->fingerprint && !q->fingerprint)
 		q->fingerprint = strdup(asked->fingerprint);

@@ -11,7 +11,7 @@
 #include <sys/random.h>
 
 #include "base/macro.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "chat/names.h"
 
 /* 0 with the account or -ENOENT; other errors make the verdict. */
@@ -51,7 +51,7 @@ static void plain(struct account_db *db, struct sasl_exchange *x, struct step *s
 	password++;
 	snprintf(x->tried, sizeof(x->tried), "%s", name);
 	/* Nobody acts for another. */
-	if (*authzid && !name_equal(authzid, name))
+	if (*authzid && !name_alike(authzid, name))
 		return;
 	r = look_up(db, name, &account, step);
 	if (r < 0 && r != -ENOENT)
@@ -142,7 +142,7 @@ static void external(struct account_db *db, struct sasl_exchange *x, struct step
 		return;
 	memcpy(name, step->data, step->size);
 	name[step->size] = '\0';
-	if (!*name || name_equal(name, account.name))
+	if (!*name || name_alike(name, account.name))
 		grant(x, &account, step);
 }
 
@@ -182,6 +182,39 @@ void register_account(struct account_db *db, struct sasl_exchange *x, struct ste
 		step->verdict = ROOM_REFUSED;
 	else
 		step->error = e;
+}
+
+void change_password(struct account_db *db, struct sasl_exchange *x, struct step *step)
+{
+	const char *end = step->data + step->size, *new;
+	struct credential credential;
+	struct account account;
+	int r;
+
+	step->verdict = ROOM_UNABLE;
+	step->error.text[0] = '\0';
+	new = memchr(step->data, '\0', step->size);
+	if (!new || password_refusal(new + 1, end - new - 1))
+		return;
+	r = look_up(db, x->account, &account, step);
+	if (r < 0 && r != -ENOENT)
+		return;
+	if (!credential_check(r == 0 ? account.credential.hash : NULL, step->data,
+			      new - step->data)) {
+		step->verdict = ROOM_REFUSED;
+		return;
+	}
+	r = credential_make(&credential, new + 1, end - new - 1);
+	if (r < 0) {
+		error_set_errno(&step->error, r, "a password could not be hashed");
+		return;
+	}
+	r = account_db_set_password(db, account.name, &credential, &step->error);
+	explicit_bzero(&credential, sizeof(credential));
+	if (r == 0) {
+		step->error.text[0] = '\0';
+		step->verdict = ROOM_GRANTED;
+	}
 }
 
 void sasl_exchange_clear(struct sasl_exchange *x)

@@ -112,6 +112,11 @@ void course_announce(struct room *room, const char *text)
 	}
 }
 
+void course_tell_taken(struct room *room, const struct user *user)
+{
+	answer(room, &user->course->peer, COURSE_RECLAIMED);
+}
+
 void course_dismiss(struct room *room, struct user *user)
 {
 	answer(room, &user->course->peer, COURSE_EXIT);
@@ -158,7 +163,7 @@ static const char *refuse_name(const struct room *room, const struct user *user,
 	name[r->name_size] = '\0';
 	if (strlen(name) != r->name_size || !name_is_nick(name, room->config->nick_length))
 		return COURSE_BAD_NAME;
-	owner = user_by_nick(room, name);
+	owner = user_by_like_nick(room, name);
 	return name_is_reserved(name) || (owner && owner != user) ||
 			       (room->config->nick_protection && account_of_nick(room, name))
 		       ? COURSE_TAKEN

@@ -20,7 +20,6 @@
 #define MONITOR_MAX    100 /* names a user */
 #define GONE_MAX       1024
 #define TAG_TEXT_MAX   48
-#define PLACES         1024
 
 struct conversation;
 struct unheard;
@@ -112,8 +111,12 @@ struct conversation {
 	enum room_question_kind kind;
 	enum room_mechanism mechanism;
 	uint64_t serial;
-	unsigned cost; /* tries, as taken from the guard */
-	bool asked;    /* the host has not answered yet */
+	unsigned cost; /* tries, as taken from the guard, of that account; 0: none yet */
+	char account[ROOM_NICK_MAX + 1];
+	char label[HISTORY_LABEL_MAX]; /* of the command that waits for the host's answer */
+	bool asked;                    /* the host has not answered yet */
+	bool checked; /* what it was asked last tells whether a password is right */
+	bool by_pass; /* not by AUTHENTICATE: registration waits for it */
 	size_t size;
 	char text[SASL_TEXT_MAX + 4]; /* base64, as it comes in pieces; REGISTER: the name */
 };
@@ -142,7 +145,7 @@ struct user {
 	bool oper : 1, registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
 		warned : 1, bot : 1, secure : 1,
 		private : 1; /* nobody on the way can read along: secure, or from here */
-	uint16_t place;      /* in room->guards */
+	uint32_t place;      /* place_of() its address */
 	uint8_t n_fetching;  /* answers of the history that are to come */
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
@@ -185,14 +188,6 @@ struct channel {
 	bool course;   /* the one that both doors share */
 };
 
-/*
- * How much somebody at that place has tried: an account's password, a new account. Each try
- * moves until on; those that were right move it back.
- */
-struct guard {
-	uint64_t until;
-};
-
 /* Who is kept out of the server. */
 struct kline {
 	char *mask, *reason, *by; /* mask: "user@host" */
@@ -210,8 +205,9 @@ struct room {
 	struct hash_table nicks, channels, peers, monitored, owned;
 	struct kline *klines;
 	size_t n_klines;
-	struct guard *guards; /* PLACES, by a hash of the address */
-	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
+	struct hash_table guards;
+	size_t guards_sweep; /* at how many they are looked through */
+	struct gone *gone;   /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
 	struct user **users; /* by connection id */
 	size_t users_room;
@@ -219,6 +215,7 @@ struct room {
 	struct bucket *strangers; /* STRANGERS_SIZE, by a hash of the address */
 	struct bucket all_strangers;
 	uint64_t now, realtime, mark, serial, users_made;
+	uint32_t guests; /* names of guests that were given */
 	struct room_counts counts;
 	size_t max_users;
 	size_t work;       /* see room_take_work() */
@@ -236,6 +233,8 @@ struct room {
 
 struct user *user_by_id(const struct room *room, uint32_t id);
 struct user *user_by_nick(const struct room *room, const char *nick);
+/* Who keeps others from having that nick: its holder, or that of one in other case, see names.h. */
+struct user *user_by_like_nick(const struct room *room, const char *nick);
 struct user *user_by_peer(const struct room *room, const struct course_peer *peer);
 int user_new(struct room *room, const char *host, struct user **ret);
 int user_new_course(struct room *room, const struct course_peer *peer, struct user **ret);
@@ -252,6 +251,7 @@ void user_deliver_to_neighbours(struct delivery *d, struct user *user);
 bool users_share_channel(struct room *room, const struct user *a, const struct user *b);
 /* Where he really is, whatever is shown. */
 const char *user_address(const struct user *user);
+bool user_is_local(const struct user *user); /* on this machine, or behind a proxy on it */
 bool user_may_see_address(const struct user *asker, const struct user *user);
 /* "nick!user@host"; *  for a nick not set. Returns buf. */
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
@@ -260,7 +260,7 @@ char *user_source(const struct user *user, char buf[SOURCE_MAX]);
 /* --- room-accounts.c ---------------------------------------------------------------------- */
 
 void owned_free(struct room *room);
-/* Whose the nick is; NULL: anybody's. */
+/* Whose the nick is, or one in other case (see names.h); NULL: anybody's. */
 const char *account_of_nick(const struct room *room, const char *nick);
 /* May the user have this nick, as far as accounts go? */
 bool may_use_nick(const struct room *room, const struct user *user, const char *nick);
@@ -268,14 +268,30 @@ void log_in(struct room *room, struct user *user, const char *account);
 void log_out(struct room *room, struct user *user);
 const char *account_or_star(const struct user *user);
 int add_owned(struct room *room, const char *nick, const char *account); /* 0 or -ENOMEM */
-/* Before registration: gives up nick if another, who may have it, asks for it. */
-bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+/* Is user logged in to the account whose the nick is? */
+bool owns_nick(const struct room *room, const struct user *user, const char *nick);
+
+/* --- room-guard.c ------------------------------------------------------------------------- */
 
 /* Which place that address is: an IPv6 network counts as one. */
-uint16_t place_of(const struct room *room, const char *host);
-/* False: too much was tried from there. cost is in tries. */
-bool guard_take(struct room *room, const struct user *user, unsigned cost);
-void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+uint32_t place_of(const struct room *room, const char *host);
+/*
+ * False: too much was tried from there. cost is in tries. account is the one that is tried, NULL:
+ * a new one. What was right, or could not be checked, is given back.
+ */
+bool guard_take(struct room *room, const struct user *user, const char *account, unsigned cost);
+void guard_give_back(struct room *room, const struct user *user, const char *account,
+		     unsigned cost);
+void guards_free(struct room *room);
+
+/* --- room-nicks.c ------------------------------------------------------------------------- */
+
+/*
+ * True: holder, who is not logged in to the account whose its nick is, has given it up to asker,
+ * who is; holder may be gone.
+ */
+bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+bool same_account(const struct user *a, const struct user *b); /* are both logged in to one? */
 
 /* --- room-oper.c, room-kline.c ------------------------------------------------------------ */
 
@@ -309,6 +325,8 @@ struct conversation *conversation_begin(struct room *room, struct user *user,
 					enum room_question_kind kind);
 /* Asks the host, whose answer the user's conversation waits for. */
 void ask_host(struct room *room, struct user *user, struct room_question *question);
+/* Takes back what was not tried. */
+void conversation_give_back(struct room *room, struct user *user);
 /* The last answer has come. */
 void conversation_free(struct user *user);
 /* None need come any more. */
@@ -320,10 +338,22 @@ void conversation_end(struct room *room, struct user *user);
 void registration_answered(struct room *room, struct user *user, const struct room_answer *answer);
 /* The value of the capability; NULL: not offered to user. */
 const char *registration_value(const struct room *room, const struct user *user);
+/* NULL, or the code of a FAIL, and why it is none in text. */
+const char *password_is_bad(const char *password, const char **ret_text);
+
+/* --- room-password.c ---------------------------------------------------------------------- */
+
+/* PASS has said "account:password". May remove the user. */
+void pass_log_in(struct room *room, struct user *user, const char *text);
+/* Their answers; the first may remove the user. */
+void pass_answered(struct room *room, struct user *user, const struct room_answer *answer);
+void password_answered(struct room *room, struct user *user, const struct room_answer *answer);
 
 /* --- room-channels.c ---------------------------------------------------------------------- */
 
 struct channel *channel_find(const struct room *room, const char *name);
+/* Is there one with that name in other case, see names.h? */
+bool channel_is_like_another(const struct room *room, const char *name);
 int channel_new(struct room *room, const char *name, struct channel **ret);
 int channel_add(struct room *room, struct channel *channel, struct user *user, uint8_t modes);
 /* The channel goes with its last member. */
@@ -396,6 +426,10 @@ void label_begin(struct room *room, struct user *user, const char *label);
 void label_end(struct room *room);
 /* The answer comes later, by other means: takes the label off the command; "" when it has none. */
 void label_take(struct room *room, const struct user *user, char ret[HISTORY_LABEL_MAX]);
+/* Here it is, with the label that was taken. */
+void label_resume(struct room *room, struct user *user, const char *label);
+/* There will be none: says so, if it was taken. */
+void label_acknowledge(struct room *room, const struct user *user, const char *label);
 /* The user is about to be removed. */
 void label_abandon(struct room *room, const struct user *user);
 
@@ -411,6 +445,8 @@ const char *nick_or_star(const struct user *user);
 /* --- room-register.c ---------------------------------------------------------------------- */
 
 void finish_registration(struct room *room, struct user *user);
+/* nick is a free one. Tells everybody; without memory the user is removed. */
+void change_nick(struct room *room, struct user *user, const char *nick);
 
 /* --- room-join.c, room-info.c ------------------------------------------------------------- */
 
@@ -485,6 +521,7 @@ void course_tell_said(struct room *room, const struct user *who, const char *tex
 void course_tell_privately(struct room *room, const struct user *from, const struct user *to,
 			   const char *text);
 void course_announce(struct room *room, const char *text);
+void course_tell_taken(struct room *room, const struct user *user); /* its name, by the owner */
 void course_dismiss(struct room *room, struct user *user); /* EXIT; the user stays for now */
 
 #endif

@@ -133,6 +133,10 @@ static void join_one(struct room *room, struct user *user, const char *name, con
 			reply(room, user, ERR_NOSUCHCHANNEL, name);
 		return;
 	}
+	if (!channel && channel_is_like_another(room, name)) {
+		reply(room, user, ERR_LIKECHANMASK, name);
+		return;
+	}
 	if (user->n_seats >= room->config->channels_per_user ||
 	    (!channel && room->counts.channels >= room->config->channels_max)) {
 		reply(room, user, ERR_TOOMANYCHANNELS, name);

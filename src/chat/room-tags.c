@@ -221,6 +221,22 @@ void label_take(struct room *room, const struct user *user, char ret[HISTORY_LAB
 	label_abandon(room, user);
 }
 
+void label_resume(struct room *room, struct user *user, const char *label)
+{
+	if ((user->caps & CAP_LABELED_RESPONSE) && (user->caps & CAP_BATCH))
+		label_begin(room, user, label);
+}
+
+void label_acknowledge(struct room *room, const struct user *user, const char *label)
+{
+	if (*label && (user->caps & CAP_LABELED_RESPONSE)) {
+		char text[LABEL_MAX + IRC_LINE_MAX];
+		int n = snprintf(text, sizeof(text), "@label=%s :%s ACK\r\n", label, room->server);
+
+		room->output.send(room->output.arg, user->id, text, n);
+	}
+}
+
 /* Several lines: they are put into a batch, which has the label. */
 static void end_batch(struct room *room, const char *label)
 {

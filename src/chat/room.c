@@ -27,10 +27,10 @@ struct room *room_new(const struct room_config *config, const struct room_output
 	for (int i = 0; i < QUEUES; i++)
 		list_start(&room->queues[i]);
 	room->strangers = calloc(STRANGERS_SIZE, sizeof(*room->strangers));
-	room->guards = calloc(PLACES, sizeof(*room->guards));
 	if (!room->strangers || hash_init(&room->nicks) < 0 || hash_init(&room->channels) < 0 ||
 	    hash_init(&room->peers) < 0 || hash_init(&room->monitored) < 0 ||
-	    hash_init(&room->owned) < 0 || !room->guards || operators_open(room) < 0) {
+	    hash_init(&room->owned) < 0 || hash_init(&room->guards) < 0 ||
+	    operators_open(room) < 0) {
 		room_free(room);
 		return NULL;
 	}
@@ -82,7 +82,7 @@ void room_free(struct room *room)
 	owned_free(room);
 	klines_free(room);
 	whowas_free(room);
-	free(room->guards);
+	guards_free(room);
 	free(room->strangers);
 	free(room->users);
 	free(room);

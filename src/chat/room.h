@@ -95,6 +95,7 @@ enum room_mechanism {
 enum room_question_kind {
 	ROOM_ASKS_SASL,     /* data is the client's next message; the first begins the exchange */
 	ROOM_ASKS_REGISTER, /* a new account with that password */
+	ROOM_ASKS_PASSWORD, /* another password for account; data is "old NUL new" */
 	ROOM_ASKS_NO_MORE,  /* what serial stands for is over: no answer is wanted */
 };
 
@@ -107,7 +108,7 @@ struct room_question {
 	uint64_t serial; /* of the exchange, never used twice */
 	const char *data;
 	size_t size;
-	const char *account, *password; /* REGISTER */
+	const char *account, *password; /* REGISTER; account also of PASSWORD */
 	const char *fingerprint;        /* of the client's certificate; NULL: none */
 };
 

@@ -135,7 +135,9 @@ static void on_history(void *arg, const struct history_query *query,
 	struct server *s = arg;
 
 	tell_room_the_time(s);
+	connections_answer_begin(s->connections, query->connection);
 	room_history(s->room, query, answer);
+	connections_answer_end(s->connections);
 }
 
 /* Clients tell only those who use them; and an admin is better told before they do. */

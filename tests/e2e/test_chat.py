@@ -122,11 +122,32 @@ def test_lines_in_pieces_and_of_any_length(chatd):
         a.expect("PONG .* :tagged")
         a.expect(" 417 ")
         a.expect("PONG .* :end")
+        # The limit is that of the tags, with '@' and blank, whatever follows them.
+        for size, answer in (4094, "PONG .* :x"), (4095, " 417 "), (4400, " 417 "):
+            a.send("@" + "t" * size + " PING x", "PING next")
+            a.expect(answer)
+            a.expect("PONG .* :next")
         for _ in range(40):  # a line without an end takes no memory
             a.socket.sendall(b"y" * 65536)
         a.send("", "PING alive")
         a.expect(" 417 ")
         a.expect("PONG .* :alive")
+
+
+@pytest.mark.parametrize("path", ["/", "/" + "x" * 3000])
+def test_a_web_page_says_nothing(chatd, path):
+    room = chatd()
+    with IrcClient(room.irc, "a") as a:
+        with socket.create_connection(room.irc, timeout=30) as s:
+            s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\nNICK h\r\n"
+                      "USER u 0 * :r\r\nPRIVMSG a :forged\r\n".encode())
+            answer = b""
+            while data := s.recv(4096):
+                answer += data
+            assert b"ERROR :Closing Link: 127.0.0.1 (This is no web server)" in answer
+            assert b" 001 " not in answer
+        a.send("PRIVMSG a :mine")
+        assert "forged" not in a.expect("PRIVMSG a :(.*)$").group(0)
 
 
 # --- limits -----------------------------------------------------------------------------------

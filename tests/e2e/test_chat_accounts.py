@@ -233,6 +233,44 @@ def test_registering(chatd):
         tom.expect(" 903 ")
 
 
+def test_without_sasl(chatd):
+    """PASS logs in, the owner takes his nick, GHOST ends his other connection, PASSWD."""
+    room = chatd()
+    with IrcClient(room.irc, "lily") as squatter, IrcClient(room.irc) as client:
+        fosterctl(room, "add", "lily", password=PASSWORD)
+        squatter.expect("NOTICE lily :lily is an account's nick now")
+        client.send("NICK lily")
+        client.expect(" 433 ")
+        client.send(f"PASS :lily:{PASSWORD}", "NICK tom", "USER x 0 * :x")
+        client.expect(" 900 tom tom!~x@127.0.0.1 lily :")
+        client.expect(" 001 tom ")
+        client.send("NICK lily")
+        client.expect("^:tom!~x@127.0.0.1 NICK :lily$")
+        squatter.expect("^:lily!~lily@127.0.0.1 NICK :Guest1$")
+        client.send("PASSWD wrong :another horse")
+        client.expect("FAIL PASSWD WRONG_PASSWORD lily ")
+        with IrcClient(room.irc) as again:
+            again.send(f"PASS :lily:{PASSWORD}", "NICK lily")
+            again.expect(" 900 ")
+            again.send("NICK lily")
+            again.expect(" 433 .* GHOST lily ")
+            again.send("GHOST lily", "NICK lily", "USER x 0 * :x")
+            again.expect("NOTE GHOST GONE lily ")
+            again.expect(" 001 lily ")
+            client.expect(r"^ERROR :Closing Link: 127.0.0.1 \(Ended by \*\)$")
+    fosterctl(room, "passwd", "lily", password="horsecorrect")
+    with IrcClient(room.irc, "tom") as client:
+        plain(client, "lily", "horsecorrect")
+        client.expect(" 903 ")
+        client.send(f"PASSWD horsecorrect :{PASSWORD}")
+        client.expect("NOTE PASSWD SUCCESS lily ")
+    room.wait_output('accounts: "lily" has another password')
+    with IrcClient(room.irc) as client:
+        client.send("PASS lily:horsecorrect", "NICK tom", "USER x 0 * :x")
+        client.expect(" 464 ")
+        client.expect(r"^ERROR :Closing Link: 127.0.0.1 \(Bad password\)$")
+
+
 def test_a_certificate_for_a_password(builddir, directory):
     room = TlsRoom(builddir, directory / "tls", ON)
     lilys, others = make_certificate(directory, "lily"), make_certificate(directory, "other")

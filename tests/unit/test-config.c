@@ -567,7 +567,7 @@ static void uncomment(char *text)
 
 static void test_example(void **state)
 {
-	char *text = read_source_file("etc/foster.conf"), *p;
+	char *text = read_source_file("etc/foster.conf.in"), *p;
 	struct config *config = fixture_good(text);
 
 	assert_non_null(config_find_service(config, "chat"));

@@ -170,6 +170,32 @@ static void test_echo_message(void **state)
 	expect(2, ":a!~a@10.0.0.1 PRIVMSG b :hi\n");
 }
 
+/* What a web page may have a browser send is no way into the room. */
+static void test_http(void **state)
+{
+	static const char *const begins[] = {
+		"POST / HTTP/1.1", "GET /?a=b HTTP/1.0", "OPTIONS * HTTP/1.1",
+		"Host: 127.0.0.1:6667", /* of a request that was too long */
+	};
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		open_irc(1);
+		line(1, begins[i]);
+		expect(1, "ERROR :Closing Link: 10.0.0.1 (This is no web server)\n");
+		assert_true(is_closed(1));
+		line(1, "NICK evil");
+		expect(1, "");
+	}
+	open_irc(1);
+	line(1, "NICK Host:");
+	expect(1, ":srv 432 * Host: :Erroneous nickname\n");
+	line(1, "USER x / HTTP/1.1 x");
+	line(1, "NICK bob");
+	forget(1);
+	line(1, "POST / HTTP/1.1"); /* no browser says that */
+	expect(1, ":srv 421 bob POST :Unknown command\n");
+}
+
 static void test_unknown_and_missing(void **state)
 {
 	enter(1, "a");
@@ -421,6 +447,7 @@ int main(void)
 		ROOM_TEST(test_password),
 		ROOM_TEST(test_capabilities),
 		ROOM_TEST(test_echo_message),
+		ROOM_TEST(test_http),
 		ROOM_TEST(test_unknown_and_missing),
 		ROOM_TEST(test_ping),
 		ROOM_TEST(test_nick_change),
