@@ -697,7 +697,8 @@ int account_db_add_kline(struct account_db *db, const struct room_kline *k, stru
 }
 
 /* One that is not there is removed, too: it had expired. */
-int account_db_remove_kline(struct account_db *db, const char *mask, struct error *e)
+int account_db_remove_kline(struct account_db *db, const char *mask, bool *ret_was_there,
+			    struct error *e)
 {
 	_cleanup_statement_ s = NULL;
 	int r = prepare(db, "DELETE FROM klines WHERE folded=?1", &s, e);
@@ -705,7 +706,9 @@ int account_db_remove_kline(struct account_db *db, const char *mask, struct erro
 	if (r < 0)
 		return r;
 	bind_folded(s, 1, mask);
-	return step(db, s, e);
+	r = step(db, s, e);
+	*ret_was_there = r >= 0 && sqlite3_changes(db->handle) > 0;
+	return r;
 }
 
 static int read_kline(sqlite3_stmt *s, struct room_kline *k)

@@ -49,6 +49,7 @@ static void plain(struct account_db *db, struct sasl_exchange *x, struct step *s
 		return;
 	name++;
 	password++;
+	snprintf(x->tried, sizeof(x->tried), "%s", name);
 	/* Nobody acts for another. */
 	if (*authzid && !name_alike(authzid, name))
 		return;
@@ -87,6 +88,7 @@ static void scram_first_message(struct account_db *db, struct sasl_exchange *x, 
 	}
 	if (scram_begin(x->scram, step->data, step->size, name) < 0)
 		return;
+	snprintf(x->tried, sizeof(x->tried), "%s", name);
 	r = look_up(db, name, &account, step);
 	if (r < 0 && r != -ENOENT)
 		return;
@@ -130,6 +132,7 @@ static void external(struct account_db *db, struct sasl_exchange *x, struct step
 
 	if (!step->fingerprint || step->size > ROOM_NICK_MAX || memchr(step->data, 0, step->size))
 		return;
+	snprintf(x->tried, sizeof(x->tried), "%.*s", (int)step->size, step->data);
 	r = account_db_find_owner(db, ACCOUNT_CERTIFICATE, step->fingerprint, &account, &e);
 	if (r < 0 && r != -ENOENT) {
 		step->verdict = ROOM_UNABLE;

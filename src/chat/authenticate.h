@@ -19,6 +19,7 @@ struct sasl_exchange {
 	int step;            /* of SCRAM: messages that came so far */
 	struct scram *scram; /* NULL before its first */
 	char account[ROOM_NICK_MAX + 1];
+	char tried[ROOM_NICK_MAX + 1]; /* whose it was said to be, as it came; may be cut */
 };
 
 struct step {

@@ -97,10 +97,19 @@ void course_tell_privately(struct room *room, const struct user *from, const str
 
 void course_announce(struct room *room, const char *text)
 {
+	static const char head[] = "\n" NAME_ADMIN " : ";
 	struct course_datagram d;
+	size_t left = strlen(text);
 
-	course_format(&d, "\n" NAME_ADMIN " : %s", text);
-	tell(room, NULL, &d);
+	/* A datagram cannot go on, but there can be another. */
+	while (left > 0) {
+		size_t n = utf8_cut(text, left, COURSE_DATAGRAM_MAX - strlen(head));
+
+		course_format(&d, "%s%.*s", head, (int)n, text);
+		tell(room, NULL, &d);
+		text += n;
+		left -= n;
+	}
 }
 
 void course_tell_taken(struct room *room, const struct user *user)

@@ -17,7 +17,7 @@ static const struct {
 	{ "JOIN", "JOIN #channel[,#channel] [key]: comes in; the first one makes the channel" },
 	{ "KICK", "KICK #channel nick [reason]: puts somebody out; for operators" },
 	{ "KILL", "KILL nick :reason: throws somebody out; for server operators" },
-	{ "KLINE", "KLINE [minutes] user@host :reason: keeps out; for server operators" },
+	{ "KLINE", "KLINE [time] user@host :reason: keeps out; for server operators" },
 	{ "KNOCK", "KNOCK #channel: asks its operators for an invitation" },
 	{ "LIST", "LIST [#channel|*mask*|>3|<10]: channels, their users and topics" },
 	{ "MODE", "MODE #channel [+-modes [arguments]]: see also CHANMODES" },

@@ -11,6 +11,7 @@
 #include "base/macro.h"
 #include "chat/bucket.h"
 #include "chat/irc.h"
+#include "chat/kline-mask.h"
 #include "chat/list.h"
 #include "chat/room.h"
 
@@ -192,6 +193,7 @@ struct channel {
 struct kline {
 	char *mask, *reason, *by; /* mask: "user@host" */
 	uint64_t at, until;       /* realtime; until 0: for ever */
+	struct kline_network network;
 };
 
 /* The id of who has no connection. */
@@ -296,7 +298,8 @@ bool same_account(const struct user *a, const struct user *b); /* are both logge
 
 /* After a change of account or config: is user an operator still? */
 void oper_check(struct room *room, struct user *user);
-void oper_leave(struct room *room, struct user *user); /* without a word */
+void oper_leave(struct room *room, struct user *user);              /* without a word */
+bool oper_may_be(const struct room *room, const struct user *user); /* by his account */
 bool oper_or_refuse(struct room *room, struct user *user);
 /* "nick!user@host (account)" */
 #define OPER_TEXT_MAX (SOURCE_MAX + ROOM_NICK_MAX + 8)

@@ -346,28 +346,37 @@ void command_away(struct room *room, struct user *user, struct irc_message *m)
 	free(before);
 }
 
+/* In each of the lines that it takes it is the admin's. */
 static void announce_to(struct room *room, const struct user *user, const char *text)
 {
-	struct speech speech = { room->server, "NOTICE", user->nick, text, strlen(text) };
+	static const char admin[] = "[" NAME_ADMIN "] ";
+	size_t head = strlen(room->server) + strlen("NOTICE") + strlen(user->nick) + 5 +
+		      strlen(admin),
+	       left = strlen(text);
 	struct irc_line line;
 
-	while (next_line(&speech, &line))
+	while (left > 0) {
+		size_t n = irc_fit(text, left, head);
+
+		irc_format(&line, ":%s NOTICE %s :%s%.*s", room->server, user->nick, admin, (int)n,
+			   text);
 		send_line(room, user, &line);
+		text += n;
+		left -= n;
+	}
 }
 
 static void announce_line(struct room *room, const char *text, size_t size)
 {
-	static const char head[] = "[" NAME_ADMIN "] ";
-	char plain[sizeof(head) + ANNOUNCE_MAX];
+	char plain[ANNOUNCE_MAX];
 
-	memcpy(plain, head, sizeof(head));
-	if (course_plain(plain + sizeof(head) - 1, ANNOUNCE_MAX, text, size) == 0)
+	if (course_plain(plain, sizeof(plain), text, size) == 0)
 		return;
 	for (size_t id = 0; id < room->users_room; id++) {
 		if (room->users[id] && room->users[id]->registered)
 			announce_to(room, room->users[id], plain);
 	}
-	course_announce(room, plain + sizeof(head) - 1);
+	course_announce(room, plain);
 }
 
 void room_announce(struct room *room, const char *text)

@@ -202,6 +202,13 @@ const char *user_address(const struct user *user)
 	return user->address ? user->address : user->host;
 }
 
+const char *room_address(const struct room *room, uint32_t id)
+{
+	const struct user *user = user_by_id(room, id);
+
+	return user ? user_address(user) : "";
+}
+
 bool user_is_local(const struct user *user)
 {
 	return is_loopback(user_address(user));

@@ -47,6 +47,7 @@ struct room_config {
 	/* What is shown of a user's address in its place, the same each time. NULL: the address. */
 	void (*cloak)(const char *key, const char *address, char *buf, size_t size);
 	const char *cloak_key;
+	bool on_loopback; /* there is a door that only this machine can reach */
 
 	/* May differ in a later config. */
 	char **motd;               /* lines; NULL: none */
@@ -235,6 +236,12 @@ void room_history(struct room *room, const struct history_query *query,
 int room_set_klines(struct room *room, const struct room_kline *klines, size_t n);
 /* A notice for all server operators who are here: what became of an operation, say. */
 void room_tell_opers(struct room *room, const char *text);
+
+/*
+ * Where a connection is in truth, cloak or not; "": there is none. Changes nothing, and may be
+ * called from a function of struct room_output.
+ */
+const char *room_address(const struct room *room, uint32_t id);
 
 /* Ignored when nobody waits for it any more. */
 void room_answer(struct room *room, const struct room_answer *answer);

@@ -414,6 +414,7 @@ static void klines_are_kept(void **state)
 	const struct room_kline first = { "*@10.0.0.1", "a", "x", 1, 0 };
 	const struct room_kline again = { "*@10.0.0.1", "b", "y", 2, 50 };
 	const struct room_kline other = { "a@Host", "c", "z", 3, 200 };
+	bool was_there;
 
 	assert_int_equal(account_db_add_kline(db, &first, &e), 0);
 	assert_int_equal(account_db_add_kline(db, &other, &e), 0);
@@ -424,7 +425,10 @@ static void klines_are_kept(void **state)
 	klines[0] = '\0';
 	assert_int_equal(account_db_list_klines(db, 60, take_kline, NULL, &e), 0);
 	assert_string_equal(klines, "a@Host c z 200;");
-	assert_int_equal(account_db_remove_kline(db, "a@host", &e), 0);
+	assert_int_equal(account_db_remove_kline(db, "a@host", &was_there, &e), 0);
+	assert_true(was_there);
+	assert_int_equal(account_db_remove_kline(db, "a@host", &was_there, &e), 0);
+	assert_false(was_there);
 	klines[0] = '\0';
 	assert_int_equal(account_db_list_klines(db, 60, take_kline, NULL, &e), 0);
 	assert_string_equal(klines, "");

@@ -48,6 +48,9 @@ static const struct expected cases[] = {
 	{ "= 5\n", 1, "here the name of an option is expected" },
 	{ "service web {\n description = \"a\\0b\"\n}\n", 2, "cannot hold a NUL byte" },
 	{ "service web {\n description = \"a\\x00b\"\n}\n", 2, "cannot hold a NUL byte" },
+	{ "service web {\n description = \"\n\\Sb\"\n}\n", 3, "\\S is no escape; a backslash is \\\\ between" },
+	{ "service web {\n description = \"a\\.b\"\n}\n", 2, "\\. is no escape" },
+	{ "service web {\n description = \"a\\8b\"\n}\n", 2, "\\8 is no escape" },
 	{ "service web {\n description = \"a\\400b\"\n}\n", 2, "invalid octal number" },
 
 	/* sections */
