@@ -137,6 +137,23 @@ int fd_read_file(const char *path, size_t max, char **ret_data, size_t *ret_size
 	return fd < 0 ? -errno : fd_read_all(fd, max, ret_data, ret_size);
 }
 
+int fd_read_regular(const char *path, size_t max, char **ret_data, size_t *ret_size)
+{
+	/* O_NONBLOCK: a FIFO without a writer holds up nobody. */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EMEDIUMTYPE;
+	return fd_read_all(fd, max, ret_data, ret_size);
+}
+
 ssize_t fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds, int flags)
 {
 	union {

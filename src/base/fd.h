@@ -39,6 +39,8 @@ int fd_make_directories(const char *path, mode_t mode);
  * free; *ret_size (may be NULL) does not count the NUL. 0 or -errno; -EFBIG above max.
  */
 int fd_read_file(const char *path, size_t max, char **ret_data, size_t *ret_size);
+/* The same of a regular file, else -EISDIR or -EMEDIUMTYPE: it never waits for a writer. */
+int fd_read_regular(const char *path, size_t max, char **ret_data, size_t *ret_size);
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_size);
 
 /*

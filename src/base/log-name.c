@@ -20,6 +20,21 @@ char *log_name_stamp(char buf[LOG_NAME_STAMP + 2], uint64_t realtime)
 	return buf;
 }
 
+uint64_t log_name_time(const char *stamp)
+{
+	struct tm tm = { .tm_isdst = 0 };
+	unsigned usec;
+	time_t seconds;
+
+	if (sscanf(stamp, ".%4d%2d%2dT%2d%2d%2d.%6uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &usec) != 7)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	seconds = timegm(&tm);
+	return seconds < 0 ? 0 : (uint64_t)seconds * USEC_PER_SEC + usec;
+}
+
 /* By what the name ends with; *n becomes the size of what is before that. */
 static enum packing packing_of(const char *name, size_t *n)
 {

@@ -14,6 +14,9 @@
 /* ".20261125T134000.123456Z", to be put behind the name of the file that is rotated. */
 char *log_name_stamp(char buf[LOG_NAME_STAMP + 2], uint64_t realtime);
 
+/* The time of such a stamp, whatever follows it, in us since 1970; 0: it is none. */
+uint64_t log_name_time(const char *stamp);
+
 /* The size of the name of the file that this one was rotated away from; 0: it was not. */
 size_t log_name_base(const char *name, enum packing *ret);
 

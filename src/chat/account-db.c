@@ -24,8 +24,9 @@
  * What makes each version of the schema from the one before; user_version is how many were done. A
  * step that was released is never changed: the next change is another step.
  *
- * Names are kept as they were written, and folded, by which they are found. The SCRAM keys are
- * those of RFC 5802: whoever reads them can test passwords, as with the hash.
+ * Names are kept as they were written, and by what alike names have in common (names.h), by which
+ * they are found. Of two that were alike before step 3 only one is found by its name. The SCRAM
+ * keys are those of RFC 5802: whoever reads them can test passwords, as with the hash.
  */
 static const char *const steps[] = {
 	"CREATE TABLE accounts(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
@@ -43,6 +44,9 @@ static const char *const steps[] = {
 
 	"CREATE TABLE klines(folded TEXT PRIMARY KEY, mask TEXT NOT NULL, reason TEXT NOT NULL,"
 	" by TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL);",
+
+	"UPDATE OR IGNORE accounts SET folded=name_key(name);"
+	"UPDATE OR IGNORE nicks SET folded=name_key(value);",
 };
 #define SCHEMA_VERSION ((int)ELEMENTSOF(steps))
 
@@ -106,6 +110,13 @@ static void bind_folded(sqlite3_stmt *s, int at, const char *name)
 		folded[n] = name_fold(name[n]);
 	folded[n] = '\0';
 	bind_text(s, at, folded);
+}
+
+static void bind_key(sqlite3_stmt *s, int at, const char *name)
+{
+	char key[NAME_KEY_MAX];
+
+	sqlite3_bind_text(s, at, key, (int)name_key(name, key), SQLITE_TRANSIENT);
 }
 
 /* 1: a row; 0: none; or -errno. */
@@ -191,6 +202,16 @@ static int make_file(const char *path, struct error *e)
 	return 0;
 }
 
+/* name_key(text), for the steps of the schema. */
+static void key_in_sql(sqlite3_context *context, int n, sqlite3_value **values)
+{
+	const char *name = (const char *)sqlite3_value_text(values[0]);
+	char key[NAME_KEY_MAX];
+
+	if (name)
+		sqlite3_result_text(context, key, (int)name_key(name, key), SQLITE_TRANSIENT);
+}
+
 static int make_step(struct account_db *db, int64_t version, struct error *e)
 {
 	char sql[64];
@@ -264,6 +285,9 @@ static int set_up(struct account_db *db, struct error *e)
 		return fail(db, e);
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_timeout(db->handle, BUSY_TIME);
+	if (sqlite3_create_function(db->handle, "name_key", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+				    NULL, key_in_sql, NULL, NULL) != SQLITE_OK)
+		return fail(db, e);
 	r = execute(db,
 		    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
 		    "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY",
@@ -385,7 +409,7 @@ static int find(struct account_db *db, const char *sql, const char *key, struct 
 
 	if (r < 0)
 		return r;
-	bind_folded(s, 1, key);
+	bind_key(s, 1, key);
 	r = step(db, s, e);
 	if (r < 0)
 		return r;
@@ -441,7 +465,7 @@ int account_db_list_things(struct account_db *db, enum account_thing thing, cons
 		 tables[thing], name ? " WHERE a.folded=?1" : "");
 	r = prepare(db, sql, &s, e);
 	if (r == 0 && name)
-		bind_folded(s, 1, name);
+		bind_key(s, 1, name);
 	return r < 0 ? r : each_pair(db, s, each, arg, e);
 }
 
@@ -491,7 +515,7 @@ static int insert_account(struct account_db *db, const char *name, const struct 
 	if (r < 0)
 		return r;
 	bind_text(s, 1, name);
-	bind_folded(s, 2, name);
+	bind_key(s, 2, name);
 	sqlite3_bind_int64(s, 3, now);
 	bind_credential(s, 4, c);
 	return step(db, s, e);
@@ -531,7 +555,7 @@ int account_db_set_password(struct account_db *db, const char *name,
 
 	if (r < 0)
 		return r;
-	bind_folded(s, 1, name);
+	bind_key(s, 1, name);
 	bind_credential(s, 2, credential);
 	r = change(db, s, e);
 	return r == -ENOENT ? error_set(e, r, "there is no account \"%s\"", name) : r;
@@ -544,7 +568,7 @@ int account_db_remove(struct account_db *db, const char *name, struct error *e)
 
 	if (r < 0)
 		return r;
-	bind_folded(s, 1, name);
+	bind_key(s, 1, name);
 	r = change(db, s, e);
 	return r == -ENOENT ? error_set(e, r, "there is no account \"%s\"", name) : r;
 }
@@ -561,7 +585,7 @@ static int insert_thing(struct account_db *db, enum account_thing thing, int64_t
 	r = prepare(db, sql, &s, e);
 	if (r < 0)
 		return r;
-	bind_folded(s, 1, value);
+	bind_key(s, 1, value);
 	bind_text(s, 2, value);
 	sqlite3_bind_int64(s, 3, account);
 	r = step(db, s, e);
@@ -599,8 +623,8 @@ int account_db_take(struct account_db *db, enum account_thing thing, const char 
 	r = prepare(db, sql, &s, e);
 	if (r < 0)
 		return r;
-	bind_folded(s, 1, value);
-	bind_folded(s, 2, name);
+	bind_key(s, 1, value);
+	bind_key(s, 2, name);
 	r = change(db, s, e);
 	return r == -ENOENT ? error_set(e, r, "\"%s\" does not belong to \"%s\"", value, name) : r;
 }
@@ -673,7 +697,8 @@ int account_db_add_kline(struct account_db *db, const struct room_kline *k, stru
 }
 
 /* One that is not there is removed, too: it had expired. */
-int account_db_remove_kline(struct account_db *db, const char *mask, struct error *e)
+int account_db_remove_kline(struct account_db *db, const char *mask, bool *ret_was_there,
+			    struct error *e)
 {
 	_cleanup_statement_ s = NULL;
 	int r = prepare(db, "DELETE FROM klines WHERE folded=?1", &s, e);
@@ -681,7 +706,9 @@ int account_db_remove_kline(struct account_db *db, const char *mask, struct erro
 	if (r < 0)
 		return r;
 	bind_folded(s, 1, mask);
-	return step(db, s, e);
+	r = step(db, s, e);
+	*ret_was_there = r >= 0 && sqlite3_changes(db->handle) > 0;
+	return r;
 }
 
 static int read_kline(sqlite3_stmt *s, struct room_kline *k)

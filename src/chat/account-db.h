@@ -78,7 +78,8 @@ int account_db_take_notes(struct account_db *db,
  * gone.
  */
 int account_db_add_kline(struct account_db *db, const struct room_kline *kline, struct error *e);
-int account_db_remove_kline(struct account_db *db, const char *mask, struct error *e);
+int account_db_remove_kline(struct account_db *db, const char *mask, bool *ret_was_there,
+			    struct error *e);
 int account_db_list_klines(struct account_db *db, uint64_t now,
 			   int (*each)(void *arg, const struct room_kline *kline), void *arg,
 			   struct error *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Accounts from the command line: see account-verbs.h. */
+/* Accounts and K-lines from the command line: see account-verbs.h. */
 #include "config.h"
 
 #include "chat/account-verbs.h"
@@ -20,6 +20,7 @@
 #include "base/units.h"
 #include "chat/account-db.h"
 #include "chat/names.h"
+#include "chat/privilege.h"
 
 #define EXIT_USAGE 2
 
@@ -28,6 +29,7 @@ struct call {
 	struct account_db *db;
 	char **args;
 	int n;
+	char by[256]; /* who does it */
 	struct error e;
 };
 
@@ -175,10 +177,7 @@ static void describe_caller(char *buf, size_t room)
 
 static int note(struct call *c, const char *text)
 {
-	char by[256];
-
-	describe_caller(by, sizeof(by));
-	return account_db_note(c->db, by, text, time(NULL), &c->e);
+	return account_db_note(c->db, c->by, text, time(NULL), &c->e);
 }
 
 /* --- the verbs ---------------------------------------------------------------------------- */
@@ -333,32 +332,83 @@ static int nick_list(struct call *c)
 				      print_thing, NULL, &c->e);
 }
 
+static int print_kline(void *arg, const struct room_kline *k)
+{
+	time_t seconds = (time_t)(k->until / USEC_PER_SEC);
+	char until[32] = "for ever";
+	struct tm tm;
+
+	if (k->until && gmtime_r(&seconds, &tm))
+		strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	printf("%s\t%s\t%s\t%s\n", k->mask, until, k->by, k->reason);
+	return 0;
+}
+
+static int kline_list(struct call *c)
+{
+	return account_db_list_klines(c->db, now_realtime(), print_kline, NULL, &c->e);
+}
+
+static int kline_remove(struct call *c)
+{
+	char mask[256], text[300];
+	bool was_there = false;
+	int r;
+
+	snprintf(mask, sizeof(mask), "%s%s", strchr(c->args[0], '@') ? "" : "*@", c->args[0]);
+	r = account_db_remove_kline(c->db, mask, &was_there, &c->e);
+	if (r == 0 && !was_there)
+		r = error_set(&c->e, -ENOENT, "nobody is kept out by \"%s\"; see kline list", mask);
+	snprintf(text, sizeof(text), "let in again \"%s\"", mask);
+	return r < 0 ? r : note(c, text);
+}
+
 static const struct {
-	const char *first, *second, *arguments; /* second NULL: there is none */
+	const char *group, *first, *second, *arguments; /* second NULL: there is none */
 	int min, max;
 	int (*run)(struct call *c);
 } verbs[] = {
-	{ "add", NULL, "NAME", 1, 1, add },
-	{ "passwd", NULL, "NAME", 1, 1, passwd },
-	{ "remove", NULL, "NAME", 1, 1, remove_account },
-	{ "list", NULL, "", 0, 0, list },
-	{ "cert", "add", "NAME FINGERPRINT", 2, 2, cert_add },
-	{ "cert", "remove", "NAME FINGERPRINT", 2, 2, cert_remove },
-	{ "cert", "list", "[NAME]", 0, 1, cert_list },
-	{ "nick", "add", "NAME NICK", 2, 2, nick_add },
-	{ "nick", "remove", "NAME NICK", 2, 2, nick_remove },
-	{ "nick", "list", "[NAME]", 0, 1, nick_list },
+	{ "account", "add", NULL, "NAME", 1, 1, add },
+	{ "account", "passwd", NULL, "NAME", 1, 1, passwd },
+	{ "account", "remove", NULL, "NAME", 1, 1, remove_account },
+	{ "account", "list", NULL, "", 0, 0, list },
+	{ "account", "cert", "add", "NAME FINGERPRINT", 2, 2, cert_add },
+	{ "account", "cert", "remove", "NAME FINGERPRINT", 2, 2, cert_remove },
+	{ "account", "cert", "list", "[NAME]", 0, 1, cert_list },
+	{ "account", "nick", "add", "NAME NICK", 2, 2, nick_add },
+	{ "account", "nick", "remove", "NAME NICK", 2, 2, nick_remove },
+	{ "account", "nick", "list", "[NAME]", 0, 1, nick_list },
+	{ "kline", "list", NULL, "", 0, 0, kline_list },
+	{ "kline", "remove", NULL, "MASK", 1, 1, kline_remove },
 };
 
-static int print_usage(void)
+static int print_usage(const char *group)
 {
-	fputs("usage: fosterctl chat account VERB\n\n", stderr);
-	for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-		fprintf(stderr, "  %s%s%s %s\n", verbs[i].first, verbs[i].second ? " " : "",
-			verbs[i].second ? verbs[i].second : "", verbs[i].arguments);
-	fputs("\nPasswords come from the terminal, or are the first line of the standard input.\n",
-	      stderr);
+	fprintf(stderr, "usage: fosterctl chat %s VERB\n\n", group);
+	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+		if (strcmp(verbs[i].group, group) == 0)
+			fprintf(stderr, "  %s%s%s %s\n", verbs[i].first, verbs[i].second ? " " : "",
+				verbs[i].second ? verbs[i].second : "", verbs[i].arguments);
+	}
+	if (strcmp(group, "account") == 0)
+		fputs("\nPasswords come from the terminal, or are the first line of the standard "
+		      "input.\n",
+		      stderr);
 	return EXIT_USAGE;
+}
+
+/* What root does here is the server's to read: so it is done by the server's user. */
+static int become_user(struct call *c)
+{
+	struct identity identity;
+	int r;
+
+	if (!c->config->user || geteuid() != 0)
+		return 0;
+	r = identity_find(c->config->user, &identity, &c->e);
+	if (r == 0)
+		r = identity_make_directory(&identity, c->config->state_directory, &c->e);
+	return r < 0 ? r : identity_become(&identity, &c->e);
 }
 
 static int run(struct call *c, int (*verb)(struct call *c), const char *config)
@@ -367,8 +417,10 @@ static int run(struct call *c, int (*verb)(struct call *c), const char *config)
 	int r;
 
 	c->e.text[0] = '\0';
-	r = path ? account_db_open(path, &c->db, &c->e)
-		 : error_set(&c->e, -ENOMEM, "out of memory");
+	describe_caller(c->by, sizeof(c->by));
+	r = path ? become_user(c) : error_set(&c->e, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = account_db_open(path, &c->db, &c->e);
 	free(path);
 	if (r == 0)
 		r = verb(c);
@@ -385,14 +437,21 @@ static int run(struct call *c, int (*verb)(struct call *c), const char *config)
 	return EXIT_SUCCESS;
 }
 
-int account_verb(const struct chat_config *config, const char *path, char **args, int n)
+bool is_account_group(const char *word)
+{
+	return strcmp(word, "account") == 0 || strcmp(word, "kline") == 0;
+}
+
+int account_verb(const struct chat_config *config, const char *path, const char *group, char **args,
+		 int n)
 {
 	struct call c = { .config = config };
 
 	for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
 		int words = verbs[i].second ? 2 : 1;
 
-		if (n < words || strcmp(args[0], verbs[i].first) != 0 ||
+		if (n < words || strcmp(group, verbs[i].group) != 0 ||
+		    strcmp(args[0], verbs[i].first) != 0 ||
 		    (words == 2 && strcmp(args[1], verbs[i].second) != 0))
 			continue;
 		c.args = args + words;
@@ -401,5 +460,5 @@ int account_verb(const struct chat_config *config, const char *path, char **args
 			break;
 		return run(&c, verbs[i].run, path);
 	}
-	return print_usage();
+	return print_usage(group);
 }

@@ -15,14 +15,18 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "chat/authenticate.h"
+#include "chat/bucket.h"
 #include "chat/hash.h"
 #include "chat/list.h"
+#include "chat/utf8.h"
 #include "chat/worker.h"
 
-#define WAITING_MAX   1024 /* questions; more are answered with "not now" */
-#define JOBS_MAX      64   /* of the worker: one question, one refresh, and K-lines */
-#define PLACES        1024 /* as many as the room tells apart */
-#define WARN_INTERVAL (10 * USEC_PER_SEC)
+#define WAITING_MAX    1024 /* questions; more are answered with "not now" */
+#define JOBS_MAX       64   /* of the worker: one question, one refresh, and K-lines */
+#define PLACES         1024 /* as many as the room tells apart */
+#define FAILURES_RATE  2    /* log-ins that failed and are told, a second, */
+#define FAILURES_BURST 100
+#define WARN_INTERVAL  (10 * USEC_PER_SEC)
 
 /* A question, and what an exchange of several has to remember between them. */
 struct question {
@@ -36,8 +40,9 @@ struct question {
 	struct sasl_exchange exchange;
 	struct step step;
 	char *data, *fingerprint;
-	bool running;   /* the worker has it */
-	bool abandoned; /* nobody waits for the answer */
+	char address[ROOM_HOST_MAX + 1]; /* of who asks */
+	bool running;                    /* the worker has it */
+	bool abandoned;                  /* nobody waits for the answer */
 };
 
 struct owned_list {
@@ -45,11 +50,19 @@ struct owned_list {
 	size_t n, room;
 };
 
+struct kline_list {
+	struct room_kline *items;
+	size_t n;
+};
+
 /* Reads anew what another process has changed. */
 struct refresh {
 	struct worker_job job;
 	struct owned_list owned, notes; /* a note's nick is its text, its account who did it */
+	struct kline_list klines;
+	unsigned kept; /* K-lines that the room had given to be kept when it began */
 	bool changed, running, again;
+	bool unread_klines; /* they changed, and are not the room's yet */
 	struct error error;
 };
 
@@ -68,6 +81,9 @@ struct accounts {
 	int inotify_fd;
 	char *path, *file; /* the database, and its name in its directory */
 	uint64_t warned_at;
+	struct bucket failures; /* log-ins that are told one by one; */
+	unsigned untold;        /* those that are not */
+	unsigned kept;          /* K-lines that the room has given to be kept, in all */
 };
 
 static void pump(struct accounts *a);
@@ -145,6 +161,8 @@ static void run(struct worker_job *job)
 	if (q->kind == ROOM_ASKS_REGISTER)
 		register_account(q->owner->db, &q->exchange, &q->step,
 				 (int64_t)(now_realtime() / USEC_PER_SEC));
+	else if (q->kind == ROOM_ASKS_PASSWORD)
+		change_password(q->owner->db, &q->exchange, &q->step);
 	else
 		authenticate(q->owner->db, &q->exchange, &q->step);
 }
@@ -163,6 +181,8 @@ static void answer(struct accounts *a, struct question *q)
 	snprintf(account, sizeof(account), "%s", q->exchange.account);
 	if (q->kind == ROOM_ASKS_REGISTER && result.verdict == ROOM_GRANTED)
 		log_notice("accounts: \"%s\" was registered", account);
+	if (q->kind == ROOM_ASKS_PASSWORD && result.verdict == ROOM_GRANTED)
+		log_notice("accounts: \"%s\" has another password", account);
 	if (result.verdict != ROOM_CONTINUE) {
 		result.data = NULL;
 		result.size = 0;
@@ -170,6 +190,34 @@ static void answer(struct accounts *a, struct question *q)
 	}
 	tell_room_the_time(a);
 	room_answer(a->room, &result);
+}
+
+/* What others wrote, in a line of ours. */
+static void disarm(char *text)
+{
+	if (!utf8_is_valid(text, strlen(text)))
+		*text = '\0';
+	for (; *text; text++) {
+		if ((unsigned char)*text <= ' ' || *text == '\x7f' || *text == '"')
+			*text = '?';
+	}
+}
+
+/* For who guards against guessing: so the address comes first, and is ours. */
+static void tell_failure(struct accounts *a, struct question *q)
+{
+	char tried[ROOM_NICK_MAX + 1];
+
+	if (!bucket_take(&a->failures, FAILURES_RATE, FAILURES_BURST, now_monotonic())) {
+		a->untold++;
+		return;
+	}
+	if (a->untold > 0)
+		log_notice("accounts: %u more log-ins failed, too many to be told", a->untold);
+	a->untold = 0;
+	snprintf(tried, sizeof(tried), "%s", q->exchange.tried);
+	disarm(tried);
+	log_notice("accounts: %s: log-in failed, account \"%s\"", q->address, tried);
 }
 
 static void on_done(struct worker_job *job)
@@ -180,6 +228,9 @@ static void on_done(struct worker_job *job)
 	a->busy = q->running = false;
 	warn(a, &q->step.error);
 	drop_data(q);
+	/* Also of who did not wait for the answer. */
+	if (!job->cancelled && q->kind == ROOM_ASKS_SASL && q->step.verdict == ROOM_REFUSED)
+		tell_failure(a, q);
 	if (q->abandoned || job->cancelled)
 		question_free(q);
 	else
@@ -244,6 +295,7 @@ static struct question *question_new(struct accounts *a, const struct room_quest
 	q->place = asked->place % PLACES;
 	q->serial = asked->serial;
 	q->exchange.mechanism = asked->mechanism;
+	snprintf(q->address, sizeof(q->address), "%s", room_address(a->room, asked->id));
 	list_start(&q->link);
 	hash_add(&a->questions, &q->by_serial, hash_serial(q->serial));
 	return q;
@@ -263,7 +315,7 @@ static int take_data(struct question *q, const struct room_question *asked)
 	q->data[size] = '\0';
 	q->step.data = q->data;
 	q->step.size = size;
-	if (registers)
+	if (asked->account)
 		snprintf(q->exchange.account, sizeof(q->exchange.account), "%s", asked->account);
 	if (asked->fingerprint && !q->fingerprint)
 		q->fingerprint = strdup(asked->fingerprint);
@@ -301,6 +353,55 @@ void accounts_ask(struct accounts *a, const struct room_question *asked)
 	if (++a->n_waiting > WAITING_MAX)
 		event_active(a->too_many, EV_TIMEOUT, 0);
 	pump(a);
+}
+
+/* --- lists of K-lines --------------------------------------------------------------------- */
+
+static void free_kline(struct room_kline *k)
+{
+	free((char *)k->mask);
+	free((char *)k->reason);
+	free((char *)k->by);
+}
+
+/* Texts are the copy's own. 0 or -ENOMEM. */
+static int copy_kline(struct room_kline *to, const struct room_kline *from)
+{
+	*to = (struct room_kline){ strdup(from->mask), strdup(from->reason), strdup(from->by),
+				   from->at, from->until };
+	if (to->mask && to->reason && to->by)
+		return 0;
+	free_kline(to);
+	return -ENOMEM;
+}
+
+static int add_kline(void *arg, const struct room_kline *k)
+{
+	struct kline_list *list = arg;
+	struct room_kline *more = reallocarray(list->items, list->n + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	list->items = more;
+	if (copy_kline(&list->items[list->n], k) < 0)
+		return -ENOMEM;
+	list->n++;
+	return 0;
+}
+
+static void clear_klines(struct kline_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free_kline(&list->items[i]);
+	free(list->items);
+	*list = (struct kline_list){ .n = 0 };
+}
+
+static int read_klines(struct account_db *db, struct kline_list *list, struct error *e)
+{
+	int r = account_db_list_klines(db, now_realtime(), add_kline, list, e);
+
+	return r == -ENOMEM ? error_set(e, r, "out of memory") : r;
 }
 
 /* --- what others change ------------------------------------------------------------------- */
@@ -364,7 +465,9 @@ static int read_all(struct account_db *db, struct refresh *refresh)
 {
 	int r = account_db_take_notes(db, add_item, &refresh->notes, &refresh->error);
 
-	return r < 0 ? r : read_owned(db, &refresh->owned, &refresh->error);
+	if (r == 0)
+		r = read_owned(db, &refresh->owned, &refresh->error);
+	return r < 0 ? r : read_klines(db, &refresh->klines, &refresh->error);
 }
 
 static void run_refresh(struct worker_job *job)
@@ -373,7 +476,7 @@ static void run_refresh(struct worker_job *job)
 	struct refresh *refresh = &a->refresh;
 
 	refresh->error.text[0] = '\0';
-	refresh->changed = account_db_has_changed(a->db);
+	refresh->changed = account_db_has_changed(a->db) || refresh->unread_klines;
 	if (refresh->changed && read_all(a->db, refresh) < 0)
 		refresh->changed = false;
 }
@@ -385,7 +488,20 @@ static void start_refresh(struct accounts *a)
 		return;
 	}
 	a->refresh.again = false;
+	a->refresh.kept = a->kept;
 	a->refresh.running = worker_give(a->worker, &a->refresh.job) == 0;
+}
+
+/* What the room has done meanwhile is not in the list: then they are read again. */
+static void take_klines(struct accounts *a)
+{
+	struct refresh *refresh = &a->refresh;
+
+	refresh->unread_klines = refresh->kept != a->kept;
+	if (refresh->unread_klines)
+		refresh->again = true;
+	else if (room_set_klines(a->room, refresh->klines.items, refresh->klines.n) < 0)
+		log_warning("accounts: out of memory: not all K-lines hold");
 }
 
 static void on_refreshed(struct worker_job *job)
@@ -399,7 +515,10 @@ static void on_refreshed(struct worker_job *job)
 		tell_room_the_time(a);
 		if (refresh->changed)
 			room_set_accounts(a->room, refresh->owned.items, refresh->owned.n);
+		if (refresh->changed)
+			take_klines(a);
 	}
+	clear_klines(&refresh->klines);
 	clear_list(&refresh->owned);
 	log_notes(&refresh->notes);
 	if (!job->cancelled && refresh->again)
@@ -449,58 +568,6 @@ static int watch(struct accounts *a, struct event_base *base, const char *path)
 
 /* --- K-lines ------------------------------------------------------------------------------ */
 
-struct kline_list {
-	struct room_kline *items;
-	size_t n;
-};
-
-static void free_kline(struct room_kline *k)
-{
-	free((char *)k->mask);
-	free((char *)k->reason);
-	free((char *)k->by);
-}
-
-/* Texts are the copy's own. 0 or -ENOMEM. */
-static int copy_kline(struct room_kline *to, const struct room_kline *from)
-{
-	*to = (struct room_kline){ strdup(from->mask), strdup(from->reason), strdup(from->by),
-				   from->at, from->until };
-	if (to->mask && to->reason && to->by)
-		return 0;
-	free_kline(to);
-	return -ENOMEM;
-}
-
-static int add_kline(void *arg, const struct room_kline *k)
-{
-	struct kline_list *list = arg;
-	struct room_kline *more = reallocarray(list->items, list->n + 1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	list->items = more;
-	if (copy_kline(&list->items[list->n], k) < 0)
-		return -ENOMEM;
-	list->n++;
-	return 0;
-}
-
-static int read_klines(struct accounts *a, struct error *e)
-{
-	struct kline_list list = { .n = 0 };
-	int r = account_db_list_klines(a->db, now_realtime(), add_kline, &list, e);
-
-	if (r == 0)
-		r = room_set_klines(a->room, list.items, list.n);
-	if (r == -ENOMEM)
-		error_set(e, r, "out of memory");
-	for (size_t i = 0; i < list.n; i++)
-		free_kline(&list.items[i]);
-	free(list.items);
-	return r;
-}
-
 /* One to be written, or removed. */
 struct kept_kline {
 	struct worker_job job;
@@ -514,9 +581,11 @@ static void run_kline(struct worker_job *job)
 {
 	struct kept_kline *k = CONTAINER_OF(job, struct kept_kline, job);
 
+	bool was_there;
+
 	k->error.text[0] = '\0';
 	if (k->remove)
-		account_db_remove_kline(k->owner->db, k->kline.mask, &k->error);
+		account_db_remove_kline(k->owner->db, k->kline.mask, &was_there, &k->error);
 	else
 		account_db_add_kline(k->owner->db, &k->kline, &k->error);
 }
@@ -548,6 +617,7 @@ void accounts_keep_kline(struct accounts *a, const struct room_operation *o)
 	struct room_kline from = { o->target, o->reason ? o->reason : "", o->by, o->at, o->until };
 	struct kept_kline *k = calloc(1, sizeof(*k));
 
+	a->kept++;
 	if (k && copy_kline(&k->kline, &from) == 0) {
 		k->job = (struct worker_job){ .run = run_kline, .done = on_kline_kept };
 		k->owner = a;
@@ -574,9 +644,12 @@ static int first_look(struct accounts *a, struct error *e)
 		*e = refresh->error;
 	else if (room_set_accounts(a->room, refresh->owned.items, refresh->owned.n) < 0)
 		r = error_set(e, -ENOMEM, "out of memory");
+	else if (room_set_klines(a->room, refresh->klines.items, refresh->klines.n) < 0)
+		r = error_set(e, -ENOMEM, "out of memory");
+	clear_klines(&refresh->klines);
 	clear_list(&refresh->owned);
 	log_notes(&refresh->notes);
-	return r < 0 ? r : read_klines(a, e);
+	return r;
 }
 
 int accounts_new(struct event_base *base, struct room *room, const char *path,

@@ -11,7 +11,7 @@
 #include <sys/random.h>
 
 #include "base/macro.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "chat/names.h"
 
 /* 0 with the account or -ENOENT; other errors make the verdict. */
@@ -49,8 +49,9 @@ static void plain(struct account_db *db, struct sasl_exchange *x, struct step *s
 		return;
 	name++;
 	password++;
+	snprintf(x->tried, sizeof(x->tried), "%s", name);
 	/* Nobody acts for another. */
-	if (*authzid && !name_equal(authzid, name))
+	if (*authzid && !name_alike(authzid, name))
 		return;
 	r = look_up(db, name, &account, step);
 	if (r < 0 && r != -ENOENT)
@@ -87,6 +88,7 @@ static void scram_first_message(struct account_db *db, struct sasl_exchange *x, 
 	}
 	if (scram_begin(x->scram, step->data, step->size, name) < 0)
 		return;
+	snprintf(x->tried, sizeof(x->tried), "%s", name);
 	r = look_up(db, name, &account, step);
 	if (r < 0 && r != -ENOENT)
 		return;
@@ -130,6 +132,7 @@ static void external(struct account_db *db, struct sasl_exchange *x, struct step
 
 	if (!step->fingerprint || step->size > ROOM_NICK_MAX || memchr(step->data, 0, step->size))
 		return;
+	snprintf(x->tried, sizeof(x->tried), "%.*s", (int)step->size, step->data);
 	r = account_db_find_owner(db, ACCOUNT_CERTIFICATE, step->fingerprint, &account, &e);
 	if (r < 0 && r != -ENOENT) {
 		step->verdict = ROOM_UNABLE;
@@ -139,7 +142,7 @@ static void external(struct account_db *db, struct sasl_exchange *x, struct step
 		return;
 	memcpy(name, step->data, step->size);
 	name[step->size] = '\0';
-	if (!*name || name_equal(name, account.name))
+	if (!*name || name_alike(name, account.name))
 		grant(x, &account, step);
 }
 
@@ -179,6 +182,39 @@ void register_account(struct account_db *db, struct sasl_exchange *x, struct ste
 		step->verdict = ROOM_REFUSED;
 	else
 		step->error = e;
+}
+
+void change_password(struct account_db *db, struct sasl_exchange *x, struct step *step)
+{
+	const char *end = step->data + step->size, *new;
+	struct credential credential;
+	struct account account;
+	int r;
+
+	step->verdict = ROOM_UNABLE;
+	step->error.text[0] = '\0';
+	new = memchr(step->data, '\0', step->size);
+	if (!new || password_refusal(new + 1, end - new - 1))
+		return;
+	r = look_up(db, x->account, &account, step);
+	if (r < 0 && r != -ENOENT)
+		return;
+	if (!credential_check(r == 0 ? account.credential.hash : NULL, step->data,
+			      new - step->data)) {
+		step->verdict = ROOM_REFUSED;
+		return;
+	}
+	r = credential_make(&credential, new + 1, end - new - 1);
+	if (r < 0) {
+		error_set_errno(&step->error, r, "a password could not be hashed");
+		return;
+	}
+	r = account_db_set_password(db, account.name, &credential, &step->error);
+	explicit_bzero(&credential, sizeof(credential));
+	if (r == 0) {
+		step->error.text[0] = '\0';
+		step->verdict = ROOM_GRANTED;
+	}
 }
 
 void sasl_exchange_clear(struct sasl_exchange *x)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One exchange of SASL, or one REGISTER, as its host carries it out: what the room asked in, the
+ * One exchange of SASL, REGISTER or PASSWD, as its host carries it out: what the room asked in, the
  * verdict out. Blocks, on disk and for hashing: for the worker. What is wrong with the database is
  * said in the step's error, and the verdict is ROOM_UNABLE.
  */
@@ -19,10 +19,11 @@ struct sasl_exchange {
 	int step;            /* of SCRAM: messages that came so far */
 	struct scram *scram; /* NULL before its first */
 	char account[ROOM_NICK_MAX + 1];
+	char tried[ROOM_NICK_MAX + 1]; /* whose it was said to be, as it came; may be cut */
 };
 
 struct step {
-	const char *data; /* the client's message, or of REGISTER the password */
+	const char *data; /* the client's message; or the password; or the old, NUL, the new one */
 	size_t size;
 	const char *fingerprint;
 	/* Out. */
@@ -36,6 +37,8 @@ void authenticate(struct account_db *db, struct sasl_exchange *x, struct step *s
 /* A new account of the name x->account. */
 void register_account(struct account_db *db, struct sasl_exchange *x, struct step *step,
 		      int64_t now);
+/* Another password for x->account. */
+void change_password(struct account_db *db, struct sasl_exchange *x, struct step *step);
 void sasl_exchange_clear(struct sasl_exchange *x);
 
 #endif

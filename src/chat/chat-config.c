@@ -6,13 +6,13 @@
 
 #include <confuse.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/config-scan.h"
 #include "base/fd.h"
 #include "base/strv.h"
 #include "base/text.h"
@@ -23,6 +23,7 @@
 #include "chat/names.h"
 #include "chat/utf8.h"
 
+#define CONFIG_MAX     (1024 * 1024)
 #define MOTD_MAX       (64 * 1024)
 #define MOTD_LINES_MAX 200
 #define FIRST_PERSON   1000 /* the first uid of somebody with a home; below it are services */
@@ -42,6 +43,7 @@ struct seen {
 /* libconfuse's callbacks know nothing of who called; one file is read at a time. */
 static struct {
 	struct error *e;
+	const char *path;
 	struct seen seen[CHAT_OPTIONS];
 } reading;
 
@@ -78,10 +80,10 @@ static void PRINTF(2, 0) on_error(cfg_t *cfg, const char *fmt, va_list ap)
 		*end = '\0';
 		nearest = nearest_name(name);
 		error_set(reading.e, -EINVAL, "%s:%d: there is no option \"%s\"%s%s%s",
-			  cfg->filename, cfg->line, name, nearest ? "; did you mean \"" : "",
+			  reading.path, cfg->line, name, nearest ? "; did you mean \"" : "",
 			  nearest ? nearest : "", nearest ? "\"?" : "");
 	} else {
-		error_set(reading.e, -EINVAL, "%s:%d: %s", cfg->filename, cfg->line, text);
+		error_set(reading.e, -EINVAL, "%s:%d: %s", reading.path, cfg->line, text);
 	}
 }
 
@@ -143,6 +145,45 @@ static int store_option(struct chat_config *config, const struct option_row *row
 	return r;
 }
 
+/* --- the scan before libconfuse: strings, comments and the shape of what stands there --- */
+
+static bool on_section(void *ctx, int line, const char *kind, const char *title)
+{
+	if (!reading.e->text[0])
+		error_set(reading.e, -EINVAL, "%s:%d: there is no section \"%.64s\", nor any other",
+			  reading.path, line, kind);
+	return false;
+}
+
+static void on_section_end(void *ctx)
+{
+}
+
+static bool on_option(void *ctx, int line, const char *name, bool list)
+{
+	return true;
+}
+
+static void on_problem(void *ctx, int line, const char *text)
+{
+	if (!reading.e->text[0])
+		error_set(reading.e, -EINVAL, "%s:%d: %s", reading.path, line, text);
+}
+
+/* What libconfuse is to see; see config-scan.h. */
+static int scan(const char *text, size_t size, char **ret)
+{
+	static const struct scan_events events = { .begin = on_section,
+						   .option = on_option,
+						   .end = on_section_end,
+						   .problem = on_problem };
+	int r = config_scan(text, size, &events, NULL, ret);
+
+	if (r == -ENOMEM)
+		return error_set(reading.e, r, "out of memory");
+	return reading.e->text[0] ? -EINVAL : r;
+}
+
 static int read_options(struct chat_config *config, cfg_t *cfg)
 {
 	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
@@ -155,7 +196,7 @@ static int read_options(struct chat_config *config, cfg_t *cfg)
 			continue;
 		if (chat_option_is_list(&chat_options[i]) && seen->values > 0 && !seen->closed)
 			return error_set(reading.e, -EINVAL, "%s:%d: %s is a list: {\"%s\"}",
-					 cfg->filename, seen->line, opt->name, seen->last);
+					 reading.path, seen->line, opt->name, seen->last);
 		r = store_option(config, &chat_options[i], opt);
 		if (r < 0)
 			return error_set_errno(reading.e, r, "%s", chat_options[i].name);
@@ -163,15 +204,30 @@ static int read_options(struct chat_config *config, cfg_t *cfg)
 	return 0;
 }
 
+/* A file that a reload finds to be something else keeps nobody waiting, and ends nothing. */
+static int read_text(const char *what, const char *path, size_t max, char **ret, struct error *e)
+{
+	size_t size;
+	int r = fd_read_regular(path, max, ret, &size);
+
+	if (r == -EMEDIUMTYPE)
+		return error_set(e, -EINVAL, "%s%s is no regular file", what, path);
+	if (r < 0)
+		return error_set_errno(e, r, "%s%s", what, path);
+	if (strlen(*ret) != size)
+		return error_set(e, -EINVAL, "%s%s is no text: it has a NUL byte", what, path);
+	return 0;
+}
+
 static int read_file(struct chat_config *config, const char *path, struct error *e)
 {
 	cfg_opt_t opts[CHAT_OPTIONS + 1];
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL, *clean = NULL;
 	cfg_t *cfg;
-	int r;
+	int r = read_text("", path, CONFIG_MAX, &text, e);
 
-	if (fd < 0)
-		return error_set_errno(e, -errno, "%s", path);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < CHAT_OPTIONS; i++) {
 		if (chat_option_is_list(&chat_options[i]))
 			opts[i] =
@@ -182,14 +238,18 @@ static int read_file(struct chat_config *config, const char *path, struct error 
 	opts[CHAT_OPTIONS] = (cfg_opt_t)CFG_END();
 	memset(&reading, 0, sizeof(reading));
 	reading.e = e;
+	reading.path = path;
 	e->text[0] = '\0';
+	r = scan(text, strlen(text), &clean);
+	if (r < 0)
+		return r;
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg)
 		return error_set(e, -ENOMEM, "out of memory");
 	cfg_set_error_function(cfg, on_error);
 	for (size_t i = 0; i < CHAT_OPTIONS; i++)
 		cfg_set_validate_func(cfg, chat_options[i].name, on_value);
-	r = cfg_parse(cfg, path);
+	r = cfg_parse_buf(cfg, clean);
 	if (r != CFG_SUCCESS)
 		r = e->text[0] ? -EINVAL : error_set(e, -EINVAL, "%s: cannot be read", path);
 	else
@@ -249,9 +309,11 @@ static int read_motd(struct chat_config *config, const char *path, struct error 
 				 path);
 	if (make_whole(&config->motd_file, path) < 0)
 		return error_set(e, -ENOMEM, "out of memory");
-	r = fd_read_file(config->motd_file, MOTD_MAX, &text, NULL);
-	if (r < 0)
-		return error_set_errno(e, r, "%s: motd-file %s", path, config->motd_file);
+	r = read_text("motd-file ", config->motd_file, MOTD_MAX, &text, e);
+	if (r < 0) {
+		error_prefix(e, "%s", path);
+		return r;
+	}
 	for (rest = text; (line = strsep(&rest, "\n")) != NULL && r == 0;) {
 		line[strcspn(line, "\r")] = '\0';
 		if (!utf8_is_valid(line, strlen(line)))
@@ -478,47 +540,48 @@ static bool keep_list(char ***next, char ***now)
 	return differs;
 }
 
-const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config *now)
-{
-	const char *first = NULL;
+struct changed {
+	char *names;
+	size_t size;
+};
 
-	if (keep_text(&next->server_name, &now->server_name))
-		first = "server-name";
-	if (keep_text(&next->network, &now->network))
-		first = "network";
-	if (keep_text(&next->course_channel, &now->course_channel))
-		first = "course-channel";
-	if (next->room.history != now->room.history)
-		first = "history";
+static void note_if(struct changed *c, bool differs, const char *name)
+{
+	size_t used = strlen(c->names);
+
+	if (differs && used < c->size)
+		snprintf(c->names + used, c->size - used, "%s%s", used ? ", " : "", name);
+}
+
+void chat_config_keep_fixed(struct chat_config *next, struct chat_config *now, char *names,
+			    size_t size)
+{
+	struct changed c = { names, size };
+
+	names[0] = '\0';
+	note_if(&c, keep_text(&next->server_name, &now->server_name), "server-name");
+	note_if(&c, keep_text(&next->network, &now->network), "network");
+	note_if(&c, keep_text(&next->course_channel, &now->course_channel), "course-channel");
+	note_if(&c, next->room.history != now->room.history, "history");
+	note_if(&c, keep_text(&next->operators.channel, &now->operators.channel),
+		"operators-channel");
+	note_if(&c, keep_list(&next->irc_listen, &now->irc_listen), "irc-listen");
+	note_if(&c, keep_list(&next->course_listen, &now->course_listen), "course-listen");
+	note_if(&c, keep_list(&next->tls_listen, &now->tls_listen), "tls-listen");
+	note_if(&c, next->plaintext != now->plaintext, "plaintext");
+	note_if(&c, keep_text(&next->state_directory, &now->state_directory), "state-directory");
+	note_if(&c, keep_text(&next->cloak_key, &now->cloak_key), "cloak-key");
+	note_if(&c, keep_text(&next->user, &now->user), "user");
+	note_if(&c, next->sandbox != now->sandbox, "sandbox");
+	note_if(&c, next->room.accounts != now->room.accounts, "accounts");
+	note_if(&c, next->room.nick_length != now->room.nick_length, "nick-length");
 	next->room.history = now->room.history;
-	if (keep_text(&next->operators.channel, &now->operators.channel))
-		first = "operators-channel";
-	if (keep_list(&next->irc_listen, &now->irc_listen))
-		first = "irc-listen";
-	if (keep_list(&next->course_listen, &now->course_listen))
-		first = "course-listen";
-	if (keep_list(&next->tls_listen, &now->tls_listen))
-		first = "tls-listen";
-	if (next->plaintext != now->plaintext)
-		first = "plaintext";
 	next->plaintext = now->plaintext;
-	if (keep_text(&next->state_directory, &now->state_directory))
-		first = "state-directory";
-	if (keep_text(&next->cloak_key, &now->cloak_key))
-		first = "cloak-key";
-	if (keep_text(&next->user, &now->user))
-		first = "user";
-	if (next->sandbox != now->sandbox)
-		first = "sandbox";
 	next->sandbox = now->sandbox;
-	if (next->room.accounts != now->room.accounts)
-		first = "accounts";
 	next->room.accounts = now->room.accounts;
-	if (next->room.nick_length != now->room.nick_length)
-		first = "nick-length";
 	next->room.nick_length = now->room.nick_length;
+	next->room.on_loopback = now->room.on_loopback;
 	next->room.created = now->room.created;
 	next->room.secret = now->room.secret;
 	point_into(next);
-	return first;
 }

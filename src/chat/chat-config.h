@@ -57,9 +57,11 @@ char *chat_config_state_file(const struct chat_config *config, const char *name)
 void chat_config_free(struct chat_config *config);
 
 /*
- * Some options hold from start to end: next gets them from now; returns the name of the first
- * that differed, or NULL.
+ * Some options hold from start to end: next gets them from now. In names those that differed, with
+ * commas, or "".
  */
-const char *chat_config_keep_fixed(struct chat_config *next, struct chat_config *now);
+#define CHANGED_MAX 256
+void chat_config_keep_fixed(struct chat_config *next, struct chat_config *now, char *names,
+			    size_t size);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ const struct option_row chat_options[] = {
 	{ "tls-certificate",             KIND_TEXT,      CONFIG(tls_certificate),        NULL, 1, 4095 },
 	{ "tls-key",                     KIND_TEXT,      CONFIG(tls_key),                NULL, 1, 4095 },
 	{ "plaintext",                   KIND_CHOICE,    CONFIG(plaintext),              "loopback", 0, 0, "loopback anywhere" },
-	{ "sts-duration",                KIND_DURATION,  ROOM(sts_duration),             "0", 1, 315360000 },
+	{ "sts-duration",                KIND_DURATION,  ROOM(sts_duration),             "0", 0, 315360000 },
 	{ "sts-port",                    KIND_COUNT,     ROOM(sts_port),                 "6697", 1, 65535 },
 	{ "course-listen",               KIND_ADDRESSES, CONFIG(course_listen),          "127.0.0.1:8888 [::1]:8888", 0, 0 },
 	{ "course-channel",              KIND_CHANNEL,   CONFIG(course_channel),         "#chat", 0, 0 },
@@ -101,7 +102,9 @@ static int parse_text(const struct option_row *row, const char *text, struct err
 
 		/* A MOTD may have colours; nothing may have line ends. */
 		if (c == '\r' || c == '\n' || (c < ' ' && row->kind != KIND_LINES))
-			return error_set(e, -EINVAL, "has control characters in it");
+			return error_set(e, -EINVAL,
+					 "has control characters in it; a backslash is "
+					 "\\\\ between double quotes");
 		if (row->kind == KIND_WORD && c == ' ')
 			return error_set(e, -EINVAL, "has a blank in it");
 	}
@@ -164,20 +167,38 @@ static int parse_switch(const char *text, uint64_t *ret, struct error *e)
 	return 0;
 }
 
+/* As it would be written: "1s", "10min", "7d". */
+static const char *duration(uint64_t seconds, char buf[32])
+{
+	static const struct {
+		const char *name;
+		uint64_t seconds;
+	} units[] = { { "d", 86400 }, { "h", 3600 }, { "min", 60 }, { "s", 1 } };
+	size_t i = 0;
+
+	while (seconds == 0 ? i + 1 < ELEMENTSOF(units) : seconds % units[i].seconds != 0)
+		i++;
+	snprintf(buf, 32, "%llu%s", (unsigned long long)(seconds / units[i].seconds),
+		 units[i].name);
+	return buf;
+}
+
 static int parse_time(const struct option_row *row, const char *text, uint64_t *ret,
 		      struct error *e)
 {
+	char from[32], to[32];
 	int r = parse_duration(text, ret);
 
-	if (r == 0 && *ret == USEC_INFINITY)
+	if (r == 0 && *ret == USEC_INFINITY) {
 		*ret = 0;
-	if (r == 0 &&
-	    (*ret == 0 || (*ret >= row->min * USEC_PER_SEC && *ret <= row->max * USEC_PER_SEC)))
+		return 0;
+	}
+	if (r == 0 && *ret >= row->min * USEC_PER_SEC && *ret <= row->max * USEC_PER_SEC)
 		return 0;
 	return error_set(e, -EINVAL,
-			 "\"%.40s\" is no duration from %llus to %llus, as in \"90s\", \"2min\"; "
+			 "\"%.40s\" is no duration from %s to %s, as in \"90s\", \"2min\"; "
 			 "\"infinity\" is never",
-			 text, (unsigned long long)row->min, (unsigned long long)row->max);
+			 text, duration(row->min, from), duration(row->max, to));
 }
 
 static int parse_bytes(const struct option_row *row, const char *text, uint64_t *ret,

@@ -36,6 +36,7 @@ struct connection {
 	struct bucket flood;
 	uint64_t deadline; /* of closing; when throttled: of the next line */
 	uint32_t in_start, in_size, out_start, out_end, out_room;
+	uint32_t asked_for;   /* of what is to be written, at most */
 	uint32_t thrown_away; /* bytes that came while closing */
 	uint32_t id;
 	int fd;
@@ -73,6 +74,7 @@ struct connections {
 	size_t n_listeners;
 	struct tls_context *tls; /* for those who come; may be NULL */
 	struct turn turn;
+	struct connection *asking; /* what it is sent now it has asked for; else NULL */
 	uint64_t accept_again, warned_at;
 	int spare_fd;
 	/* Bytes: waiting to be written; the most since memory was given back. */

@@ -15,13 +15,14 @@
 #include "base/units.h"
 #include "chat/connections-internal.h"
 
-#define OUT_FIRST    2048 /* a burst's first buffer */
-#define CLOSING_TIME (2 * USEC_PER_SEC)
-#define TRIM_ABOVE   (4U << 20) /* bytes */
-#define TRIM_CROWD   256        /* connections */
-#define TRIM_TIME    USEC_PER_SEC
-#define DROPS_A_TURN 16 /* each is told to all who shared a channel with it */
-#define ENDS_A_TURN  64
+#define OUT_FIRST     2048 /* a burst's first buffer */
+#define CLOSING_TIME  (2 * USEC_PER_SEC)
+#define TRIM_ABOVE    (4U << 20) /* bytes */
+#define TRIM_CROWD    256        /* connections */
+#define TRIM_TIME     USEC_PER_SEC
+#define ANSWERS_SHARE 8  /* of send_queue, for what one has asked for */
+#define DROPS_A_TURN  16 /* each is told to all who shared a channel with it */
+#define ENDS_A_TURN   64
 
 static void on_event(int fd, short what, void *arg);
 
@@ -105,7 +106,7 @@ static void drop_output(struct connection *x)
 {
 	x->owner->queued -= x->out_end - x->out_start;
 	free(TAKE_PTR(x->out));
-	x->out_start = x->out_end = x->out_room = 0;
+	x->out_start = x->out_end = x->out_room = x->asked_for = 0;
 }
 
 static void connection_free(struct connection *x)
@@ -156,6 +157,20 @@ static int make_room(struct connection *x, size_t size)
 	return 0;
 }
 
+/*
+ * What it has asked for may be much more than what others say while it does not read: the list of
+ * ten thousand channels, say. All of it stands in the queue before the first of it is written.
+ */
+static bool has_room(const struct connection *x, size_t size)
+{
+	const size_t max = x->owner->limits->send_queue, waiting = x->out_end - x->out_start;
+	const size_t asked_for = MIN(x->asked_for, waiting), said = waiting - asked_for;
+
+	if (x == x->owner->asking)
+		return asked_for + size <= max * ANSWERS_SHARE;
+	return said + size <= max;
+}
+
 void connections_send(struct connections *c, uint32_t id, const char *data, size_t size)
 {
 	struct connection *x = c->table[id];
@@ -164,8 +179,7 @@ void connections_send(struct connections *c, uint32_t id, const char *data, size
 		return;
 	if (!x->blocked) /* else on_event() goes on */
 		mark_dirty(x);
-	if (x->out_end - x->out_start + size > c->limits->send_queue ||
-	    (x->blocked && c->queued > c->limits->send_queue_total) ||
+	if (!has_room(x, size) || (x->blocked && c->queued > c->limits->send_queue_total) ||
 	    (x->out_end + size > x->out_room && make_room(x, size) < 0)) {
 		x->overflow = true;
 		mark_dirty(x);
@@ -173,8 +187,20 @@ void connections_send(struct connections *c, uint32_t id, const char *data, size
 	}
 	memcpy(x->out + x->out_end, data, size);
 	x->out_end += size;
+	if (x == c->asking)
+		x->asked_for += size;
 	c->queued += size;
 	c->turn.said += size;
+}
+
+void connections_answer_begin(struct connections *c, uint32_t id)
+{
+	c->asking = id < c->table_size ? c->table[id] : NULL;
+}
+
+void connections_answer_end(struct connections *c)
+{
+	c->asking = NULL;
 }
 
 void connections_close(struct connections *c, uint32_t id)

@@ -9,8 +9,9 @@
  * is, then the sending side is shut and input thrown away until the peer has closed too (else
  * the kernel would reset the connection and the peer would never see why), 2 s at most.
  *
- * Input is bounded by a line, output by send_queue: who reads too slowly is dropped. Who says
- * more than the flood limits allow is not read from for a while. Nothing blocks.
+ * Input is bounded by a line, output by send_queue: who reads too slowly is dropped. What one has
+ * asked for himself may be eight times as much. Who says more than the flood limits allow is not
+ * read from for a while. Nothing blocks.
  *
  * TLS lies between the descriptor and the buffers that are there anyway, so that the bounds and
  * the one write a turn hold for it, too. The room knows a connection from its first byte on, and
@@ -53,6 +54,11 @@ void connections_stop_listening(struct connections *c);
 /* The room's output; see struct room_output. */
 void connections_send(struct connections *c, uint32_t id, const char *data, size_t size);
 void connections_close(struct connections *c, uint32_t id);
+
+/* Between these, what is sent to that connection is an answer to it. (So it is while its own line
+ * is handled.) */
+void connections_answer_begin(struct connections *c, uint32_t id);
+void connections_answer_end(struct connections *c);
 
 /* To be called when a turn of the loop is over: writes, closes, sets the timer. */
 void connections_flush(struct connections *c);

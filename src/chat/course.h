@@ -29,9 +29,10 @@
 #define COURSE_STRANGER  "\n请先登录"
 
 /* Told to those who are known. */
-#define COURSE_TOO_FAST "\n发言太快"
-#define COURSE_SILENCED "\n不能发言"
-#define COURSE_SHUTDOWN "聊天室关闭"
+#define COURSE_TOO_FAST  "\n发言太快"
+#define COURSE_SILENCED  "\n不能发言"
+#define COURSE_RECLAIMED "\n名字已归还其主人"
+#define COURSE_SHUTDOWN  "聊天室关闭"
 
 enum course_verb {
 	COURSE_LOGIN,

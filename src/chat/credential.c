@@ -104,15 +104,13 @@ bool credential_check(const char *hash, const char *password, size_t size)
 void credential_make_up(struct scram_keys *keys, const char *name, const void *secret,
 			size_t secret_size)
 {
-	char folded[SCRAM_NAME_MAX + 1];
+	char key[NAME_KEY_MAX];
+	size_t size = name_key(name, key);
 	uint8_t bytes[SCRAM_KEY_SIZE];
 	unsigned n = sizeof(bytes);
-	size_t i;
 
-	for (i = 0; name[i] && i < SCRAM_NAME_MAX; i++)
-		folded[i] = name_fold(name[i]);
 	memset(keys, 0, sizeof(*keys));
-	HMAC(EVP_sha256(), secret, secret_size, (const uint8_t *)folded, i, bytes, &n);
+	HMAC(EVP_sha256(), secret, secret_size, (const uint8_t *)key, size, bytes, &n);
 	memcpy(keys->salt, bytes, SALT_SIZE);
 	keys->salt_size = SALT_SIZE;
 	keys->iterations = SCRAM_ROUNDS;

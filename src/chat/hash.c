@@ -11,7 +11,6 @@
 #include "chat/names.h"
 
 #define SIZE_AT_FIRST 64
-#define NAME_MAX_SIZE 512 /* longer names do not exist: the room bounds them below that */
 
 int hash_init(struct hash_table *table)
 {
@@ -157,10 +156,7 @@ uint32_t hash_bytes(const struct hash_key *key, const void *data, size_t size)
 
 uint32_t hash_name(const struct hash_key *key, const char *name)
 {
-	char folded[NAME_MAX_SIZE];
-	size_t n = 0;
+	char folded[NAME_KEY_MAX];
 
-	for (; name[n] && n < sizeof(folded); n++)
-		folded[n] = name_fold(name[n]);
-	return hash_bytes(key, folded, n);
+	return hash_bytes(key, folded, name_key(name, folded));
 }

@@ -40,6 +40,6 @@ void hash_remove(struct hash_table *table, struct hash_node *node); /* must be i
 struct hash_node *hash_next(const struct hash_table *table, const struct hash_node *node);
 
 uint32_t hash_bytes(const struct hash_key *key, const void *data, size_t size);
-uint32_t hash_name(const struct hash_key *key, const char *name); /* folded, see names.h */
+uint32_t hash_name(const struct hash_key *key, const char *name); /* alike ones have one: names.h */
 
 #endif

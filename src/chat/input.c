@@ -26,13 +26,14 @@ static size_t line_limit(const char *line, size_t size)
 	if (line[0] != '@')
 		return IRC_LINE_MAX;
 	blank = memchr(line, ' ', MIN(size, IRC_TAGS_MAX));
-	return (blank ? (size_t)(blank - line + 1) : IRC_TAGS_MAX) + IRC_LINE_MAX;
+	return blank ? (size_t)(blank - line + 1) + IRC_LINE_MAX : IRC_TAGS_MAX;
 }
 
 static void handle_line(struct connection *x, const char *line, size_t size)
 {
 	struct room *room = x->owner->room;
 
+	x->owner->asking = x;
 	if (x->skipping) {
 		x->skipping = false;
 	} else if (size > line_limit(line, size)) {
@@ -43,6 +44,7 @@ static void handle_line(struct connection *x, const char *line, size_t size)
 			size--;
 		room_line(room, x->id, line, size);
 	}
+	x->owner->asking = NULL;
 }
 
 /* Why the rest of what was read is not handled now. */

@@ -211,6 +211,25 @@ int sockets_open(struct sockets *ret, const struct listen_lists *lists, struct e
 	return r;
 }
 
+static bool any_on_loopback(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+		socklen_t length = sizeof(address);
+
+		if (getsockname(fds[i], (struct sockaddr *)&address, &length) == 0 &&
+		    address_is_loopback(&address))
+			return true;
+	}
+	return false;
+}
+
+bool sockets_on_loopback(const struct sockets *s)
+{
+	return any_on_loopback(s->irc, s->n_irc) || any_on_loopback(s->tls, s->n_tls) ||
+	       any_on_loopback(s->course, s->n_course);
+}
+
 void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->n_irc; i++)

@@ -47,6 +47,8 @@ int listen_parse(const char *text, struct sockaddr_storage *ret, socklen_t *ret_
  */
 int sockets_open(struct sockets *ret, const struct listen_lists *lists, struct error *e);
 bool address_is_loopback(const struct sockaddr_storage *address); /* or a Unix socket */
+/* Can any of them be reached by this machine alone? */
+bool sockets_on_loopback(const struct sockets *s);
 void sockets_close(struct sockets *s);
 
 #endif

@@ -13,8 +13,10 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "chat/account-verbs.h"
 #include "chat/footprint.h"
+#include "chat/privilege.h"
 #include "chat/server.h"
 
 #define EXIT_USAGE  2
@@ -23,14 +25,15 @@
 struct arguments {
 	const char *config;
 	bool check;
-	char **account; /* NULL, or what follows "account" */
-	int n_account;
+	const char *group; /* NULL, or of the verbs that follow */
+	char **verb;
+	int n_verb;
 };
 
 static void print_usage(FILE *to)
 {
 	fputs("usage: foster-chatd [--config FILE] [--check]\n"
-	      "       foster-chatd [--config FILE] account VERB...\n"
+	      "       foster-chatd [--config FILE] account|kline VERB...\n"
 	      "\n"
 	      "The chat room: IRC, and the course protocol over UDP.\n"
 	      "\n"
@@ -60,9 +63,10 @@ static int parse_arguments(int argc, char *argv[], struct arguments *ret)
 		default: print_usage(stderr); return EXIT_USAGE;
 		}
 	}
-	if (optind < argc && strcmp(argv[optind], "account") == 0) {
-		ret->account = argv + optind + 1;
-		ret->n_account = argc - optind - 1;
+	if (optind < argc && is_account_group(argv[optind])) {
+		ret->group = argv[optind];
+		ret->verb = argv + optind + 1;
+		ret->n_verb = argc - optind - 1;
 		return -1;
 	}
 	if (optind < argc) {
@@ -86,6 +90,46 @@ static void raise_limits(void)
 				  (unsigned long long)limit.rlim_cur);
 }
 
+/* A supervisor that goes on trying is told, too: by the last line of the log. */
+static int wrong_config(const struct error *e, bool at_start)
+{
+	const char *service = getenv("FOSTER_SERVICE");
+
+	log_error("%s", e->text);
+	if (at_start && service && *service)
+		log_notice("starting again does not help before that is mended; fosterctl stop %s "
+			   "ends the trying",
+			   service);
+	return EXIT_CONFIG;
+}
+
+/* What a start would find, as far as it can be told before. */
+static int check(const struct chat_config *config, const char *path)
+{
+	bool doors = strv_length(config->irc_listen) + strv_length(config->tls_listen) +
+			     strv_length(config->course_listen) >
+		     0;
+	struct error e;
+
+	if (!path)
+		path = "the defaults";
+	if (config->user && identity_check(config->user, &e) < 0) {
+		log_error("%s: %s", path, e.text);
+		return EXIT_CONFIG;
+	}
+	printf("%s: right%s\n", path,
+	       doors ? "" : ", for a supervisor that passes sockets: all listen lists are empty");
+	return EXIT_SUCCESS;
+}
+
+static int cannot_start(int r, const struct error *e)
+{
+	if (r == -EINVAL || r == -EDESTADDRREQ)
+		return wrong_config(e, true);
+	log_error("%s", e->text);
+	return EXIT_FAILURE;
+}
+
 static int serve(struct chat_config *config, const char *path)
 {
 	struct server *server;
@@ -103,16 +147,13 @@ static int serve(struct chat_config *config, const char *path)
 	int r = sockets_open(&sockets, &lists, &e);
 
 	if (r < 0) {
-		log_error("%s", e.text);
 		sockets_close(&sockets);
 		chat_config_free(config);
-		return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
+		return cannot_start(r, &e);
 	}
 	r = server_new(config, path, &sockets, &server, &e);
-	if (r < 0) {
-		log_error("%s", e.text);
-		return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
-	}
+	if (r < 0)
+		return cannot_start(r, &e);
 	r = server_run(server);
 	server_free(server);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -130,19 +171,18 @@ int main(int argc, char *argv[])
 	r = parse_arguments(argc, argv, &arguments);
 	if (r >= 0)
 		return r;
-	if (chat_config_load(arguments.config, &config, &e) < 0) {
-		log_error("%s", e.text);
-		return EXIT_CONFIG;
-	}
-	if (arguments.account) {
-		r = account_verb(config, arguments.config, arguments.account, arguments.n_account);
+	if (chat_config_load(arguments.config, &config, &e) < 0)
+		return wrong_config(&e, !arguments.check && !arguments.group);
+	if (arguments.group) {
+		r = account_verb(config, arguments.config, arguments.group, arguments.verb,
+				 arguments.n_verb);
 		chat_config_free(config);
 		return r;
 	}
 	if (arguments.check) {
+		r = check(config, arguments.config);
 		chat_config_free(config);
-		printf("%s: right\n", arguments.config ? arguments.config : "the defaults");
-		return EXIT_SUCCESS;
+		return r;
 	}
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ,

@@ -20,19 +20,27 @@ static inline char name_fold(char c)
 bool name_equal(const char *a, const char *b);
 
 /*
- * A nick, from whichever door: letters, digits, []\`_^{|}- and characters beyond ASCII that can
- * be seen; no digit or '-' first. At most max bytes.
+ * Do they differ in the case of letters alone, beyond ASCII too? Clients, who know CASEMAPPING,
+ * take "É" and "é" for two names; so does the room, and lets nobody have the second of them.
+ */
+bool name_alike(const char *a, const char *b);
+
+/* What is the same for names that are alike; not NUL-terminated. Returns its size. */
+#define NAME_KEY_MAX 512
+size_t name_key(const char *name, char buf[NAME_KEY_MAX]);
+
+/*
+ * A nick, from whichever door: letters, digits, []\`_^{|}- and letters, digits and emoji beyond
+ * ASCII; no digit or '-' first. At most max bytes.
  *
- * Some alphabets have letters that look like each other's: "а" is Cyrillic. So letters of two of
- * Latin, Greek, Cyrillic, Armenian and Cherokee do not stand in one nick, and letters that only
- * are another way to write Latin ones (full width, mathematical) in none.
+ * What would be drawn as another nick is none: see letters.h.
  */
 bool name_is_nick(const char *name, size_t max);
 
 /* Contains the operators' name. */
 bool name_is_reserved(const char *name);
 
-/* "#" and anything but controls, blanks, commas and colons. At most max bytes. */
+/* "#" and anything that is drawn, but commas and colons. At most max bytes. */
 bool name_is_channel(const char *name, size_t max);
 
 /* A mask with '*' and '?' (one character, not one byte), folded. */

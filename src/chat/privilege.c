@@ -10,14 +10,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/units.h"
 
 #define CAPABILITIES 64 /* as many as the kernel's interface has room for */
 
-int identity_find(const char *user, struct identity *ret, struct error *e)
+static int find_entry(const char *user, const struct passwd **ret, struct error *e)
 {
 	const struct passwd *entry;
 	int64_t number;
@@ -30,6 +32,24 @@ int identity_find(const char *user, struct identity *ret, struct error *e)
 		return error_set_errno(e, -errno, "user %s", user);
 	if (!entry)
 		return error_set(e, -EINVAL, "user %s: there is no such user here", user);
+	*ret = entry;
+	return 0;
+}
+
+int identity_check(const char *user, struct error *e)
+{
+	const struct passwd *entry;
+
+	return find_entry(user, &entry, e);
+}
+
+int identity_find(const char *user, struct identity *ret, struct error *e)
+{
+	const struct passwd *entry;
+	int r = find_entry(user, &entry, e);
+
+	if (r < 0)
+		return r;
 	snprintf(ret->name, sizeof(ret->name), "%s", entry->pw_name);
 	ret->uid = entry->pw_uid;
 	ret->gid = entry->pw_gid;
@@ -40,6 +60,21 @@ int identity_find(const char *user, struct identity *ret, struct error *e)
 				 "as root or leave user out",
 				 user, (unsigned)geteuid());
 	return 0;
+}
+
+int identity_make_directory(const struct identity *identity, const char *path, struct error *e)
+{
+	int r;
+
+	if (access(path, F_OK) == 0)
+		return 0;
+	r = fd_make_directories(path, 0755);
+	if (r == 0 && mkdir(path, 0700) < 0)
+		r = -errno;
+	/* Not through a link that somebody has put there meanwhile. */
+	if (r == 0 && identity && lchown(path, identity->uid, identity->gid) < 0)
+		r = -errno;
+	return r < 0 && identity ? error_set_errno(e, r, "%s", path) : 0;
 }
 
 int identity_become(const struct identity *i, struct error *e)

@@ -24,6 +24,15 @@ struct identity {
  */
 int identity_find(const char *user, struct identity *ret, struct error *e);
 
+/* Only whether there is such a user: 0 or -EINVAL, or -errno. */
+int identity_check(const char *user, struct error *e);
+
+/*
+ * Makes the directory for him alone, while we are who may; NULL: for who we are, and if that fails
+ * whoever needs it will miss it. What is there already stays as it is.
+ */
+int identity_make_directory(const struct identity *identity, const char *path, struct error *e);
+
 /*
  * Becomes him, with his groups, in this thread and those to come. A death signal, which the kernel
  * clears with that, is set again; -ESRCH: the parent that it was to come from has gone meanwhile.

@@ -71,18 +71,24 @@ static bool check_user(struct room *room, const struct user *user, const char *n
 	return false;
 }
 
-static bool check_password(struct room *room, const struct user *user, const char *password)
+const char *password_is_bad(const char *password, const char **ret_text)
 {
 	size_t size = strlen(password);
 
 	if (size >= PASSWORD_MIN && size <= PASSWORD_MAX)
-		return true;
-	if (size < PASSWORD_MIN)
-		refuse(room, user, "WEAK_PASSWORD", user->nick, "A password has at least 8 bytes");
-	else
-		refuse(room, user, "UNACCEPTABLE_PASSWORD", user->nick,
-		       "A password has at most 300 bytes");
-	return false;
+		return NULL;
+	*ret_text = size < PASSWORD_MIN ? "A password has at least 8 bytes"
+					: "A password has at most 300 bytes";
+	return size < PASSWORD_MIN ? "WEAK_PASSWORD" : "UNACCEPTABLE_PASSWORD";
+}
+
+static bool check_password(struct room *room, const struct user *user, const char *password)
+{
+	const char *text, *code = password_is_bad(password, &text);
+
+	if (code)
+		refuse(room, user, code, user->nick, text);
+	return !code;
 }
 
 /* "REGISTER account email password" */
@@ -97,8 +103,8 @@ void command_register(struct room *room, struct user *user, struct irc_message *
 	}
 	if (!check_user(room, user, m->params[0]) || !check_password(room, user, m->params[2]))
 		return;
-	c = guard_take(room, user, COST) ? conversation_begin(room, user, ROOM_ASKS_REGISTER)
-					 : NULL;
+	c = guard_take(room, user, NULL, COST) ? conversation_begin(room, user, ROOM_ASKS_REGISTER)
+					       : NULL;
 	if (!c) {
 		refuse(room, user, "TEMPORARILY_UNAVAILABLE", user->nick, "Try again later");
 		return;

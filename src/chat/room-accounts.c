@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is logged in to which account, whose nicks are whose, and how often somebody may try. The
- * table of owned nicks is the host's knowledge, as it said it last.
+ * Who is logged in to which account, and whose nicks are whose. The table of owned nicks is the
+ * host's knowledge, as it said it last.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
 #include "chat/names.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
-
-#define TRY_TIME (6 * USEC_PER_SEC) /* after which one more try is free */
-#define TRIES    100 /* at once: as many as may sit behind one address, and come at one time */
 
 struct owned {
 	struct hash_node by_nick;
@@ -51,12 +46,25 @@ static bool nick_is(const struct hash_node *node, const void *key)
 	return name_equal(CONTAINER_OF(node, struct owned, by_nick)->nick, key);
 }
 
+static bool nick_is_like(const struct hash_node *node, const void *key)
+{
+	return name_alike(CONTAINER_OF(node, struct owned, by_nick)->nick, key);
+}
+
+static struct owned *find_in(const struct room *room, const struct hash_table *table,
+			     const char *nick)
+{
+	uint32_t hash = hash_name(&room->config->secret, nick);
+	struct hash_node *node = hash_find(table, hash, nick_is, nick);
+
+	if (!node)
+		node = hash_find(table, hash, nick_is_like, nick);
+	return node ? CONTAINER_OF(node, struct owned, by_nick) : NULL;
+}
+
 static struct owned *find_owned(const struct room *room, const char *nick)
 {
-	struct hash_node *node =
-		hash_find(&room->owned, hash_name(&room->config->secret, nick), nick_is, nick);
-
-	return node ? CONTAINER_OF(node, struct owned, by_nick) : NULL;
+	return find_in(room, &room->owned, nick);
 }
 
 const char *account_of_nick(const struct room *room, const char *nick)
@@ -95,6 +103,15 @@ static bool exists(const struct room *room, const char *account)
 	return owner && name_equal(owner, account);
 }
 
+/* Who has the nick already keeps it until its owner wants it. */
+static void tell_owned(struct room *room, struct user *user)
+{
+	send_text(room, user,
+		  ":%s NOTICE %s :%s is an account's nick now: log in to it, or its owner may take "
+		  "it from you",
+		  room->server, user->nick, user->nick);
+}
+
 int room_set_accounts(struct room *room, const struct room_owned *owned, size_t n)
 {
 	struct hash_table next = { 0 }, last = room->owned;
@@ -107,17 +124,20 @@ int room_set_accounts(struct room *room, const struct room_owned *owned, size_t 
 		return r;
 	}
 	room->owned = next;
-	clear_owned(&last);
 	for (size_t id = 0; id < room->users_room; id++) {
 		struct user *user = room->users[id];
 
 		if (user && user->account && !exists(room, user->account))
 			log_out(room, user);
+		if (user && user->registered && !may_use_nick(room, user, user->nick) &&
+		    !find_in(room, &last, user->nick))
+			tell_owned(room, user);
 	}
+	clear_owned(&last);
 	return 0;
 }
 
-static bool is_owner(const struct room *room, const struct user *user, const char *nick)
+bool owns_nick(const struct room *room, const struct user *user, const char *nick)
 {
 	const char *owner = account_of_nick(room, nick);
 
@@ -127,21 +147,7 @@ static bool is_owner(const struct room *room, const struct user *user, const cha
 bool may_use_nick(const struct room *room, const struct user *user, const char *nick)
 {
 	return !room->config->nick_protection || !account_of_nick(room, nick) ||
-	       is_owner(room, user, nick);
-}
-
-/*
- * Who only comes, and has not said that it is the account, may call itself so for a while, for
- * clients say NICK before AUTHENTICATE. The owner need not wait for that.
- */
-bool yields_nick(struct room *room, struct user *holder, const struct user *asker)
-{
-	if (holder->registered || !is_owner(room, asker, holder->nick) ||
-	    is_owner(room, holder, holder->nick))
-		return false;
-	reply(room, holder, ERR_NICKNAMEINUSE, holder->nick);
-	user_clear_nick(room, holder);
-	return true;
+	       owns_nick(room, user, nick);
 }
 
 /* --- logging in and out ------------------------------------------------------------------- */
@@ -198,33 +204,4 @@ void log_out(struct room *room, struct user *user)
 	if (user->registered)
 		tell_account(room, user);
 	account_changed(room, user);
-}
-
-/* --- how often ---------------------------------------------------------------------------- */
-
-uint16_t place_of(const struct room *room, const char *host)
-{
-	struct in6_addr address;
-
-	if (inet_pton(AF_INET6, host, &address) == 1)
-		return hash_bytes(&room->config->secret, &address, 8) % PLACES;
-	return hash_bytes(&room->config->secret, host, strlen(host)) % PLACES;
-}
-
-bool guard_take(struct room *room, const struct user *user, unsigned cost)
-{
-	struct guard *guard = &room->guards[user->place];
-	uint64_t until = MAX(guard->until, room->now) + cost * TRY_TIME;
-
-	if (until - room->now > TRIES * TRY_TIME)
-		return false;
-	guard->until = until;
-	return true;
-}
-
-void guard_give_back(struct room *room, const struct user *user, unsigned cost)
-{
-	struct guard *guard = &room->guards[user->place];
-
-	guard->until -= MIN(guard->until, cost * TRY_TIME);
 }

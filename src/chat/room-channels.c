@@ -28,6 +28,24 @@ struct channel *channel_find(const struct room *room, const char *name)
 	return node ? CONTAINER_OF(node, struct channel, by_name) : NULL;
 }
 
+static bool name_is_like(const struct hash_node *node, const void *key)
+{
+	const char *name = CONTAINER_OF(node, struct channel, by_name)->name;
+
+	return name_alike(name, key) && !name_equal(name, key);
+}
+
+/* The course's is always there, as it were. */
+bool channel_is_like_another(const struct room *room, const char *name)
+{
+	const char *course = room->config->course_channel;
+
+	if (name_alike(course, name) && !name_equal(course, name))
+		return true;
+	return hash_find(&room->channels, hash_name(&room->config->secret, name), name_is_like,
+			 name) != NULL;
+}
+
 int channel_new(struct room *room, const char *name, struct channel **ret)
 {
 	struct channel *channel = calloc(1, sizeof(*channel));
@@ -283,7 +301,7 @@ static bool is_banned(const struct channel *channel, const struct user *user, bo
 		return false;
 	names_of(user, &names);
 	return is_listed(channel, LIST_BAN, &names, mutes) &&
-	       !is_listed(channel, LIST_EXCEPTION, &names, false);
+	       !is_listed(channel, LIST_EXCEPTION, &names, mutes);
 }
 
 bool channel_is_banned(const struct channel *channel, const struct user *user)

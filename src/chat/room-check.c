@@ -35,6 +35,8 @@ static int check_seats(const struct room *room, const struct user *user, const c
 static int check_user(const struct room *room, const struct user *user, const char **ret_what)
 {
 	CHECK(!user->nick || user_by_nick(room, user->nick) == user, "a nick leads elsewhere");
+	CHECK(!user->nick || user_by_like_nick(room, user->nick) == user,
+	      "two nicks differ in case alone");
 	CHECK(!user->nick || !name_is_reserved(user->nick), "the operators' name is taken");
 	CHECK(!user->registered || (user->nick && user->username && user->realname),
 	      "registered without a name");

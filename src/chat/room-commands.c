@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "AWAY", command_away, 0, false },
 	{ "CAP", command_cap, 1, true },
 	{ "CHATHISTORY", command_chathistory, 0, false },
+	{ "GHOST", command_ghost, 1, true },
 	{ "HELP", command_help, 0, false },
 	{ "INFO", command_info, 0, false },
 	{ "INVITE", command_invite, 2, false },
@@ -37,6 +38,7 @@ static const struct command commands[] = {
 	{ "OPER", command_oper, 0, false },
 	{ "PART", command_part, 1, false },
 	{ "PASS", command_pass, 1, true },
+	{ "PASSWD", command_passwd, 2, false },
 	{ "PING", command_ping, 0, true },
 	{ "PONG", command_pong, 0, true },
 	{ "PRIVMSG", command_privmsg, 0, false },
@@ -69,11 +71,24 @@ const struct command *command_find(const char *name)
 	return bsearch(name, commands, ELEMENTSOF(commands), sizeof(commands[0]), compare);
 }
 
+/*
+ * A web page can have its reader's browser send any lines to a server that is on the reader's
+ * machine, but not without a request and a header in front. Of a request that is too long for a
+ * line the header is seen.
+ */
+static bool is_http(const struct irc_message *m)
+{
+	return m->command[strlen(m->command) - 1] == ':' ||
+	       (m->n_params >= 2 && strncmp(m->params[m->n_params - 1], "HTTP/", 5) == 0);
+}
+
 static void run_command(struct room *room, struct user *user, struct irc_message *m)
 {
 	const struct command *command = command_find(m->command);
 
-	if (!user->registered && !(command && command->unregistered))
+	if (!user->registered && !command && is_http(m))
+		user_quit(room, user, "This is no web server", true);
+	else if (!user->registered && !(command && command->unregistered))
 		reply(room, user, ERR_NOTREGISTERED);
 	else if (!command)
 		reply(room, user, ERR_UNKNOWNCOMMAND, m->command);
@@ -118,11 +133,11 @@ void room_line(struct room *room, uint32_t id, const char *line, size_t size)
 	utf8_repair(text, sizeof(text), line, end);
 	if (irc_parse(text, &m) < 0)
 		return;
-	if (!valid)
-		warn_of_encoding(room, user, m.command);
 	if ((user->caps & CAP_LABELED_RESPONSE) && (user->caps & CAP_BATCH) &&
 	    irc_tag_value(m.tags, "label", label, sizeof(label)))
 		label_begin(room, user, label);
+	if (!valid)
+		warn_of_encoding(room, user, m.command);
 	run_command(room, user, &m);
 	label_end(room);
 }

@@ -27,6 +27,7 @@ command_run command_authenticate, command_kill, command_kline, command_oper, com
 	command_mode, command_monitor, command_motd, command_stats, command_names, command_nick,
 	command_notice, command_part, command_pass, command_ping, command_pong, command_privmsg,
 	command_quit, command_setname, command_tagmsg, command_time, command_topic, command_user,
-	command_userhost, command_version, command_who, command_whois, command_whowas;
+	command_userhost, command_ghost, command_passwd, command_version, command_who,
+	command_whois, command_whowas;
 
 #endif

@@ -97,10 +97,24 @@ void course_tell_privately(struct room *room, const struct user *from, const str
 
 void course_announce(struct room *room, const char *text)
 {
+	static const char head[] = "\n" NAME_ADMIN " : ";
 	struct course_datagram d;
+	size_t left = strlen(text);
 
-	course_format(&d, "\n" NAME_ADMIN " : %s", text);
-	tell(room, NULL, &d);
+	/* A datagram cannot go on, but there can be another. */
+	while (left > 0) {
+		size_t n = utf8_cut(text, left, COURSE_DATAGRAM_MAX - strlen(head));
+
+		course_format(&d, "%s%.*s", head, (int)n, text);
+		tell(room, NULL, &d);
+		text += n;
+		left -= n;
+	}
+}
+
+void course_tell_taken(struct room *room, const struct user *user)
+{
+	answer(room, &user->course->peer, COURSE_RECLAIMED);
 }
 
 void course_dismiss(struct room *room, struct user *user)
@@ -149,7 +163,7 @@ static const char *refuse_name(const struct room *room, const struct user *user,
 	name[r->name_size] = '\0';
 	if (strlen(name) != r->name_size || !name_is_nick(name, room->config->nick_length))
 		return COURSE_BAD_NAME;
-	owner = user_by_nick(room, name);
+	owner = user_by_like_nick(room, name);
 	return name_is_reserved(name) || (owner && owner != user) ||
 			       (room->config->nick_protection && account_of_nick(room, name))
 		       ? COURSE_TAKEN

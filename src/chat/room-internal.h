@@ -11,6 +11,7 @@
 #include "base/macro.h"
 #include "chat/bucket.h"
 #include "chat/irc.h"
+#include "chat/kline-mask.h"
 #include "chat/list.h"
 #include "chat/room.h"
 
@@ -19,7 +20,6 @@
 #define MONITOR_MAX    100 /* names a user */
 #define GONE_MAX       1024
 #define TAG_TEXT_MAX   48
-#define PLACES         1024
 
 struct conversation;
 struct unheard;
@@ -32,7 +32,7 @@ enum cap {
 	CAP_MULTI_PREFIX = 1 << 0,
 	CAP_USERHOST_IN_NAMES = 1 << 1,
 	CAP_ECHO_MESSAGE = 1 << 2,
-	CAP_NOTIFY = 1 << 3, /* implied by CAP LS 302; the list never changes */
+	CAP_NOTIFY = 1 << 3, /* implied by CAP LS 302; the list changes with the config */
 	CAP_MESSAGE_TAGS = 1 << 4,
 	CAP_SERVER_TIME = 1 << 5,
 	CAP_BATCH = 1 << 6,
@@ -49,6 +49,7 @@ enum cap {
 	CAP_302 = 1 << 17, /* none to ask for: the client's CAP LS said that it knows values */
 	CAP_CHATHISTORY = 1 << 18,
 	CAP_EVENT_PLAYBACK = 1 << 19,
+	CAP_CHGHOST = 1 << 20, /* no host ever changes here: nothing comes of it */
 };
 
 /* What a user waits for. Each queue has one timeout, so it is in order by itself. */
@@ -111,8 +112,12 @@ struct conversation {
 	enum room_question_kind kind;
 	enum room_mechanism mechanism;
 	uint64_t serial;
-	unsigned cost; /* tries, as taken from the guard */
-	bool asked;    /* the host has not answered yet */
+	unsigned cost; /* tries, as taken from the guard, of that account; 0: none yet */
+	char account[ROOM_NICK_MAX + 1];
+	char label[HISTORY_LABEL_MAX]; /* of the command that waits for the host's answer */
+	bool asked;                    /* the host has not answered yet */
+	bool checked; /* what it was asked last tells whether a password is right */
+	bool by_pass; /* not by AUTHENTICATE: registration waits for it */
 	size_t size;
 	char text[SASL_TEXT_MAX + 4]; /* base64, as it comes in pieces; REGISTER: the name */
 };
@@ -141,7 +146,7 @@ struct user {
 	bool oper : 1, registered : 1, negotiating : 1, password_ok : 1, invisible : 1, wallops : 1,
 		warned : 1, bot : 1, secure : 1,
 		private : 1; /* nobody on the way can read along: secure, or from here */
-	uint16_t place;      /* in room->guards */
+	uint32_t place;      /* place_of() its address */
 	uint8_t n_fetching;  /* answers of the history that are to come */
 	uint16_t n_monitored;
 	struct monitored **monitored; /* MONITOR: names that this one waits for */
@@ -184,18 +189,11 @@ struct channel {
 	bool course;   /* the one that both doors share */
 };
 
-/*
- * How much somebody at that place has tried: an account's password, a new account. Each try
- * moves until on; those that were right move it back.
- */
-struct guard {
-	uint64_t until;
-};
-
 /* Who is kept out of the server. */
 struct kline {
 	char *mask, *reason, *by; /* mask: "user@host" */
 	uint64_t at, until;       /* realtime; until 0: for ever */
+	struct kline_network network;
 };
 
 /* The id of who has no connection. */
@@ -208,8 +206,9 @@ struct room {
 	struct hash_table nicks, channels, peers, monitored, owned;
 	struct kline *klines;
 	size_t n_klines;
-	struct guard *guards; /* PLACES, by a hash of the address */
-	struct gone *gone;    /* GONE_MAX of them, a ring: WHOWAS */
+	struct hash_table guards;
+	size_t guards_sweep; /* at how many they are looked through */
+	struct gone *gone;   /* GONE_MAX of them, a ring: WHOWAS */
 	size_t gone_next;
 	struct user **users; /* by connection id */
 	size_t users_room;
@@ -217,6 +216,7 @@ struct room {
 	struct bucket *strangers; /* STRANGERS_SIZE, by a hash of the address */
 	struct bucket all_strangers;
 	uint64_t now, realtime, mark, serial, users_made;
+	uint32_t guests; /* names of guests that were given */
 	struct room_counts counts;
 	size_t max_users;
 	size_t work;       /* see room_take_work() */
@@ -234,6 +234,8 @@ struct room {
 
 struct user *user_by_id(const struct room *room, uint32_t id);
 struct user *user_by_nick(const struct room *room, const char *nick);
+/* Who keeps others from having that nick: its holder, or that of one in other case, see names.h. */
+struct user *user_by_like_nick(const struct room *room, const char *nick);
 struct user *user_by_peer(const struct room *room, const struct course_peer *peer);
 int user_new(struct room *room, const char *host, struct user **ret);
 int user_new_course(struct room *room, const struct course_peer *peer, struct user **ret);
@@ -250,6 +252,7 @@ void user_deliver_to_neighbours(struct delivery *d, struct user *user);
 bool users_share_channel(struct room *room, const struct user *a, const struct user *b);
 /* Where he really is, whatever is shown. */
 const char *user_address(const struct user *user);
+bool user_is_local(const struct user *user); /* on this machine, or behind a proxy on it */
 bool user_may_see_address(const struct user *asker, const struct user *user);
 /* "nick!user@host"; *  for a nick not set. Returns buf. */
 #define SOURCE_MAX (ROOM_NICK_MAX + 16 + ROOM_HOST_MAX + 4)
@@ -258,7 +261,7 @@ char *user_source(const struct user *user, char buf[SOURCE_MAX]);
 /* --- room-accounts.c ---------------------------------------------------------------------- */
 
 void owned_free(struct room *room);
-/* Whose the nick is; NULL: anybody's. */
+/* Whose the nick is, or one in other case (see names.h); NULL: anybody's. */
 const char *account_of_nick(const struct room *room, const char *nick);
 /* May the user have this nick, as far as accounts go? */
 bool may_use_nick(const struct room *room, const struct user *user, const char *nick);
@@ -266,20 +269,37 @@ void log_in(struct room *room, struct user *user, const char *account);
 void log_out(struct room *room, struct user *user);
 const char *account_or_star(const struct user *user);
 int add_owned(struct room *room, const char *nick, const char *account); /* 0 or -ENOMEM */
-/* Before registration: gives up nick if another, who may have it, asks for it. */
-bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+/* Is user logged in to the account whose the nick is? */
+bool owns_nick(const struct room *room, const struct user *user, const char *nick);
+
+/* --- room-guard.c ------------------------------------------------------------------------- */
 
 /* Which place that address is: an IPv6 network counts as one. */
-uint16_t place_of(const struct room *room, const char *host);
-/* False: too much was tried from there. cost is in tries. */
-bool guard_take(struct room *room, const struct user *user, unsigned cost);
-void guard_give_back(struct room *room, const struct user *user, unsigned cost);
+uint32_t place_of(const struct room *room, const char *host);
+/*
+ * False: too much was tried from there. cost is in tries. account is the one that is tried, NULL:
+ * a new one. What was right, or could not be checked, is given back.
+ */
+bool guard_take(struct room *room, const struct user *user, const char *account, unsigned cost);
+void guard_give_back(struct room *room, const struct user *user, const char *account,
+		     unsigned cost);
+void guards_free(struct room *room);
+
+/* --- room-nicks.c ------------------------------------------------------------------------- */
+
+/*
+ * True: holder, who is not logged in to the account whose its nick is, has given it up to asker,
+ * who is; holder may be gone.
+ */
+bool yields_nick(struct room *room, struct user *holder, const struct user *asker);
+bool same_account(const struct user *a, const struct user *b); /* are both logged in to one? */
 
 /* --- room-oper.c, room-kline.c ------------------------------------------------------------ */
 
 /* After a change of account or config: is user an operator still? */
 void oper_check(struct room *room, struct user *user);
-void oper_leave(struct room *room, struct user *user); /* without a word */
+void oper_leave(struct room *room, struct user *user);              /* without a word */
+bool oper_may_be(const struct room *room, const struct user *user); /* by his account */
 bool oper_or_refuse(struct room *room, struct user *user);
 /* "nick!user@host (account)" */
 #define OPER_TEXT_MAX (SOURCE_MAX + ROOM_NICK_MAX + 8)
@@ -306,6 +326,8 @@ struct conversation *conversation_begin(struct room *room, struct user *user,
 					enum room_question_kind kind);
 /* Asks the host, whose answer the user's conversation waits for. */
 void ask_host(struct room *room, struct user *user, struct room_question *question);
+/* Takes back what was not tried. */
+void conversation_give_back(struct room *room, struct user *user);
 /* The last answer has come. */
 void conversation_free(struct user *user);
 /* None need come any more. */
@@ -315,12 +337,27 @@ void conversation_end(struct room *room, struct user *user);
 
 /* The answer to a REGISTER. */
 void registration_answered(struct room *room, struct user *user, const struct room_answer *answer);
+/* The room has another config: what is offered now is told, to whoever wants to be. */
+void caps_changed(struct room *room, struct user *user, const struct room_config *before);
+
 /* The value of the capability; NULL: not offered to user. */
 const char *registration_value(const struct room *room, const struct user *user);
+/* NULL, or the code of a FAIL, and why it is none in text. */
+const char *password_is_bad(const char *password, const char **ret_text);
+
+/* --- room-password.c ---------------------------------------------------------------------- */
+
+/* PASS has said "account:password". May remove the user. */
+void pass_log_in(struct room *room, struct user *user, const char *text);
+/* Their answers; the first may remove the user. */
+void pass_answered(struct room *room, struct user *user, const struct room_answer *answer);
+void password_answered(struct room *room, struct user *user, const struct room_answer *answer);
 
 /* --- room-channels.c ---------------------------------------------------------------------- */
 
 struct channel *channel_find(const struct room *room, const char *name);
+/* Is there one with that name in other case, see names.h? */
+bool channel_is_like_another(const struct room *room, const char *name);
 int channel_new(struct room *room, const char *name, struct channel **ret);
 int channel_add(struct room *room, struct channel *channel, struct user *user, uint8_t modes);
 /* The channel goes with its last member. */
@@ -372,6 +409,8 @@ void delivery_begin_from(struct delivery *d, struct room *room, const struct irc
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
 			    const struct user *from, const char *client);
 void deliver(struct delivery *d, const struct user *user);
+/* The same to whom a message is for, who may be the sender: that is no answer, and has no label. */
+void deliver_to_target(struct delivery *d, const struct user *user);
 /* The same when the tags that he wants are known already. */
 void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
 bool delivery_is_for(const struct delivery *d, const struct user *user);
@@ -393,6 +432,10 @@ void label_begin(struct room *room, struct user *user, const char *label);
 void label_end(struct room *room);
 /* The answer comes later, by other means: takes the label off the command; "" when it has none. */
 void label_take(struct room *room, const struct user *user, char ret[HISTORY_LABEL_MAX]);
+/* Here it is, with the label that was taken. */
+void label_resume(struct room *room, struct user *user, const char *label);
+/* There will be none: says so, if it was taken. */
+void label_acknowledge(struct room *room, const struct user *user, const char *label);
 /* The user is about to be removed. */
 void label_abandon(struct room *room, const struct user *user);
 
@@ -408,6 +451,8 @@ const char *nick_or_star(const struct user *user);
 /* --- room-register.c ---------------------------------------------------------------------- */
 
 void finish_registration(struct room *room, struct user *user);
+/* nick is a free one. Tells everybody; without memory the user is removed. */
+void change_nick(struct room *room, struct user *user, const char *nick);
 
 /* --- room-join.c, room-info.c ------------------------------------------------------------- */
 
@@ -482,6 +527,7 @@ void course_tell_said(struct room *room, const struct user *who, const char *tex
 void course_tell_privately(struct room *room, const struct user *from, const struct user *to,
 			   const char *text);
 void course_announce(struct room *room, const char *text);
+void course_tell_taken(struct room *room, const struct user *user); /* its name, by the owner */
 void course_dismiss(struct room *room, struct user *user); /* EXIT; the user stays for now */
 
 #endif

@@ -5,15 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
+#include "chat/kline-mask.h"
 #include "chat/names.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
 
-#define KLINES_MAX     1000
-#define KLINE_MAX      100 /* bytes of a mask */
-#define MINUTES_MAX    (10 * 366 * 24 * 60)
-#define PLAIN_AT_LEAST 2 /* letters and digits of a host's mask: else it fits too many */
+#define KLINES_MAX 1000
 
 static void free_kline(struct kline *k)
 {
@@ -59,8 +56,8 @@ static void drop_expired(struct room *room)
 
 static int add(struct room *room, const struct room_kline *from)
 {
-	struct kline new = { strdup(from->mask), strdup(from->reason), strdup(from->by), from->at,
-			     from->until };
+	struct kline new = { strdup(from->mask), strdup(from->reason), strdup(from->by),
+			     from->at,           from->until,          kline_network(from->mask) };
 	struct kline *more = reallocarray(room->klines, room->n_klines + 1, sizeof(*more));
 
 	if (more)
@@ -83,23 +80,20 @@ int room_set_klines(struct room *room, const struct room_kline *klines, size_t n
 	return r;
 }
 
-static bool fits(const char *mask, const struct user *user)
+static bool fits(const struct kline *k, const struct user *user)
 {
-	char name[SOURCE_MAX];
-
-	snprintf(name, sizeof(name), "%s@%s", user->username, user->host);
-	if (name_matches(mask, name))
-		return true;
-	snprintf(name, sizeof(name), "%s@%s", user->username, user_address(user));
-	return user->address && name_matches(mask, name);
+	return kline_fits(k->mask, &k->network, user->username, user->host, user_address(user));
 }
 
 const char *kline_of(struct room *room, const struct user *user)
 {
+	/* Who could undo it is let in: he has shown by his account who he is. */
+	if (oper_may_be(room, user))
+		return NULL;
 	if (room->n_klines > 0)
 		drop_expired(room);
 	for (size_t i = 0; i < room->n_klines; i++) {
-		if (fits(room->klines[i].mask, user))
+		if (fits(&room->klines[i], user))
 			return room->klines[i].reason;
 	}
 	return NULL;
@@ -120,26 +114,8 @@ void send_klines(struct room *room, struct user *user)
 
 /* --- the commands ------------------------------------------------------------------------- */
 
-/* "host" is "*@host". False: it is none, or would fit almost everybody. */
-static bool read_mask(const char *text, char mask[KLINE_MAX + 1])
-{
-	const char *host = strrchr(text, '@');
-	int plain = 0;
-
-	if (strlen(text) > KLINE_MAX - 2 || strpbrk(text, "! :") == text || text[0] == '@')
-		return false;
-	for (const char *p = host ? host + 1 : text; *p; p++) {
-		char c = name_fold(*p);
-
-		plain += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-			 (unsigned char)c >= 0x80;
-	}
-	snprintf(mask, KLINE_MAX + 1, "%s%s", host ? "" : "*@", text);
-	return plain >= PLAIN_AT_LEAST && !strchr(text, '!') && !strchr(text, ' ');
-}
-
-/* Those whom the new one fits go; not the one who asked, nor other operators. */
-static void throw_out_all(struct room *room, const struct room_kline *k)
+/* Those whom the new one fits go; not the one who asked, nor who is an operator or could be. */
+static void throw_out_all(struct room *room, const struct kline *k)
 {
 	char reason[IRC_LINE_MAX];
 	struct list *next;
@@ -148,7 +124,7 @@ static void throw_out_all(struct room *room, const struct room_kline *k)
 	for (size_t id = 0; id < room->users_room; id++) {
 		struct user *user = room->users[id];
 
-		if (!user || !user->registered || user->oper || !fits(k->mask, user))
+		if (!user || !user->registered || oper_may_be(room, user) || !fits(k, user))
 			continue;
 		reply(room, user, ERR_YOUREBANNEDCREEP, k->reason);
 		throw_out(room, user, reason);
@@ -158,7 +134,7 @@ static void throw_out_all(struct room *room, const struct room_kline *k)
 		struct user *user = CONTAINER_OF(l, struct user, timer);
 
 		next = l->next;
-		if (fits(k->mask, user))
+		if (fits(k, user))
 			throw_out(room, user, reason);
 	}
 }
@@ -172,40 +148,60 @@ static void tell_operation(struct room *room, const char *what, const char *by, 
 	room_tell_opers(room, text);
 }
 
-/* "KLINE [minutes] user@host [:reason]" */
+static void refuse_mask(struct room *room, struct user *user, const char *code, const char *why)
+{
+	send_text(room, user, ":%s FAIL KLINE %s :%s", room->server, code, why);
+}
+
+/* False: there is a mask, but what stands before it is none, nor a time. */
+static bool read_time(const struct irc_message *m, int *ret_at, uint64_t *ret)
+{
+	bool time = m->n_params > 1 && kline_read_time(m->params[0], ret) == 0;
+
+	*ret_at = time;
+	return time || m->n_params < 2 || kline_is_like_mask(m->params[0]) ||
+	       !kline_is_like_mask(m->params[1]);
+}
+
+/* "KLINE [time] user@host [:reason]" */
 void command_kline(struct room *room, struct user *user, struct irc_message *m)
 {
 	char by[OPER_TEXT_MAX], mask[KLINE_MAX + 1];
-	int64_t minutes = 0;
-	int at = m->n_params > 1 && parse_int(m->params[0], 0, MINUTES_MAX, &minutes) == 0;
-	const char *reason = m->n_params > at + 1 && *m->params[at + 1] ? m->params[at + 1]
-									: "no reason was given";
-	struct room_kline k = { .mask = mask, .reason = reason, .by = by, .at = room->realtime };
+	struct room_kline k = { .mask = mask, .by = by, .at = room->realtime };
 	struct room_operation operation = {
-		.kind = ROOM_KLINE, .by = by, .target = mask, .reason = reason, .at = room->realtime
+		.kind = ROOM_KLINE, .by = by, .target = mask, .at = room->realtime
 	};
+	struct error e;
+	uint64_t time = 0;
+	int at;
 
 	if (!oper_or_refuse(room, user))
 		return;
-	if (!read_mask(m->params[at], mask)) {
-		send_text(room, user,
-			  ":%s FAIL KLINE INVALID_MASK :It takes user@host, and not "
-			  "everybody's",
-			  room->server);
+	if (!read_time(m, &at, &time)) {
+		refuse_mask(room, user, "INVALID_TIME",
+			    "A time is as in 30min, 12h or 1d, ten years at most; a mere number is "
+			    "minutes");
 		return;
 	}
-	if (minutes > 0)
-		k.until = operation.until = room->realtime + (uint64_t)minutes * 60 * USEC_PER_SEC;
+	if (kline_read(m->params[at], room->config, mask, &e) < 0) {
+		refuse_mask(room, user, "INVALID_MASK", e.text);
+		return;
+	}
+	k.reason = operation.reason = m->n_params > at + 1 && *m->params[at + 1]
+					      ? m->params[at + 1]
+					      : "no reason was given";
+	if (time > 0)
+		k.until = operation.until = room->realtime + time;
 	oper_text(user, by);
 	drop_expired(room);
 	remove_mask(room, mask);
 	if (room->n_klines >= KLINES_MAX || add(room, &k) < 0) {
-		send_text(room, user, ":%s FAIL KLINE TOO_MANY :There are too many", room->server);
+		refuse_mask(room, user, "TOO_MANY", "There are too many");
 		return;
 	}
 	operate(room, &operation);
-	tell_operation(room, "keeps out", by, mask, reason);
-	throw_out_all(room, &k);
+	tell_operation(room, "keeps out", by, mask, k.reason);
+	throw_out_all(room, &room->klines[room->n_klines - 1]);
 }
 
 void command_unkline(struct room *room, struct user *user, struct irc_message *m)
@@ -215,7 +211,8 @@ void command_unkline(struct room *room, struct user *user, struct irc_message *m
 
 	if (!oper_or_refuse(room, user))
 		return;
-	if (!read_mask(m->params[0], mask) || !remove_mask(room, mask)) {
+	snprintf(mask, sizeof(mask), "%s%s", strchr(m->params[0], '@') ? "" : "*@", m->params[0]);
+	if (!remove_mask(room, mask)) {
 		send_text(room, user, ":%s FAIL UNKLINE NO_SUCH_MASK :There is none; see STATS k",
 			  room->server);
 		return;

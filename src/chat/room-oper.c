@@ -12,7 +12,7 @@
 #include "chat/room-commands.h"
 #include "chat/utf8.h"
 
-static bool may_be(const struct room *room, const struct user *user)
+bool oper_may_be(const struct room *room, const struct user *user)
 {
 	if (!user->account || !room->config->server_operators)
 		return false;
@@ -32,7 +32,7 @@ void oper_leave(struct room *room, struct user *user)
 
 void oper_check(struct room *room, struct user *user)
 {
-	if (!user->oper || may_be(room, user))
+	if (!user->oper || oper_may_be(room, user))
 		return;
 	oper_leave(room, user);
 	send_text(room, user, ":%s MODE %s :-o", user->nick, user->nick);
@@ -75,7 +75,7 @@ void command_oper(struct room *room, struct user *user, struct irc_message *m)
 {
 	if (!user->account) {
 		reply(room, user, ERR_NOOPERHOST, "Log in to an operator's account first");
-	} else if (!may_be(room, user)) {
+	} else if (!oper_may_be(room, user)) {
 		reply(room, user, ERR_NOOPERHOST, "Your account is no operator's");
 	} else {
 		if (!user->oper) {

@@ -97,7 +97,9 @@ void operators_heard(struct room *room, const struct user *user, const struct ch
 					.account = user->account,
 					.text = text };
 
-	if (!room->output.command || user->course || (channel && !is_question(text)))
+	/* A client asks by CTCP on its own. */
+	if (!room->output.command || user->course || (channel && !is_question(text)) ||
+	    irc_is_ctcp(text))
 		return;
 	/* In private, too, only who may read along is answered. */
 	if (!channel_member(room->operators, user))

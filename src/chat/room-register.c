@@ -25,21 +25,27 @@ static bool same_password(const char *a, const char *b)
 	return difference == 0;
 }
 
+/* The server's password, or "account:password" in a PASS of its own. */
 void command_pass(struct room *room, struct user *user, struct irc_message *m)
 {
-	if (user->registered) {
+	const char *password = room->config->password;
+
+	if (user->registered)
 		reply(room, user, ERR_ALREADYREGISTERED);
-		return;
-	}
-	user->password_ok =
-		room->config->password && same_password(m->params[0], room->config->password);
+	else if (password && same_password(m->params[0], password))
+		user->password_ok = true;
+	else if (room->config->accounts && strchr(m->params[0], ':'))
+		pass_log_in(room, user, m->params[0]);
+	else
+		user->password_ok = false;
 }
 
 void finish_registration(struct room *room, struct user *user)
 {
 	const char *why;
 
-	if (user->registered || user->negotiating || !user->nick || !user->username)
+	if (user->registered || user->negotiating || !user->nick || !user->username ||
+	    (user->conversation && user->conversation->by_pass))
 		return;
 	if (room->config->password && !user->password_ok) {
 		reply(room, user, ERR_PASSWDMISMATCH);
@@ -63,7 +69,7 @@ void finish_registration(struct room *room, struct user *user)
 	send_welcome(room, user);
 }
 
-static void change_nick(struct room *room, struct user *user, const char *nick)
+void change_nick(struct room *room, struct user *user, const char *nick)
 {
 	char source[SOURCE_MAX], old[ROOM_NICK_MAX + 1];
 	struct delivery d;
@@ -71,7 +77,7 @@ static void change_nick(struct room *room, struct user *user, const char *nick)
 
 	user_source(user, source);
 	snprintf(old, sizeof(old), "%s", nick_or_star(user));
-	if (user->registered)
+	if (user->registered && !name_equal(old, nick))
 		whowas_note(room, user);
 	if (user_set_nick(room, user, nick) < 0) {
 		user_quit(room, user, "Out of memory", true);
@@ -111,10 +117,12 @@ void command_nick(struct room *room, struct user *user, struct irc_message *m)
 		reply(room, user, ERR_ERRONEUSNICKNAME, nick);
 		return;
 	}
-	owner = user_by_nick(room, nick);
+	owner = user_by_like_nick(room, nick);
 	if (owner && owner != user && yields_nick(room, owner, user))
 		owner = NULL;
-	if (owner && owner != user)
+	if (owner && owner != user && same_account(owner, user))
+		reply(room, user, ERR_NICKNAMEYOURS, nick, owner->nick);
+	else if (owner && owner != user)
 		reply(room, user, ERR_NICKNAMEINUSE, nick);
 	else if (user->registered && !may_use_nick(room, user, nick))
 		reply(room, user, ERR_NICKNAMERESERVED, nick, nick);
@@ -157,7 +165,7 @@ void command_user(struct room *room, struct user *user, struct irc_message *m)
 {
 	const char *real_name = real_name_of(m);
 
-	if (!real_name) {
+	if (!real_name || !*real_name) {
 		reply(room, user, ERR_NEEDMOREPARAMS, "USER");
 		return;
 	}

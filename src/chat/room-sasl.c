@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
 
@@ -79,6 +79,7 @@ static void ask(struct room *room, const struct user *user, struct room_question
 void ask_host(struct room *room, struct user *user, struct room_question *question)
 {
 	user->conversation->asked = true;
+	label_take(room, user, user->conversation->label);
 	ask(room, user, question);
 }
 
@@ -91,28 +92,47 @@ void conversation_free(struct user *user)
 	user->conversation = NULL;
 }
 
+void conversation_give_back(struct room *room, struct user *user)
+{
+	struct conversation *c = user->conversation;
+
+	guard_give_back(room, user, c->account, c->cost);
+	c->cost = 0;
+}
+
 void conversation_end(struct room *room, struct user *user)
 {
 	struct room_question question = { .kind = ROOM_ASKS_NO_MORE };
+	struct conversation *c = user->conversation;
 
-	if (!user->conversation)
+	if (!c)
 		return;
+	if (c->kind == ROOM_ASKS_SASL && !c->checked)
+		conversation_give_back(room, user);
 	ask(room, user, &question);
 	conversation_free(user);
 }
 
+/* The same when the user stays. */
+static void give_up(struct room *room, struct user *user)
+{
+	label_acknowledge(room, user, user->conversation->label);
+	conversation_end(room, user);
+}
+
 void sasl_abort(struct room *room, struct user *user, bool tell)
 {
-	if (!user->conversation || user->conversation->kind != ROOM_ASKS_SASL)
+	if (!user->conversation || user->conversation->kind != ROOM_ASKS_SASL ||
+	    user->conversation->by_pass)
 		return;
-	conversation_end(room, user);
+	give_up(room, user);
 	if (tell)
 		reply(room, user, ERR_SASLABORTED);
 }
 
 static void fail(struct room *room, struct user *user)
 {
-	conversation_end(room, user);
+	give_up(room, user);
 	reply(room, user, ERR_SASLFAIL);
 }
 
@@ -147,18 +167,86 @@ static void begin(struct room *room, struct user *user, const char *name)
 		reply(room, user, ERR_SASLFAIL);
 		return;
 	}
-	if (!guard_take(room, user, 1)) {
-		reply(room, user, ERR_SASLFAIL_LATER, "too many have failed; try again later");
-		return;
-	}
 	c = conversation_begin(room, user, ROOM_ASKS_SASL);
 	if (!c) {
 		reply(room, user, ERR_SASLFAIL);
 		return;
 	}
 	c->mechanism = mechanism;
-	c->cost = 1;
 	send_text(room, user, "AUTHENTICATE +");
+}
+
+/* "authzid NUL name NUL password" */
+static const char *name_of_plain(const char *data, size_t size, size_t *ret_size)
+{
+	const char *name = memchr(data, '\0', size), *end;
+
+	if (!name)
+		return NULL;
+	name++;
+	end = memchr(name, '\0', data + size - name);
+	*ret_size = end ? (size_t)(end - name) : 0;
+	return end ? name : NULL;
+}
+
+/* "n,authzid,n=name,..." */
+static const char *name_of_scram(const char *data, size_t size, size_t *ret_size)
+{
+	const char *end = data + size, *comma = data;
+
+	for (int i = 0; i < 2; i++) {
+		comma = memchr(comma, ',', end - comma);
+		if (!comma)
+			return NULL;
+		comma++;
+	}
+	if (end - comma < 2 || memcmp(comma, "n=", 2) != 0)
+		return NULL;
+	data = comma + 2;
+	comma = memchr(data, ',', end - data);
+	*ret_size = comma ? (size_t)(comma - data) : 0;
+	return comma ? data : NULL;
+}
+
+/*
+ * Which account the first message tries. What no account can be called stands for nothing: the
+ * host refuses it. A certificate is for one account alone.
+ */
+static void find_account(struct conversation *c, const struct user *user, const char *data,
+			 size_t size)
+{
+	const char *name = NULL;
+	size_t n = 0;
+
+	switch (c->mechanism) {
+	case ROOM_PLAIN: name = name_of_plain(data, size, &n); break;
+	case ROOM_SCRAM_SHA_256: name = name_of_scram(data, size, &n); break;
+	case ROOM_EXTERNAL:
+		name = user->fingerprint;
+		n = name ? strlen(name) : 0;
+		break;
+	case ROOM_MECHANISMS: break;
+	}
+	if (name && n < sizeof(c->account))
+		memcpy(c->account, name, n);
+}
+
+/*
+ * A try begins with the first message. SCRAM's only asks for the challenge; the second one tells
+ * whether the password is right.
+ */
+static bool count_try(struct room *room, struct user *user, const char *data, size_t size)
+{
+	struct conversation *c = user->conversation;
+
+	c->checked = c->cost > 0 || c->mechanism != ROOM_SCRAM_SHA_256;
+	if (c->cost > 0)
+		return true;
+	find_account(c, user, data, size);
+	if (!guard_take(room, user, c->account, 1))
+		return false;
+	c->cost = 1;
+	return true;
 }
 
 static void take_message(struct room *room, struct user *user)
@@ -172,6 +260,12 @@ static void take_message(struct room *room, struct user *user)
 	c->size = 0;
 	if (size < 0) {
 		fail(room, user);
+		return;
+	}
+	if (!count_try(room, user, data, size)) {
+		explicit_bzero(data, sizeof(data));
+		conversation_end(room, user);
+		reply(room, user, ERR_SASLFAIL_LATER, "too many have failed; try again later");
 		return;
 	}
 	question.data = data;
@@ -190,7 +284,7 @@ static void take_piece(struct room *room, struct user *user, const char *piece)
 		return;
 	}
 	if (size > PIECE || c->size + size > SASL_TEXT_MAX) {
-		conversation_end(room, user);
+		give_up(room, user);
 		reply(room, user, ERR_SASLTOOLONG);
 		return;
 	}
@@ -204,8 +298,10 @@ void command_authenticate(struct room *room, struct user *user, struct irc_messa
 {
 	const struct conversation *c = user->conversation;
 
-	if (c && c->kind != ROOM_ASKS_SASL) {
-		reply(room, user, ERR_SASLFAIL_LATER, "REGISTER is under way");
+	if (c && (c->kind != ROOM_ASKS_SASL || c->by_pass)) {
+		reply(room, user, ERR_SASLFAIL_LATER,
+		      c->kind == ROOM_ASKS_REGISTER ? "REGISTER is under way"
+						    : "another one is under way");
 	} else if (strcmp(m->params[0], "*") == 0) {
 		sasl_abort(room, user, false);
 		reply(room, user, ERR_SASLABORTED);
@@ -237,7 +333,7 @@ static void authenticated(struct room *room, struct user *user, const struct roo
 	switch (answer->verdict) {
 	case ROOM_CONTINUE: send_challenge(room, user, answer); return;
 	case ROOM_GRANTED:
-		guard_give_back(room, user, c->cost);
+		conversation_give_back(room, user);
 		conversation_free(user);
 		log_in(room, user, answer->account);
 		reply(room, user, RPL_SASLSUCCESS);
@@ -247,7 +343,7 @@ static void authenticated(struct room *room, struct user *user, const struct roo
 		reply(room, user, ERR_SASLFAIL);
 		return;
 	case ROOM_UNABLE:
-		guard_give_back(room, user, c->cost);
+		conversation_give_back(room, user);
 		conversation_free(user);
 		reply(room, user, ERR_SASLFAIL_LATER, "it cannot be checked now");
 		return;
@@ -257,12 +353,19 @@ static void authenticated(struct room *room, struct user *user, const struct roo
 void room_answer(struct room *room, const struct room_answer *answer)
 {
 	struct user *user = user_by_id(room, answer->id);
-	const struct conversation *c = user ? user->conversation : NULL;
+	struct conversation *c = user ? user->conversation : NULL;
 
 	if (!c || c->serial != answer->serial || !c->asked)
 		return;
-	if (c->kind == ROOM_ASKS_SASL)
-		authenticated(room, user, answer);
-	else
+	label_resume(room, user, c->label);
+	c->label[0] = '\0';
+	if (c->kind == ROOM_ASKS_REGISTER)
 		registration_answered(room, user, answer);
+	else if (c->kind == ROOM_ASKS_PASSWORD)
+		password_answered(room, user, answer);
+	else if (c->by_pass)
+		pass_answered(room, user, answer);
+	else
+		authenticated(room, user, answer);
+	label_end(room);
 }

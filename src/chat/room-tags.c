@@ -221,6 +221,22 @@ void label_take(struct room *room, const struct user *user, char ret[HISTORY_LAB
 	label_abandon(room, user);
 }
 
+void label_resume(struct room *room, struct user *user, const char *label)
+{
+	if ((user->caps & CAP_LABELED_RESPONSE) && (user->caps & CAP_BATCH))
+		label_begin(room, user, label);
+}
+
+void label_acknowledge(struct room *room, const struct user *user, const char *label)
+{
+	if (*label && (user->caps & CAP_LABELED_RESPONSE)) {
+		char text[LABEL_MAX + IRC_LINE_MAX];
+		int n = snprintf(text, sizeof(text), "@label=%s :%s ACK\r\n", label, room->server);
+
+		room->output.send(room->output.arg, user->id, text, n);
+	}
+}
+
 /* Several lines: they are put into a batch, which has the label. */
 static void end_batch(struct room *room, const char *label)
 {
@@ -307,6 +323,15 @@ void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, un
 		output->send(output->arg, id, d->text[tags], d->size[tags]);
 	else
 		output->send(output->arg, id, d->line->bytes, d->line->size);
+}
+
+void deliver_to_target(struct delivery *d, const struct user *user)
+{
+	struct label *label = d->room->label;
+
+	d->room->label = NULL;
+	deliver(d, user);
+	d->room->label = label;
 }
 
 void deliver(struct delivery *d, const struct user *user)

@@ -35,6 +35,22 @@ struct user *user_by_nick(const struct room *room, const char *nick)
 	return node ? CONTAINER_OF(node, struct user, by_nick) : NULL;
 }
 
+static bool nick_is_like(const struct hash_node *node, const void *key)
+{
+	return name_alike(CONTAINER_OF(node, struct user, by_nick)->nick, key);
+}
+
+struct user *user_by_like_nick(const struct room *room, const char *nick)
+{
+	struct user *user = user_by_nick(room, nick);
+	struct hash_node *node;
+
+	if (user || strlen(nick) > ROOM_NICK_MAX)
+		return user;
+	node = hash_find(&room->nicks, hash_name(&room->config->secret, nick), nick_is_like, nick);
+	return node ? CONTAINER_OF(node, struct user, by_nick) : NULL;
+}
+
 static uint32_t hash_peer(const struct room *room, const struct course_peer *peer)
 {
 	return hash_bytes(&room->config->secret, peer, PEER_KEY_SIZE);
@@ -184,6 +200,18 @@ void user_count_registered(struct room *room, struct user *user)
 const char *user_address(const struct user *user)
 {
 	return user->address ? user->address : user->host;
+}
+
+const char *room_address(const struct room *room, uint32_t id)
+{
+	const struct user *user = user_by_id(room, id);
+
+	return user ? user_address(user) : "";
+}
+
+bool user_is_local(const struct user *user)
+{
+	return is_loopback(user_address(user));
 }
 
 bool user_may_see_address(const struct user *asker, const struct user *user)

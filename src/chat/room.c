@@ -27,10 +27,10 @@ struct room *room_new(const struct room_config *config, const struct room_output
 	for (int i = 0; i < QUEUES; i++)
 		list_start(&room->queues[i]);
 	room->strangers = calloc(STRANGERS_SIZE, sizeof(*room->strangers));
-	room->guards = calloc(PLACES, sizeof(*room->guards));
 	if (!room->strangers || hash_init(&room->nicks) < 0 || hash_init(&room->channels) < 0 ||
 	    hash_init(&room->peers) < 0 || hash_init(&room->monitored) < 0 ||
-	    hash_init(&room->owned) < 0 || !room->guards || operators_open(room) < 0) {
+	    hash_init(&room->owned) < 0 || hash_init(&room->guards) < 0 ||
+	    operators_open(room) < 0) {
 		room_free(room);
 		return NULL;
 	}
@@ -82,7 +82,7 @@ void room_free(struct room *room)
 	owned_free(room);
 	klines_free(room);
 	whowas_free(room);
-	free(room->guards);
+	guards_free(room);
 	free(room->strangers);
 	free(room->users);
 	free(room);
@@ -90,10 +90,13 @@ void room_free(struct room *room)
 
 void room_configure(struct room *room, const struct room_config *config)
 {
+	const struct room_config *before = room->config;
+
 	room->config = config;
 	for (size_t id = 0; id < room->users_room; id++) {
 		if (!room->users[id])
 			continue;
+		caps_changed(room, room->users[id], before);
 		oper_check(room, room->users[id]);
 		operators_check(room, room->users[id], "no right to be here any more");
 	}

@@ -47,6 +47,7 @@ struct room_config {
 	/* What is shown of a user's address in its place, the same each time. NULL: the address. */
 	void (*cloak)(const char *key, const char *address, char *buf, size_t size);
 	const char *cloak_key;
+	bool on_loopback; /* there is a door that only this machine can reach */
 
 	/* May differ in a later config. */
 	char **motd;               /* lines; NULL: none */
@@ -94,6 +95,7 @@ enum room_mechanism {
 enum room_question_kind {
 	ROOM_ASKS_SASL,     /* data is the client's next message; the first begins the exchange */
 	ROOM_ASKS_REGISTER, /* a new account with that password */
+	ROOM_ASKS_PASSWORD, /* another password for account; data is "old NUL new" */
 	ROOM_ASKS_NO_MORE,  /* what serial stands for is over: no answer is wanted */
 };
 
@@ -106,7 +108,7 @@ struct room_question {
 	uint64_t serial; /* of the exchange, never used twice */
 	const char *data;
 	size_t size;
-	const char *account, *password; /* REGISTER */
+	const char *account, *password; /* REGISTER; account also of PASSWORD */
 	const char *fingerprint;        /* of the client's certificate; NULL: none */
 };
 
@@ -234,6 +236,12 @@ void room_history(struct room *room, const struct history_query *query,
 int room_set_klines(struct room *room, const struct room_kline *klines, size_t n);
 /* A notice for all server operators who are here: what became of an operation, say. */
 void room_tell_opers(struct room *room, const char *text);
+
+/*
+ * Where a connection is in truth, cloak or not; "": there is none. Changes nothing, and may be
+ * called from a function of struct room_output.
+ */
+const char *room_address(const struct room *room, uint32_t id);
 
 /* Ignored when nobody waits for it any more. */
 void room_answer(struct room *room, const struct room_answer *answer);

@@ -166,25 +166,6 @@ static int enclose_files(const struct sandbox_settings *settings)
 
 /* --- both ----------------------------------------------------------------------------------- */
 
-/* Before he is nobody who could make it. */
-static int make_directory(const struct sandbox_settings *settings, const struct identity *identity,
-			  struct error *e)
-{
-	const char *path = settings->directory;
-	int r;
-
-	if (!path || access(path, F_OK) == 0)
-		return 0;
-	r = fd_make_directories(path, 0755);
-	if (r == 0 && mkdir(path, 0700) < 0)
-		r = -errno;
-	/* Not through a link that somebody has put there meanwhile. */
-	if (r == 0 && identity && lchown(path, identity->uid, identity->gid) < 0)
-		r = -errno;
-	/* One of which nothing is needed yet is missed by whoever does. */
-	return r < 0 && identity ? error_set_errno(e, r, "%s", path) : 0;
-}
-
 static int is_lacking(const struct sandbox_settings *settings, const char *what, int error,
 		      struct error *e)
 {
@@ -233,8 +214,9 @@ int sandbox_enter(const struct sandbox_settings *settings, struct error *e)
 		r = identity_find(settings->user, &identity, e);
 		snprintf(user, sizeof(user), "%s", r == 0 ? identity.name : "");
 	}
-	if (r == 0)
-		r = make_directory(settings, settings->user ? &identity : NULL, e);
+	if (r == 0 && settings->directory)
+		r = identity_make_directory(settings->user ? &identity : NULL, settings->directory,
+					    e);
 	if (settings->mode != SANDBOX_OFF)
 		privilege_bound();
 	if (r == 0 && settings->user)

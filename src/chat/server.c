@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -22,9 +23,10 @@
 #include "chat/sandbox.h"
 #include "chat/status.h"
 
-#define GOODBYE_SECONDS 1
-#define ORPHAN_SECONDS  1             /* from the end of the admin children to ours */
-#define EXPIRES_SOON    (7 * 86400LL) /* seconds */
+#define GOODBYE_SECONDS    1
+#define ORPHAN_SECONDS     1                   /* from the end of the admin children to ours */
+#define NOT_ASKED_INTERVAL (10 * USEC_PER_SEC) /* between lines in the log */
+#define EXPIRES_SOON       (7 * 86400LL)       /* seconds */
 
 struct server {
 	struct event_base *base;
@@ -42,6 +44,8 @@ struct server {
 	uint64_t timer_at;       /* what the timer is set to; 0: not set */
 	int signal_fd;
 	bool supervised, stopping, failed, goodbye_over, rehash;
+	unsigned not_asked; /* what operators asked for and found nobody to answer */
+	uint64_t not_asked_told;
 	bool tls_open; /* there are sockets for TLS */
 };
 
@@ -83,7 +87,19 @@ static void on_room_ask(void *arg, const struct room_question *question)
 /* To the admin child, which alone may speak with the supervisor. */
 static bool on_room_command(void *arg, const struct room_command *command)
 {
-	return admin_ask(((struct server *)arg)->admin, command);
+	struct server *s = arg;
+	uint64_t now = now_monotonic();
+
+	if (admin_ask(s->admin, command))
+		return true;
+	s->not_asked++;
+	if (s->not_asked == 1 || now >= s->not_asked_told + NOT_ASKED_INTERVAL) {
+		log_warning("admin: %s (%s): not asked, the admin child is busy; %u in all so far",
+			    command->source, command->account ? command->account : "no account",
+			    s->not_asked);
+		s->not_asked_told = now;
+	}
+	return false;
 }
 
 /* All of it is in the log. The config is read when the room is at rest. */
@@ -119,7 +135,9 @@ static void on_history(void *arg, const struct history_query *query,
 	struct server *s = arg;
 
 	tell_room_the_time(s);
+	connections_answer_begin(s->connections, query->connection);
 	room_history(s->room, query, answer);
+	connections_answer_end(s->connections);
 }
 
 /* Clients tell only those who use them; and an admin is better told before they do. */
@@ -134,11 +152,13 @@ static void warn_of_certificate(const struct server *s)
 			    seconds / 86400, seconds / 86400 == 1 ? "" : "s");
 }
 
-/* Tells whether what is running could be told of the change, and goes on with it. */
-static bool reload(struct server *s)
+/*
+ * Tells whether what is running could be told of the change, and goes on with it. In fixed what
+ * changed and stays as it was until a restart.
+ */
+static bool reload(struct server *s, char fixed[CHANGED_MAX])
 {
 	struct chat_config *next;
-	const char *fixed;
 	struct error e;
 
 	if (!s->path) {
@@ -155,9 +175,10 @@ static bool reload(struct server *s)
 		chat_config_free(next);
 		return false;
 	}
-	fixed = chat_config_keep_fixed(next, s->config);
-	if (fixed)
-		log_warning("%s has changed; that takes a restart", fixed);
+	chat_config_keep_fixed(next, s->config, fixed, CHANGED_MAX);
+	if (*fixed)
+		log_warning("%s ha%s changed; that takes a restart", fixed,
+			    strchr(fixed, ',') ? "ve" : "s");
 	room_configure(s->room, &next->room);
 	connections_set_limits(s->connections, &next->limits);
 	connections_set_tls(s->connections, next->tls);
@@ -172,15 +193,17 @@ static bool reload(struct server *s)
 
 static void reload_and_tell(struct server *s)
 {
+	char fixed[CHANGED_MAX] = "", text[CHANGED_MAX + 64];
 	bool done;
 
 	s->rehash = false;
 	status_reloading(s->status);
 	tell_room_the_time(s);
-	done = reload(s);
+	done = reload(s, fixed);
 	status_ready(s->status);
-	room_tell_opers(s->room, done ? "The config was read again"
-				      : "The config stays as it was; the log says why");
+	snprintf(text, sizeof(text), "The config was read again%s%s",
+		 *fixed ? "; a restart takes: " : "", fixed);
+	room_tell_opers(s->room, done ? text : "The config stays as it was; the log says why");
 }
 
 static void on_signal(int fd, short what, void *arg)
@@ -410,6 +433,7 @@ static int set_up(struct server *s, struct sockets *sockets, struct error *e)
 	s->supervised = control && *control;
 	if (!s->supervised)
 		s->config->room.operators_channel = NULL; /* nobody would be heard there */
+	s->config->room.on_loopback = sockets_on_loopback(sockets);
 	s->room = room_new(&s->config->room, &output);
 	if (!s->timer || !s->room)
 		return -ENOMEM;

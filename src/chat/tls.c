@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -46,6 +47,7 @@ static int take_any_certificate(X509_STORE_CTX *store, void *arg)
 /* A key that is encrypted: nobody is there to be asked. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)
 {
+	*(bool *)arg = true;
 	return -1;
 }
 
@@ -54,9 +56,14 @@ static int fail(struct error *e, const char *what, const char *file)
 {
 	unsigned long code = ERR_peek_error();
 	const char *reason = ERR_reason_error_string(code);
+	int lib = ERR_GET_LIB(code), what_is = ERR_GET_REASON(code);
 
-	if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+	if ((lib == ERR_LIB_PEM && what_is == PEM_R_NO_START_LINE) ||
+	    (lib == ERR_LIB_OSSL_DECODER && what_is == ERR_R_UNSUPPORTED))
 		reason = "it holds none in PEM";
+	if (lib == ERR_LIB_SSL && what_is == SSL_R_NO_CERTIFICATE_ASSIGNED)
+		reason = "it is of another kind than that of the certificate: they do not belong "
+			 "together";
 	error_set(e, -EINVAL, "%s %s: %s", what, file, reason ? reason : "it cannot be used");
 	ERR_clear_error();
 	return -EINVAL;
@@ -66,12 +73,18 @@ static int fail(struct error *e, const char *what, const char *file)
 static int check_readable(const char *what, const char *file, struct error *e)
 {
 	_cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
 
-	return fd < 0 ? error_set_errno(e, -errno, "%s %s", what, file) : 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set_errno(e, -errno, "%s %s", what, file);
+	/* OpenSSL would wait for whoever writes a FIFO. */
+	return S_ISREG(st.st_mode) ? 0
+				   : error_set(e, -EINVAL, "%s %s is no regular file", what, file);
 }
 
 static int load(SSL_CTX *ssl, const char *certificate, const char *key, struct error *e)
 {
+	bool encrypted = false;
 	int r = check_readable("tls-certificate", certificate, e);
 
 	if (r == 0)
@@ -80,9 +93,20 @@ static int load(SSL_CTX *ssl, const char *certificate, const char *key, struct e
 		return r;
 	ERR_clear_error();
 	SSL_CTX_set_default_passwd_cb(ssl, no_passphrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ssl, &encrypted);
 	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
 		return fail(e, "tls-certificate", certificate);
-	if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
+	r = SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM);
+	SSL_CTX_set_default_passwd_cb(ssl, NULL);
+	SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+	if (r != 1 && encrypted) {
+		ERR_clear_error();
+		return error_set(e, -EINVAL,
+				 "tls-key %s: it is encrypted, and nobody is there to be asked; "
+				 "openssl pkey -in %s writes it in the open",
+				 key, key);
+	}
+	if (r != 1)
 		return fail(e, "tls-key", key);
 	if (SSL_CTX_check_private_key(ssl) != 1)
 		return fail(e, "tls-key", key);

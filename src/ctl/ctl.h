@@ -43,7 +43,7 @@ struct verb {
 	bool offline;          /* needs no socket */
 	const char *help;
 	verb_run *run;
-	const char *offline_word; /* with this one first, it needs no socket either */
+	const char *online_word; /* it needs one only with this one first */
 };
 
 extern const struct verb verbs[];

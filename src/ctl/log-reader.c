@@ -26,6 +26,7 @@ struct log_reader {
 	char *newest; /* the last of them when the current file was opened; NULL: none */
 	int fd;
 	bool is_current;
+	bool in_rotated; /* the last error was of a rotated file: the next call goes on behind it */
 	struct packed *packed;
 	bool cut; /* what is in the buffer is the last of a file that could not be read on */
 
@@ -70,9 +71,9 @@ struct log_reader *log_reader_free(struct log_reader *r)
 	return NULL;
 }
 
-bool log_reader_may_go_on(int error)
+bool log_reader_may_go_on(const struct log_reader *r, int error)
 {
-	return error == -EBADMSG || error == -ELIBACC;
+	return error != -ENOMEM && (r->in_rotated || error == -EBADMSG || error == -ELIBACC);
 }
 
 /* --- files ------------------------------------------------------------------------------ */
@@ -207,23 +208,23 @@ static void skip_up_to(struct log_reader *r, const char *name)
 }
 
 /*
- * Opens the file that is written. 1; 0: it has not been made yet; -EAGAIN when it was rotated
- * away since the directory was read: then that comes first.
+ * Opens the file that is written. 1; 0: there is none, as none has been made yet, or not again;
+ * -EAGAIN when it was rotated away since the directory was read: then that comes first.
  */
 static int open_last(struct log_reader *r)
 {
-	_cleanup_free_ char *newest = NULL;
-	int error = open_current(r);
+	size_t n = strv_length(r->rotated);
+	_cleanup_free_ char *newest = n > 0 ? strdup(r->rotated[n - 1]) : NULL;
+	int opened = open_current(r), error;
 
-	if (error < 0)
-		return error == -ENOENT ? 0 : error;
-	newest = r->newest ? strdup(r->newest) : NULL;
+	if (opened < 0 && opened != -ENOENT)
+		return opened;
 	error = list_rotated(r);
 	if (error < 0)
-		return error;
+		return error == -ENOENT && opened < 0 ? 0 : error;
 	skip_up_to(r, newest);
 	if (!r->rotated || !r->rotated[r->next_rotated])
-		return 1;
+		return opened < 0 ? 0 : 1;
 	close_file(r);
 	return -EAGAIN;
 }
@@ -239,40 +240,65 @@ static int open_next(struct log_reader *r)
 			result = open_rotated(r, r->rotated[r->next_rotated++]);
 		if (result == 0)
 			return 1;
+		r->in_rotated = result != -ENOENT;
 		if (result == -ENOENT)
 			result = open_last(r);
 	} while (result == -EAGAIN);
 	return result;
 }
 
-/* The current file's name is another file's now. */
-static bool was_rotated(struct log_reader *r)
+static bool is_open_file(const struct log_reader *r, const char *path)
 {
 	struct stat ours, named;
 
-	if (fstat(r->fd, &ours) < 0)
-		return false;
-	if (stat(r->path, &named) < 0)
-		return errno == ENOENT;
-	return ours.st_ino != named.st_ino || ours.st_dev != named.st_dev;
+	return fstat(r->fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino &&
+	       ours.st_dev == named.st_dev;
 }
 
 /*
- * Goes on behind the file that was the current one: that is the first of those that are newer than
- * any was when it was opened.
+ * The current file's name is another file's now. While it is nobody's, the logger may still write
+ * to the file that somebody has moved away: until it is told to reopen its files.
  */
+static bool was_rotated(const struct log_reader *r)
+{
+	struct stat named;
+
+	return stat(r->path, &named) == 0 && !is_open_file(r, r->path);
+}
+
+/* Emptied, by who has copied it away. What was not read before is lost with it. */
+static bool was_truncated(const struct log_reader *r)
+{
+	struct stat st;
+
+	return !r->packed && fstat(r->fd, &st) == 0 && st.st_size < lseek(r->fd, 0, SEEK_CUR);
+}
+
+/*
+ * Whether the file that was the current one is the next of the rotated ones: then it is the first
+ * of those that are newer than any was when it was opened. Moved away by somebody else it is none.
+ */
+static bool is_next(struct log_reader *r)
+{
+	struct stat st;
+
+	if (!r->rotated || !r->rotated[r->next_rotated])
+		return false;
+	if (fstat(r->fd, &st) == 0 && st.st_nlink == 0)
+		return true; /* it was compressed meanwhile, and removed */
+	return set_path(r, r->rotated[r->next_rotated]) == 0 && is_open_file(r, r->path);
+}
+
 static int follow_rotation(struct log_reader *r)
 {
 	int error = list_rotated(r);
 
+	if (error == 0) {
+		skip_up_to(r, r->newest);
+		r->next_rotated += is_next(r);
+	}
 	close_file(r);
-	if (error < 0)
-		return error;
-	skip_up_to(r, r->newest);
-	/* Moved away by somebody else, it is not among them. */
-	if (r->rotated && r->rotated[r->next_rotated])
-		r->next_rotated++;
-	return open_next(r);
+	return error < 0 ? error : open_next(r);
 }
 
 /* --- where to begin --------------------------------------------------------------------- */
@@ -314,7 +340,8 @@ int log_reader_seek_lines(struct log_reader *r, size_t lines)
 		if (error == 0)
 			error = count_lines(r, &more);
 		close_file(r);
-		if (error < 0 && error != -ENOENT && !log_reader_may_go_on(error))
+		/* Told of when it is read; one that is not of ours to read may have many lines. */
+		if (error < 0 && i == n + 1 && error != -ENOENT)
 			return error;
 		r->next_rotated = MIN(i - 1, n);
 		found += more;
@@ -344,6 +371,7 @@ static int fill(struct log_reader *r)
 {
 	ssize_t n;
 
+	r->in_rotated = !r->is_current;
 	if (r->begin > 0) {
 		memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
 		r->end -= r->begin;
@@ -369,13 +397,17 @@ static int more(struct log_reader *r)
 {
 	int result = r->fd < 0 ? 0 : fill(r);
 
-	if (result < 0 && log_reader_may_go_on(result)) {
+	if (result < 0 && log_reader_may_go_on(r, result)) {
 		close_file(r);
 		r->cut = true;
 	}
 	if (result != 0)
 		return result;
 	if (r->fd >= 0 && r->is_current) {
+		if (was_truncated(r)) {
+			r->begin = r->end = 0;
+			return lseek(r->fd, 0, SEEK_SET) < 0 ? -errno : fill(r);
+		}
 		if (!was_rotated(r))
 			return 0;
 		/* What was written between the last look and the rotation. */

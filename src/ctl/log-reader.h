@@ -37,7 +37,7 @@ int log_reader_seek_time(struct log_reader *, uint64_t since);
  */
 int log_reader_next(struct log_reader *, bool partial, struct log_text *ret, const char **ret_path);
 
-/* True for an error after which the next call goes on with the next file. */
-bool log_reader_may_go_on(int error);
+/* Whether after this error, the last call's, the next call goes on with the next file. */
+bool log_reader_may_go_on(const struct log_reader *, int error);
 
 #endif

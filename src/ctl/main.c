@@ -72,10 +72,10 @@ static void look_at_terminal(struct ctl *ctl)
 
 static bool needs_socket(const struct command_line *line)
 {
-	const char *word = line->verb->offline_word;
+	const char *word = line->verb->online_word;
 
-	return !line->verb->offline &&
-	       !(word && line->n_args > 0 && strcmp(line->args[0], word) == 0);
+	return !line->verb->offline ||
+	       (word && line->n_args > 0 && strcmp(line->args[0], word) == 0);
 }
 
 static int run(struct ctl *ctl, const struct command_line *line)

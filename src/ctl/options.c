@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
 	{ "follow",        'f', NULL,       FIELD(follow),        false, false, "go on with what happens from now on" },
 	{ "since",         0,   "SEQ",      FIELD(since),         false, false, "only events behind that number", "events" },
 	{ "since",         0,   "TIME",     FIELD(since),         false, false, "only lines since then: 13:40, \"2026-11-25 13:40\", today, 10min (ago)", "log" },
-	{ "config",        0,   "FILE",     FIELD(config),        false, false, "of the chat room, for its accounts" },
+	{ "config",        0,   "FILE",     FIELD(config),        false, false, "of the chat room, for its accounts and K-lines" },
 	{ "stream",        0,   "STREAM",   FIELD(stream),        false, false, "stdout or stderr alone, where they are apart" },
 	{ "grep",          0,   "REGEX",    FIELD(grep),          false, false, "only lines that match the extended regular expression" },
 	{ "dry-run",       0,   NULL,       FIELD(dry_run),       false, false, "only print what would be done" },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fosterctl chat: speaking as the admin, and accounts. */
+/* fosterctl chat: speaking as the admin, accounts, K-lines. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static int say(const struct ctl *ctl, char **args, size_t n)
 	return EXIT_OK;
 }
 
-/* --- account --- */
+/* --- account, kline --- */
 
 /* Where the room of this user reads its config, if it has one: the defaults hold without. */
 static char *default_config(void)
@@ -86,10 +86,10 @@ static void try_chatd(const char *directory, const char *below, char **argv)
 		execv(path, argv);
 }
 
-/* The room keeps its accounts, so it is the one that changes them: this becomes it. */
-static int account(const struct ctl *ctl, char **args, size_t n)
+/* The room keeps what these are about, so it is the one that changes it: this becomes it. */
+static int run_chatd(const struct ctl *ctl, char **args, size_t n)
 {
-	char **argv = calloc(n + 5, sizeof(char *)), self[PATH_MAX];
+	char **argv = calloc(n + 4, sizeof(char *)), self[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *config = ctl->config ? strdup(ctl->config) : default_config(), *slash;
 	size_t i = 0;
@@ -101,7 +101,6 @@ static int account(const struct ctl *ctl, char **args, size_t n)
 		argv[i++] = (char *)"--config";
 		argv[i++] = config;
 	}
-	argv[i++] = (char *)"account";
 	memcpy(argv + i, args, n * sizeof(char *));
 	if (size > 0) {
 		self[size] = '\0';
@@ -123,8 +122,8 @@ int verb_chat(const struct ctl *ctl, char **args, size_t n)
 {
 	if (strcmp(args[0], "say") == 0 && n > 1)
 		return say(ctl, args + 1, n - 1);
-	if (strcmp(args[0], "account") == 0)
-		return account(ctl, args + 1, n - 1);
-	complain("usage: fosterctl chat say TEXT..., or fosterctl chat account VERB...");
+	if (strcmp(args[0], "account") == 0 || strcmp(args[0], "kline") == 0)
+		return run_chatd(ctl, args, n);
+	complain("usage: fosterctl chat say TEXT..., chat account VERB..., or chat kline VERB...");
 	return EXIT_USAGE;
 }

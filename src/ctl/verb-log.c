@@ -20,26 +20,31 @@
 #include "base/units.h"
 #include "ctl/client.h"
 #include "ctl/log-line.h"
+#include "ctl/log-print.h"
 #include "ctl/log-reader.h"
-#include "ctl/table.h"
 
 #define LINES_DEFAULT  10
 #define NAME_WIDTH_MAX 24
+#define LOST_LOOK      500 /* ms: is the directory there again? */
 
 /* One file of one service, with those rotated away from it. */
 struct source {
 	char *service, *path;
 	bool is_stderr;
+	struct log_style style;
 	struct log_reader *reader;
 	struct log_text next; /* its next line, where has is true */
 	bool has;
+	struct line *last; /* a ring of its last lines; NULL: they are printed as they come */
+	size_t n_last;
+	bool timeless; /* one of them says no time */
+	int watch;     /* of its directory, or -1 */
 };
 
 struct line {
-	size_t source;
 	char *text;
 	size_t size;
-	bool whole;
+	uint64_t number; /* in the order of all */
 };
 
 struct log {
@@ -53,14 +58,14 @@ struct log {
 	regex_t regex;
 	bool has_regex;
 
-	struct line *last; /* a ring of the last count lines; NULL: they are printed as they come */
-	size_t n_last;
+	uint64_t n_lines;
 	int code;
 };
 
 /* --- sources ---------------------------------------------------------------------------- */
 
-static int add_source(struct log *log, const char *service, const char *path, bool is_stderr)
+static int add_source(struct log *log, const char *service, const char *path, bool is_stderr,
+		      struct log_style style)
 {
 	struct source *s;
 
@@ -77,7 +82,9 @@ static int add_source(struct log *log, const char *service, const char *path, bo
 	*s = (struct source){ .service = strdup(service),
 			      .path = strdup(path),
 			      .is_stderr = is_stderr,
-			      .reader = log_reader_new(path) };
+			      .style = style,
+			      .reader = log_reader_new(path),
+			      .watch = -1 };
 	log->n++;
 	return s->service && s->path && s->reader ? EXIT_OK : out_of_memory();
 }
@@ -87,7 +94,11 @@ static int add_service(struct log *log, const char *name, const json_t *service)
 {
 	const char *out = member_text(service, "log_file");
 	const char *err = member_text(service, "log_stderr_file");
-	const char *stream = log->ctl->stream;
+	const char *stream = log->ctl->stream, *format = member_text(service, "log_format"),
+		   *stamps = member_text(service, "log_timestamps");
+	/* A manager of an earlier version does not tell. */
+	struct log_style style = { .objects = !format || strcmp(format, "json") == 0,
+				   .stamped = !stamps || strcmp(stamps, "no") != 0 };
 	int code = EXIT_OK;
 
 	if (!out) {
@@ -103,10 +114,52 @@ static int add_service(struct log *log, const char *name, const json_t *service)
 		return EXIT_FAILED;
 	}
 	if (!stream || strcmp(stream, "stdout") == 0)
-		code = add_source(log, name, out, false);
+		code = add_source(log, name, out, false, style);
 	if (code == EXIT_OK && err && (!stream || strcmp(stream, "stderr") == 0))
-		code = add_source(log, name, err, true);
+		code = add_source(log, name, err, true, style);
 	return code;
+}
+
+/* A file in place of a service, whoever has written it: no manager is needed for that. */
+static int add_file(struct log *log, const char *path)
+{
+	const char *base = strrchr(path, '/') + 1;
+	_cleanup_free_ char *absolute = *path == '/' ? strdup(path) : NULL, *name = NULL;
+	size_t n = strlen(base);
+
+	if (log->ctl->stream) {
+		complain("%s: --stream is for services; a file is of one stream", path);
+		return EXIT_USAGE;
+	}
+	if (access(path, F_OK) < 0) {
+		complain("%s: %s", path, strerror(errno));
+		return EXIT_FAILED;
+	}
+	n -= n > 4 && strcmp(base + n - 4, ".log") == 0 ? 4 : 0;
+	name = strndup(base, n);
+	if (!absolute) {
+		_cleanup_free_ char *here = getcwd(NULL, 0);
+
+		if (!here || asprintf(&absolute, "%s/%s", here, path) < 0)
+			absolute = NULL;
+	}
+	if (!name || !absolute)
+		return out_of_memory();
+	return add_source(log, name, absolute, false,
+			  (struct log_style){ .objects = true, .stamped = true });
+}
+
+static int find_service(struct log *log, const char *name)
+{
+	_cleanup_free_ char *target = client_target(name, "");
+	_cleanup_answer_ struct answer answer = { 0 };
+	int r;
+
+	if (!target)
+		return out_of_memory();
+	client_call(log->ctl, "GET", target, NULL, ANSWER_MAX, &answer);
+	r = client_check(log->ctl, name, answer.error, answer.status, answer.json);
+	return r == EXIT_OK ? add_service(log, name, answer.json) : r;
 }
 
 static int find_sources(struct log *log, char **words, size_t n)
@@ -114,21 +167,12 @@ static int find_sources(struct log *log, char **words, size_t n)
 	_cleanup_strv_ char **names = NULL;
 	int code = client_expand(log->ctl, words, n, &names);
 
-	STRV_FOREACH(name, names) {
-		_cleanup_free_ char *target = client_target(*name, "");
-		_cleanup_answer_ struct answer answer = { 0 };
-		int r;
-
-		if (!target)
-			return out_of_memory();
-		client_call(log->ctl, "GET", target, NULL, ANSWER_MAX, &answer);
-		r = client_check(log->ctl, *name, answer.error, answer.status, answer.json);
-		if (r == EXIT_OK)
-			r = add_service(log, *name, answer.json);
-		code = worse(code, r);
-		if (strv_length(names) > 1)
-			log->width = MAX(log->width, MIN((int)strlen(*name), NAME_WIDTH_MAX));
-	}
+	STRV_FOREACH(name, names)
+		code = worse(code,
+			     strchr(*name, '/') ? add_file(log, *name) : find_service(log, *name));
+	for (size_t i = 0; strv_length(names) > 1 && i < log->n; i++)
+		log->width =
+			MAX(log->width, MIN((int)strlen(log->sources[i].service), NAME_WIDTH_MAX));
 	return code;
 }
 
@@ -182,143 +226,66 @@ static int parse_options(struct log *log)
 	return parse_count(log);
 }
 
-/* regexec() takes a string: a NUL byte in a line would end it. */
-static bool is_asked_for(const struct log *log, const struct log_text *text)
+/* In what is said; regexec() takes a string: a NUL byte would end it. */
+static bool matches(const struct log *log, const struct source *s, const struct log_text *text)
 {
-	_cleanup_free_ char *copy = NULL;
+	struct log_said said;
+	char *copy;
+	bool found;
 
+	log_said(text->data, text->size, &s->style, &said);
+	copy = malloc(said.size + 1);
+	for (size_t i = 0; copy && i < said.size; i++)
+		copy[i] = said.text[i] ? said.text[i] : ' ';
+	if (copy)
+		copy[said.size] = '\0';
+	found = !copy || regexec(&log->regex, copy, 0, NULL, 0) == 0;
+	free(copy);
+	log_said_clear(&said);
+	return found;
+}
+
+static bool is_asked_for(const struct log *log, const struct source *s, const struct log_text *text)
+{
 	if (log->since > 0 && text->time != LOG_TIME_NONE && text->time < log->since)
 		return false;
-	if (!log->has_regex)
-		return true;
-	copy = malloc(text->size + 1);
-	if (!copy)
-		return true;
-	memcpy(copy, text->data, text->size);
-	copy[text->size] = '\0';
-	for (char *nul = copy; (nul = memchr(nul, '\0', (size_t)(copy + text->size - nul)));)
-		*nul = ' ';
-	return regexec(&log->regex, copy, 0, NULL, 0) == 0;
+	return !log->has_regex || matches(log, s, text);
 }
 
-/* --- printing --------------------------------------------------------------------------- */
-
-static enum colour colour_of(size_t source)
+static void print_line(const struct log *log, const struct source *s, const char *data, size_t size)
 {
-	static const enum colour colours[] = { COLOUR_GREEN, COLOUR_YELLOW, COLOUR_BOLD };
+	const struct log_line line = { .service = s->service,
+				       .width = log->width,
+				       .colour = (size_t)(s - log->sources),
+				       .is_stderr = s->is_stderr,
+				       .style = s->style };
 
-	return colours[source % ELEMENTSOF(colours)];
-}
-
-/* A service's own bytes: on a terminal nothing in them does anything. */
-static void print_bytes(const struct log *log, const char *data, size_t size)
-{
-	_cleanup_free_ char *copy = NULL;
-
-	if (log->ctl->width == 0) {
-		fwrite(data, 1, size, stdout);
-		return;
-	}
-	copy = malloc(size + 1);
-	if (!copy)
-		return;
-	memcpy(copy, data, size);
-	copy[size] = '\0';
-	for (char *nul = copy; (nul = memchr(nul, '\0', (size_t)(copy + size - nul)));)
-		*nul = '?';
-	print_disarmed(stdout, copy);
-}
-
-/* A line that is JSON has its time and text printed; false: it is none. */
-static bool print_object(const struct log *log, const char *data, size_t size)
-{
-	_cleanup_json_ json_t *object =
-		size > 0 && data[0] == '{' ? json_loadb(data, size, JSON_ALLOW_NUL, NULL) : NULL;
-	const json_t *text = json_object_get(object, "text");
-	const char *time = member_text(object, "time");
-
-	if (!json_is_string(text) || !time)
-		return false;
-	colour_print(stdout, log->ctl->colours, COLOUR_DIM, time);
-	putchar(' ');
-	print_bytes(log, json_string_value(text), json_string_length(text));
-	return true;
-}
-
-static void print_text(const struct log *log, const char *data, size_t size)
-{
-	char time[64];
-	size_t n = 0;
-
-	if (print_object(log, data, size))
-		return;
-	if (log_time_parse(data, size, &n) == LOG_TIME_NONE || n >= sizeof(time))
-		n = 0;
-	if (n > 0) {
-		snprintf(time, sizeof(time), "%.*s", (int)n, data);
-		colour_print(stdout, log->ctl->colours, COLOUR_DIM, time);
-	}
-	print_bytes(log, data + n, size - n);
-}
-
-static void print_json(const struct source *s, const char *data, size_t size)
-{
-	uint64_t time = log_line_time(data, size);
-	_cleanup_free_ char *valid = malloc(3 * size + 1);
-	json_t *object;
-
-	if (!valid)
-		return;
-	object = json_pack("{s:s, s:s, s:s%}", "service", s->service, "stream",
-			   s->is_stderr ? "stderr" : "stdout", "line", valid,
-			   utf8_make_valid(valid, data, size));
-	if (time != LOG_TIME_NONE)
-		json_object_set_new(object, "time_us", json_integer((json_int_t)time));
-	json_dumpf(object, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(object);
-}
-
-static void print_line(const struct log *log, size_t source, const char *data, size_t size)
-{
-	const struct source *s = &log->sources[source];
-	char name[NAME_WIDTH_MAX + 8];
-
-	if (log->ctl->json) {
-		print_json(s, data, size);
-		return;
-	}
-	if (log->width > 0) {
-		snprintf(name, sizeof(name), "%-*.*s", log->width, log->width, s->service);
-		colour_print(stdout, log->ctl->colours, colour_of(source), name);
-		colour_print(stdout, log->ctl->colours, s->is_stderr ? COLOUR_RED : COLOUR_DIM,
-			     s->is_stderr ? " ! " : " | ");
-	}
-	print_text(log, data, size);
-	putchar('\n');
+	if (!log->ctl->quiet)
+		log_print(log->ctl, &line, data, size);
 }
 
 /* --- lines in the order of their times -------------------------------------------------- */
 
-static void keep_line(struct log *log, size_t source, const struct log_text *text)
+static void keep_line(struct log *log, struct source *s, const struct log_text *text)
 {
-	struct line *l = &log->last[log->n_last++ % log->count];
+	struct line *l = &s->last[s->n_last++ % log->count];
 	char *copy = realloc(l->text, text->size + 1);
 
 	if (!copy)
 		return;
 	memcpy(copy, text->data, text->size);
-	*l = (struct line){ source, copy, text->size, text->whole };
+	*l = (struct line){ copy, text->size, log->n_lines++ };
+	s->timeless |= text->time == LOG_TIME_NONE;
 }
 
-static void take_line(struct log *log, size_t source, const struct log_text *text)
+static void take_line(struct log *log, struct source *s, const struct log_text *text)
 {
-	if (!is_asked_for(log, text))
+	if (!is_asked_for(log, s, text))
 		return;
-	if (log->last && log->count > 0)
-		keep_line(log, source, text);
-	else if (!log->last && !log->ctl->quiet)
-		print_line(log, source, text->data, text->size);
+	if (s->last && log->count > 0)
+		keep_line(log, s, text);
+	else if (!s->last)
+		print_line(log, s, text->data, text->size);
 }
 
 /* The libraries that are missing are each told of once: so many files may need them. */
@@ -356,7 +323,7 @@ static void refill(struct log *log, struct source *s, bool partial)
 		fflush(stdout); /* what comes before it */
 		complain_of_file(path, result);
 		log->code = worse(log->code, EXIT_FAILED);
-		if (!log_reader_may_go_on(result)) {
+		if (!log_reader_may_go_on(s->reader, result)) {
 			s->reader = log_reader_free(s->reader);
 			break;
 		}
@@ -382,29 +349,77 @@ static void take_all(struct log *log, bool partial)
 		}
 		if (!first || ferror(stdout))
 			return;
-		take_line(log, (size_t)(first - log->sources), &first->next);
+		take_line(log, first, &first->next);
 		refill(log, first, partial);
 	}
 }
 
+static size_t n_kept(const struct log *log, const struct source *s)
+{
+	return MIN(s->n_last, log->count);
+}
+
+/* The oldest that is kept of it and not printed; from: how many of them there are. */
+static const struct line *kept(const struct log *log, const struct source *s, size_t from)
+{
+	return from > 0 ? &s->last[(s->n_last - from) % log->count] : NULL;
+}
+
+/* The last lines of all by their times. */
+static void print_merged(const struct log *log, size_t *left)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < log->n; i++)
+		all += left[i];
+	for (; all > 0; all--) {
+		const struct line *first = NULL;
+		size_t of = 0;
+
+		for (size_t i = 0; i < log->n; i++) {
+			const struct line *l = kept(log, &log->sources[i], left[i]);
+
+			if (l && (!first || l->number < first->number)) {
+				first = l;
+				of = i;
+			}
+		}
+		left[of]--;
+		if (all <= log->count)
+			print_line(log, &log->sources[of], first->text, first->size);
+	}
+}
+
+/* Where lines say no time, nobody knows whose are the last: then those of each are printed. */
 static void print_last(struct log *log)
 {
-	size_t n = MIN(log->n_last, log->count);
+	_cleanup_free_ size_t *left = calloc(log->n, sizeof(*left));
+	bool timeless = false;
 
-	for (size_t i = log->n_last - n; i < log->n_last && !log->ctl->quiet; i++) {
-		struct line *l = &log->last[i % log->count];
-
-		print_line(log, l->source, l->text, l->size);
+	for (size_t i = 0; left && i < log->n; i++) {
+		left[i] = n_kept(log, &log->sources[i]);
+		timeless |= log->sources[i].timeless;
 	}
-	for (size_t i = 0; i < n; i++)
-		free(log->last[i].text);
-	free(log->last);
-	log->last = NULL;
+	if (left && !timeless)
+		print_merged(log, left);
+	for (size_t i = 0; i < log->n; i++) {
+		struct source *s = &log->sources[i];
+
+		for (size_t n = left && timeless ? left[i] : 0; n > 0; n--) {
+			const struct line *l = kept(log, s, n);
+
+			print_line(log, s, l->text, l->size);
+		}
+		for (size_t n = n_kept(log, s); n > 0; n--)
+			free(s->last[n - 1].text);
+		free(TAKE_PTR(s->last));
+	}
 }
 
 static int seek(struct log *log)
 {
 	bool few = log->count < SIZE_MAX && !log->has_regex && log->since == 0;
+	int code = EXIT_OK;
 
 	for (size_t i = 0; i < log->n; i++) {
 		struct source *s = &log->sources[i];
@@ -412,42 +427,58 @@ static int seek(struct log *log)
 				: log_reader_seek_time(s->reader, log->since);
 
 		if (error < 0) {
-			complain("%s: %s", s->path, strerror(-error));
-			return EXIT_FAILED;
+			complain_of_file(s->path, error);
+			s->reader = log_reader_free(s->reader);
+			code = EXIT_FAILED;
 		}
+		s->last = log->count < SIZE_MAX ? calloc(log->count + 1, sizeof(*s->last)) : NULL;
+		if (log->count < SIZE_MAX && !s->last)
+			return out_of_memory();
 	}
-	if (log->count < SIZE_MAX) {
-		log->last = calloc(log->count + 1, sizeof(*log->last));
-		return log->last ? EXIT_OK : out_of_memory();
-	}
-	return EXIT_OK;
+	return code;
 }
 
 /* --- following -------------------------------------------------------------------------- */
 
-/* Directories are watched: files come and go there. */
-static int watch(const struct log *log)
+/* Directories are watched: files come and go there, and so may they. */
+static int watch(const struct log *log, int inotify, struct source *s)
 {
-	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	_cleanup_free_ char *directory = strdup(s->path);
+	char *slash = directory ? strrchr(directory, '/') : NULL;
 
-	for (size_t i = 0; fd >= 0 && i < log->n; i++) {
-		_cleanup_free_ char *directory = strdup(log->sources[i].path);
-		char *slash = directory ? strrchr(directory, '/') : NULL;
+	if (!slash)
+		return -ENOMEM;
+	slash[slash == directory] = '\0';
+	s->watch = inotify_add_watch(inotify, directory,
+				     IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVE_SELF);
+	return s->watch < 0 ? -errno : 0;
+}
 
-		if (slash)
-			*slash = '\0';
-		if (!slash ||
-		    inotify_add_watch(fd, directory, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
-			complain("%s: %s", log->sources[i].path, strerror(errno));
-			fd_close(fd);
-			return -1;
-		}
+static int watch_all(struct log *log)
+{
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), error = fd < 0 ? -errno : 0;
+
+	for (size_t i = 0; error == 0 && i < log->n; i++)
+		error = watch(log, fd, &log->sources[i]);
+	if (error == 0)
+		return fd;
+	complain("cannot follow: %s", strerror(-error));
+	return fd_close(fd);
+}
+
+/* Of the sources in a directory that is no more, or has another name. */
+static void lose_watch(struct log *log, int inotify, int watch, bool removed)
+{
+	if (!removed)
+		inotify_rm_watch(inotify, watch);
+	for (size_t i = 0; i < log->n; i++) {
+		if (log->sources[i].watch == watch)
+			log->sources[i].watch = -1;
 	}
-	return fd;
 }
 
 /* True when one of the events is of a file of ours, or nobody knows. */
-static bool read_events(const struct log *log, int fd)
+static bool read_events(struct log *log, int fd)
 {
 	char events[16384] __attribute__((aligned(8)));
 	ssize_t n = read(fd, events, sizeof(events));
@@ -457,6 +488,8 @@ static bool read_events(const struct log *log, int fd)
 		const struct inotify_event *e = (const void *)p;
 
 		ours |= e->mask & IN_Q_OVERFLOW;
+		if (e->mask & (IN_IGNORED | IN_MOVE_SELF))
+			lose_watch(log, fd, e->wd, e->mask & IN_IGNORED);
 		for (size_t i = 0; e->len > 0 && i < log->n; i++)
 			ours |= strcmp(e->name, strrchr(log->sources[i].path, '/') + 1) == 0;
 		p += sizeof(*e) + e->len;
@@ -464,16 +497,39 @@ static bool read_events(const struct log *log, int fd)
 	return ours;
 }
 
+/* How many directories are not there. *ret_found: one is there again. */
+static size_t watch_again(struct log *log, int inotify, bool *ret_found)
+{
+	size_t lost = 0;
+
+	*ret_found = false;
+	for (size_t i = 0; i < log->n; i++) {
+		if (log->sources[i].watch >= 0)
+			continue;
+		if (watch(log, inotify, &log->sources[i]) < 0)
+			lost++;
+		else
+			*ret_found = true;
+	}
+	return lost;
+}
+
 static int follow(struct log *log, int inotify)
 {
 	/* Also to see that nobody reads any more. */
 	struct pollfd wait[] = { { .fd = inotify, .events = POLLIN },
 				 { .fd = STDOUT_FILENO, .events = 0 } };
+	size_t lost = 0;
 
-	while (fflush(stdout) == 0 && poll(wait, ELEMENTSOF(wait), -1) > 0) {
+	while (fflush(stdout) == 0 &&
+	       poll(wait, ELEMENTSOF(wait), lost > 0 ? LOST_LOOK : -1) >= 0) {
+		bool found, ours;
+
 		if (wait[1].revents & (POLLERR | POLLHUP))
 			return EXIT_FAILED;
-		if (read_events(log, inotify))
+		ours = read_events(log, inotify);
+		lost = watch_again(log, inotify, &found);
+		if (ours || found)
 			take_all(log, false);
 	}
 	return EXIT_FAILED;
@@ -489,7 +545,6 @@ static void log_clear(struct log *log)
 		log_reader_free(log->sources[i].reader);
 	}
 	free(log->sources);
-	free(log->last);
 	if (log->has_regex)
 		regfree(&log->regex);
 }
@@ -506,15 +561,13 @@ int verb_log(const struct ctl *ctl, char **args, size_t n)
 	if (log.n == 0)
 		return code;
 	/* Before the first look: nothing that comes in between is missed. */
-	inotify = ctl->follow ? watch(&log) : -1;
+	inotify = ctl->follow ? watch_all(&log) : -1;
 	if (ctl->follow && inotify < 0)
 		return EXIT_FAILED;
 	log.code = worse(code, seek(&log));
-	if (log.code == EXIT_OK || log.code == code) {
-		take_all(&log, !ctl->follow);
-		if (log.last)
-			print_last(&log);
-	}
+	take_all(&log, !ctl->follow);
+	if (log.count < SIZE_MAX)
+		print_last(&log);
 	return ctl->follow ? worse(log.code, follow(&log, inotify)) : log.code;
 }
 

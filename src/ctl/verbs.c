@@ -27,7 +27,7 @@ const struct verb verbs[] = {
 	{ "reload",   "",                  0, 0,   "dry-run ",     false, "Read the config again and do what changed, or nothing", verb_reload },
 	{ "shutdown", "",                  0, 0,   "all join ",    false, "End fosterd and the daemons among its services", verb_shutdown },
 	{ "upgrade",  "[PROGRAM]",         0, 1,   "",             false, "Have the installed foster take over; services are not touched", verb_upgrade },
-	{ "chat",     "say TEXT... | account VERB...", 1, ANY, "config ", false, "Speak in the chat room, as its admin; or look after its accounts", verb_chat, "account" },
+	{ "chat",     "say TEXT... | account|kline VERB...", 1, ANY, "config ", true, "Speak in the chat room, as its admin; or look after its accounts and K-lines", verb_chat, "say" },
 	{ "version",  "",                  0, 0,   "",             false, "Print the versions of fosterctl and of what runs", verb_version },
 	{ "help",     "[VERB]",            0, 1,   "",             true,  "Print help", verb_help },
 };

@@ -21,7 +21,6 @@
 #include "base/log.h"
 #include "base/packed.h"
 
-#define HALF      ".part" /* behind the name while it is not whole */
 #define QUEUE_MAX 1000
 #define PIECE     (64 * 1024)
 #define LOWEST    19
@@ -82,7 +81,7 @@ static bool take_over(const struct job *job, int directory)
 	for (int packing = PACKING_NONE + 1; packing < PACKING_COUNT; packing++) {
 		snprintf(whole, sizeof(whole), "%s%s", job->name,
 			 packing_suffix((enum packing)packing));
-		snprintf(half, sizeof(half), "%s%s", whole, HALF);
+		snprintf(half, sizeof(half), "%s%s", whole, COMPRESS_HALF);
 		unlinkat(directory, half, 0);
 		done |= fstatat(directory, whole, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			S_ISREG(st.st_mode);
@@ -99,7 +98,7 @@ static int compress_file(const struct job *job)
 	int error;
 
 	snprintf(whole, sizeof(whole), "%s%s", job->name, packing_suffix(job->packing));
-	snprintf(half, sizeof(half), "%s%s", whole, HALF);
+	snprintf(half, sizeof(half), "%s%s", whole, COMPRESS_HALF);
 	if (take_over(job, directory))
 		return unlinkat(directory, job->name, 0) < 0 && errno != ENOENT ? -errno : 0;
 	from = openat(directory, job->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

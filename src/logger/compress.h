@@ -9,6 +9,8 @@
 
 #include "base/packed.h"
 
+#define COMPRESS_HALF ".part" /* behind the name of a compressed file while it is not whole */
+
 /* Puts a file into the queue. */
 void compress_later(const char *directory, const char *name, enum packing);
 

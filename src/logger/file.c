@@ -18,7 +18,8 @@
 
 #define OPEN_MAX_FILES 512
 /* What else is open, or about to come: the pipes of a message, a directory that is looked at. */
-#define SPARE 80
+#define SPARE        80
+#define RENAME_AGAIN (5 * USEC_PER_SEC) /* after it failed */
 /* Not through a symlink: whoever may write to the directory must not choose the file. Not waiting
  * for the reader of a fifo, either. */
 #define FLAGS (O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
@@ -193,7 +194,7 @@ static bool look_again(struct log_file *f)
 
 static size_t room_of(const struct log_file *f, const struct logger_settings *set)
 {
-	if (set->size == 0 || f->no_rename)
+	if (set->size == 0 || (f->no_rename && now_monotonic() < f->rename_again))
 		return SIZE_MAX;
 	return set->size > f->size ? set->size - f->size : 0;
 }
@@ -239,18 +240,20 @@ int log_file_cut(struct log_file *f, uint64_t size)
 int log_file_rotate(struct log_file *f, const struct log_place *place)
 {
 	_cleanup_close_ int directory = open_directory(place->settings->directory);
-	int error = directory < 0 ? directory : rotation_rename(directory, place->name);
+	char to[ROTATED_NAME_MAX];
+	int error = directory < 0 ? directory : rotation_rename(directory, place->name, to);
 
 	if (error < 0 && error != -ENOENT) {
 		if (!f->no_rename)
 			log_error_errno(error, "%s/%s: cannot be rotated, and grows",
 					place->settings->directory, place->name);
 		f->no_rename = true;
+		f->rename_again = now_monotonic() + RENAME_AGAIN;
 		return 0;
 	}
 	f->no_rename = false;
 	log_file_close(f);
-	rotation_tidy(place->settings, place->name);
+	rotation_tidy(place->settings, place->name, error == 0 ? to : NULL);
 	return open_file(f, place);
 }
 

@@ -16,9 +16,10 @@
 #define LOG_FILE_NAME_MAX 160 /* "NAME.stderr.log" */
 
 struct log_file {
-	int fd;         /* -1: closed for now */
-	bool ends_line; /* when it was opened: what follows begins a line */
-	bool no_rename; /* it was told that the file cannot be rotated */
+	int fd;                /* -1: closed for now */
+	bool ends_line;        /* when it was opened: what follows begins a line */
+	bool no_rename;        /* it was told that the file cannot be rotated */
+	uint64_t rename_again; /* until then it grows: CLOCK_MONOTONIC, us */
 	uint64_t size, inode, device;
 	uint64_t period; /* in which it was begun: a number that grows every set.period */
 	struct log_file *newer, *older; /* in the list of open files */
@@ -44,7 +45,7 @@ void log_files_make_room(size_t n_pipes);
 int log_file_open(struct log_file *, const struct log_place *, uint64_t realtime, bool at_line,
 		  size_t *ret_room);
 
-/* Begins a new file; where that cannot be done the old one goes on. 0 or -errno. */
+/* Begins a new file; where that cannot be done the old one goes on, for 5 s. 0 or -errno. */
 int log_file_rotate(struct log_file *, const struct log_place *);
 
 /* Whether all of it could be read from there. */

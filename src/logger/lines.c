@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/base64.h"
 #include "base/macro.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -225,24 +226,6 @@ char *lines_escape(char *to, const char *text, size_t n)
 	return escape(to, text, n, &valid);
 }
 
-static char *base64(char *to, const char *text, size_t n)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t bits = (uint32_t)(unsigned char)text[i] << 16;
-
-		bits |= i + 1 < n ? (uint32_t)(unsigned char)text[i + 1] << 8 : 0;
-		bits |= i + 2 < n ? (unsigned char)text[i + 2] : 0;
-		*to++ = digits[bits >> 18];
-		*to++ = digits[bits >> 12 & 63];
-		*to++ = i + 1 < n ? digits[bits >> 6 & 63] : '=';
-		*to++ = i + 2 < n ? digits[bits & 63] : '=';
-	}
-	return to;
-}
-
 /* The bytes that one object takes at most. */
 static size_t object_bound(const struct line_style *style, size_t size)
 {
@@ -264,7 +247,7 @@ static char *format_object(const struct line_style *style, const char *text,
 	*to++ = '"';
 	if (!valid) {
 		to = mempcpy(to, ",\"base64\":\"", 11);
-		to = base64(to, text, piece->size);
+		to += base64_encode(to, text, piece->size);
 		*to++ = '"';
 	}
 	if (piece->partial)

@@ -18,11 +18,10 @@
 #include "logger/compress.h"
 #include "logger/file.h"
 
-#define NAME_ROOM (LOG_FILE_NAME_MAX + LOG_NAME_STAMP + 8)
 #define SAME_TIME 100 /* files that were rotated in one microsecond */
 
 struct rotated {
-	char name[NAME_ROOM];
+	char name[ROTATED_NAME_MAX];
 	uint64_t size;
 	enum packing packing;
 };
@@ -56,15 +55,21 @@ static uint64_t next_time(void)
 	return last;
 }
 
-int rotation_rename(int directory, const char *name)
+static int rename_at(int directory, const char *file, const char *name, uint64_t time,
+		     char ret[ROTATED_NAME_MAX])
 {
-	char stamp[LOG_NAME_STAMP + 2], to[NAME_ROOM];
+	char stamp[LOG_NAME_STAMP + 2];
+
+	snprintf(ret, ROTATED_NAME_MAX, "%s%s", name, log_name_stamp(stamp, time));
+	return rename_to(directory, file, ret);
+}
+
+int rotation_rename(int directory, const char *name, char ret[ROTATED_NAME_MAX])
+{
 	int error = -EEXIST;
 
-	for (int i = 0; error == -EEXIST && i < SAME_TIME; i++) {
-		snprintf(to, sizeof(to), "%s%s", name, log_name_stamp(stamp, next_time()));
-		error = rename_to(directory, name, to);
-	}
+	for (int i = 0; error == -EEXIST && i < SAME_TIME; i++)
+		error = rename_at(directory, name, name, next_time(), ret);
 	return error;
 }
 
@@ -80,7 +85,7 @@ static int add(struct listing *l, int directory, const char *name, enum packing 
 	struct stat st;
 
 	if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-	    strlen(name) >= NAME_ROOM)
+	    strlen(name) >= ROTATED_NAME_MAX)
 		return 0;
 	if (l->n == l->room) {
 		size_t room = l->room ? l->room * 2 : 16;
@@ -96,15 +101,33 @@ static int add(struct listing *l, int directory, const char *name, enum packing 
 	return 0;
 }
 
-static int list(DIR *dir, const char *base, struct listing *l)
+/* One that was being compressed when its logger was killed; name loses its ending. */
+static bool is_half(char *name, const char *base)
+{
+	size_t n = strlen(name), ending = strlen(COMPRESS_HALF);
+	enum packing packing;
+
+	if (n <= ending || strcmp(name + n - ending, COMPRESS_HALF) != 0)
+		return false;
+	name[n - ending] = '\0';
+	return log_name_is_rotated(name, base, &packing) && packing != PACKING_NONE;
+}
+
+/* halves: those are removed that nobody goes on with, as nothing is compressed any more. */
+static int list(DIR *dir, const char *base, bool halves, struct listing *l)
 {
 	struct dirent *entry;
 	enum packing packing;
 	int error = 0;
 
 	while (error == 0 && (entry = readdir(dir))) {
-		if (log_name_is_rotated(entry->d_name, base, &packing))
-			error = add(l, dirfd(dir), entry->d_name, packing);
+		char name[sizeof(entry->d_name)];
+
+		strcpy(name, entry->d_name);
+		if (log_name_is_rotated(name, base, &packing))
+			error = add(l, dirfd(dir), name, packing);
+		else if (halves && is_half(name, base))
+			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	if (l->n > 0)
 		qsort(l->files, l->n, sizeof(*l->files), compare_names);
@@ -131,17 +154,34 @@ static size_t surplus(const struct listing *l, const struct logger_settings *set
 	return first;
 }
 
-void rotation_tidy(const struct settings *settings, const char *name)
+/* Behind the newest of those that there are. */
+static void make_newest(int directory, const char *name, const char *file, struct listing *l)
+{
+	const char *stamp = l->files[l->n - 1].name + strlen(name);
+	char to[ROTATED_NAME_MAX];
+
+	if (rename_at(directory, file, name, log_name_time(stamp) + 1, to) < 0)
+		return;
+	for (size_t i = 0; i < l->n; i++) {
+		if (strcmp(l->files[i].name, file) == 0)
+			strcpy(l->files[i].name, to);
+	}
+	qsort(l->files, l->n, sizeof(*l->files), compare_names);
+}
+
+void rotation_tidy(const struct settings *settings, const char *name, const char *newest)
 {
 	enum packing packing = settings_packing(settings);
 	DIR *dir = opendir(settings->directory);
 	struct listing l = { 0 };
 	size_t first;
 
-	if (!dir || list(dir, name, &l) < 0) {
+	if (!dir || list(dir, name, packing == PACKING_NONE, &l) < 0) {
 		log_warning_errno(-errno, "%s: the old files of %s are not looked at",
 				  settings->directory, name);
 	} else {
+		if (newest && l.n > 0 && strcmp(l.files[l.n - 1].name, newest) != 0)
+			make_newest(dirfd(dir), name, newest, &l);
 		first = surplus(&l, &settings->set);
 		for (size_t i = 0; i < first; i++)
 			unlinkat(dirfd(dir), l.files[i].name, 0);

@@ -270,6 +270,23 @@ static void check_addresses(struct check *c)
 	}
 }
 
+/* The file of its standard error must not be the log of another one. */
+static void check_log_names(struct check *c, const struct service_draft *draft)
+{
+	const struct service_config *s = draft->service, *other;
+	char name[CONFIG_NAME_MAX + sizeof(".stderr")];
+
+	if (s->log != LOG_TYPE_FILE || s->log_stderr != LOG_STDERR_APART)
+		return;
+	snprintf(name, sizeof(name), "%s.stderr", s->name);
+	other = config_find_service(c->l->config, name);
+	if (other && other->log == LOG_TYPE_FILE)
+		loader_complain(c->l, &draft->place, &service_options, "log-stderr",
+				"log-stderr = apart writes %s.log, which is the log of the service "
+				"%s; one of them needs another name",
+				name, name);
+}
+
 static void check_cgroup(struct loader *l)
 {
 	const char *cgroup = l->config->cgroup;
@@ -291,6 +308,7 @@ void config_check(struct loader *l)
 		check_services_named(&c, draft, "requires", draft->service->requires);
 		check_services_named(&c, draft, "after", draft->service->after);
 		check_sockets_named(&c, draft);
+		check_log_names(&c, draft);
 	}
 	check_cycles(&c);
 	check_addresses(&c);

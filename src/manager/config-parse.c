@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/config-scan.h"
 #include "base/text.h"
 #include "manager/config-problem.h"
-#include "manager/config-scan.h"
 
 static const struct {
 	const char *name;

@@ -118,23 +118,6 @@ static const struct entry *add_answer(struct config_source *source, enum entry_k
 	return add_entry(source, key, error, data, size);
 }
 
-static int read_disk(const char *path, size_t max, char **ret_data, size_t *ret_size)
-{
-	/* O_NONBLOCK: a FIFO without a writer must not hold up the manager. */
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
-		return -EMEDIUMTYPE;
-	return fd_read_all(fd, max, ret_data, ret_size);
-}
-
 int config_source_read(struct config_source *source, const char *path, size_t max,
 		       const char **ret_data, size_t *ret_size)
 {
@@ -143,7 +126,7 @@ int config_source_read(struct config_source *source, const char *path, size_t ma
 	if (!entry) {
 		char *data = NULL;
 		size_t size = 0;
-		int r = source->restored ? -ENOENT : read_disk(path, max, &data, &size);
+		int r = source->restored ? -ENOENT : fd_read_regular(path, max, &data, &size);
 
 		entry = add_answer(source, ENTRY_FILE, path, r, data, size);
 		if (!entry)

@@ -67,6 +67,7 @@ static void add_details(json_t *object, const struct service *s)
 	char *log = logs_path(s, false, path, sizeof(path));
 	char *err = logs_path(s, true, errors, sizeof(errors));
 	const struct service_config *c = s->config;
+	bool objects = c->log_format == LOG_FORMAT_JSON;
 
 	json_object_set_new(object, "requires", strings(c->requires));
 	json_object_set_new(object, "after", strings(c->after));
@@ -80,10 +81,13 @@ static void add_details(json_t *object, const struct service *s)
 	json_object_set_new(object, "cgroup",
 			    control_text_or_null(cgroup_path(s, group, sizeof(group))));
 	json_object_set_new(object, "log_file", control_text_or_null(log));
-	json_object_set_new(object, "log", log ? control_tail(log) : json_array());
+	json_object_set_new(object, "log", log ? control_tail(log, objects) : json_array());
 	json_object_set_new(object, "log_type", json_string(log_type_to_string(c->log)));
+	json_object_set_new(object, "log_format", json_string(log_format_to_string(c->log_format)));
+	json_object_set_new(object, "log_timestamps",
+			    json_string(log_stamps_to_string(c->log_timestamps)));
 	json_object_set_new(object, "log_stderr_file", control_text_or_null(err));
-	json_object_set_new(object, "log_stderr", err ? control_tail(err) : json_array());
+	json_object_set_new(object, "log_stderr", err ? control_tail(err, objects) : json_array());
 	json_object_set_new(object, "log_dropped", json_integer((json_int_t)logs_dropped(s)));
 }
 

@@ -144,8 +144,11 @@ typedef int census_reply(struct manager *, struct service *service, unsigned arg
 			 const struct census *, struct evbuffer *to);
 void control_reply_with_census(struct call *, census_reply *print, unsigned arg);
 
-/* control-tail.c; at most ten lines, a new reference */
-json_t *control_tail(const char *path);
+/*
+ * control-tail.c: at most ten lines, a new reference; of the file that was rotated away before,
+ * too, when it has less. objects: they are of log-format = json, and their text is wanted.
+ */
+json_t *control_tail(const char *path, bool objects);
 
 /* control-json.c; all return a new reference */
 json_t *control_service_json(const struct service *, bool full);

@@ -36,7 +36,7 @@ struct event_line {
 	char type[16];
 	char *line;    /* with its newline; NULL: to be made from what follows */
 	char *service; /* the reason stands behind its NUL; NULL: line is there */
-	int state, pid;
+	int state, pid, phase;
 	unsigned restarts, attempts;
 };
 
@@ -134,12 +134,14 @@ static char *make_text(const struct event_line *line, json_t *object)
 static const char *text_of(struct event_line *line)
 {
 	if (!line->line && line->service)
-		line->line = make_text(
-			line, json_pack("{s:s, s:s, s:s, s:i, s:i, s:i}", "service", line->service,
-					"state", service_state_to_string(line->state), "reason",
-					line->service + strlen(line->service) + 1, "pid", line->pid,
-					"restarts", (int)line->restarts, "attempts",
-					(int)line->attempts));
+		line->line =
+			make_text(line, json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i}", "service",
+						  line->service, "state",
+						  service_state_to_string(line->state), "phase",
+						  phase_to_string(line->phase), "reason",
+						  line->service + strlen(line->service) + 1, "pid",
+						  line->pid, "restarts", (int)line->restarts,
+						  "attempts", (int)line->attempts));
 	return line->line;
 }
 
@@ -219,6 +221,7 @@ void events_service(struct service *s)
 	memcpy(line->service, s->config->name, name_size);
 	memcpy(line->service + name_size, reason, reason_size);
 	line->state = m->state;
+	line->phase = m->said.phase;
 	line->pid = s->pid;
 	line->restarts = m->restarts;
 	line->attempts = m->attempts;

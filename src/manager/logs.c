@@ -39,6 +39,7 @@ struct crash {
 	char service[CONFIG_NAME_MAX + 1];
 	char end[REASON_TEXT_MAX];
 	int pid;
+	bool objects; /* it is of log-format = json */
 };
 
 struct logs {
@@ -134,7 +135,7 @@ static void on_synced(struct manager *m, uint64_t number)
 
 	if (!c || !c->path)
 		return;
-	events_crash(m, c->service, c->pid, c->end, control_tail(c->path));
+	events_crash(m, c->service, c->pid, c->end, control_tail(c->path, c->objects));
 	forget_crash(c);
 }
 
@@ -569,7 +570,9 @@ void logs_crashed(struct service *s, int pid, const char *end)
 		i++;
 	if (i == CRASHES_MAX || s->slot == NO_SLOT || !logs_path(s, apart, path, sizeof(path)))
 		return;
-	l->crashes[i] = (struct crash){ .path = strdup(path), .pid = pid };
+	l->crashes[i] = (struct crash){ .path = strdup(path),
+					.pid = pid,
+					.objects = s->config->log_format == LOG_FORMAT_JSON };
 	snprintf(l->crashes[i].service, sizeof(l->crashes[i].service), "%s", s->config->name);
 	snprintf(l->crashes[i].end, sizeof(l->crashes[i].end), "%s", end);
 	tell(s->manager, LOGGER_SYNC, s->slot + (apart ? LOGGER_STDERR : 0), i);

@@ -28,6 +28,7 @@
 #include "manager/fd-store.h"
 #include "manager/hunt.h"
 #include "manager/keep.h"
+#include "manager/log-directory.h"
 #include "manager/logs.h"
 #include "manager/manager.h"
 #include "manager/notify-socket.h"
@@ -206,46 +207,6 @@ static int load_config(struct manager *m)
 	return m->config ? 0 : -ENOMEM;
 }
 
-/* --- logs' directory -------------------------------------------------------------------- */
-
-static char *default_log_directory(const struct manager_options *o)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char path[PATH_MAX];
-
-	if (o->private_directory)
-		snprintf(path, sizeof(path), "%s/log", o->run_directory);
-	else if (geteuid() == 0)
-		snprintf(path, sizeof(path), "%s", LOGDIR);
-	else if (state && *state)
-		snprintf(path, sizeof(path), "%s/foster/log", state);
-	else
-		snprintf(path, sizeof(path), "%s/.local/state/foster/log", home ? home : "");
-	return strdup(path);
-}
-
-static int make_log_directory(struct manager *m)
-{
-	const char *configured = m->config->config->log_directory;
-	char *path = configured ? strdup(configured) : default_log_directory(&m->options);
-
-	if (!path)
-		return -ENOMEM;
-	m->log_directory = path;
-	for (char *p = path + 1;; p++) {
-		char was = *p;
-
-		if (was != '/' && was != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0750) < 0 && errno != EEXIST)
-			return log_error_errno(-errno, "log-directory %s", path);
-		*p = was;
-		if (was == '\0')
-			return 0;
-	}
-}
-
 /* --- the services ---------------------------------------------------------------------- */
 
 static int make_services(struct manager *m)
@@ -338,11 +299,11 @@ static int init(struct manager *m)
 	error = load_config(m);
 	if (error < 0)
 		return error;
-	if ((error = make_log_directory(m)) < 0 || (error = events_init(m)) < 0 ||
-	    (error = shutdown_init(m)) < 0 || (error = trees_init(m)) < 0 ||
-	    (error = hunt_init(m)) < 0 || (error = cgroups_init(m)) < 0 ||
-	    (error = spawn_init(m)) < 0 || (error = sockets_init(m)) < 0 ||
-	    (error = fd_store_init(m)) < 0)
+	if ((error = log_directory_make(m, m->config->config)) < 0 ||
+	    (error = events_init(m)) < 0 || (error = shutdown_init(m)) < 0 ||
+	    (error = trees_init(m)) < 0 || (error = hunt_init(m)) < 0 ||
+	    (error = cgroups_init(m)) < 0 || (error = spawn_init(m)) < 0 ||
+	    (error = sockets_init(m)) < 0 || (error = fd_store_init(m)) < 0)
 		return error;
 	error = take_over(m);
 	if (error < 0)

@@ -55,7 +55,7 @@ static int set_text(const struct option *o, void *object, char *const *values, s
 {
 	char **text = field(o, object), *copy;
 
-	if (!*values[0])
+	if (!*values[0] && !(o->flags & OPTION_EMPTY))
 		return error_set(e, -EINVAL, "%s is empty; it takes %s", o->name, o->allowed);
 	if (has_control(values[0]))
 		return error_set(e, -EINVAL, "%s holds a control character; it takes %s", o->name,

@@ -45,6 +45,7 @@ enum option_flag {
 	OPTION_NO_DIFF = 1 << 5,   /* its effect is compared elsewhere */
 	OPTION_BARE_LIST = 1 << 6, /* one element needs no braces */
 	OPTION_ATTRIBUTE = 1 << 7, /* of the process object: a reload restarts nothing for it */
+	OPTION_EMPTY = 1 << 8,     /* a text that may be empty */
 };
 
 enum limit_unit {

@@ -13,6 +13,7 @@
 #include "manager/depend.h"
 #include "manager/events.h"
 #include "manager/history.h"
+#include "manager/log-directory.h"
 #include "manager/logs.h"
 #include "manager/proc.h"
 #include "manager/report.h"
@@ -225,10 +226,16 @@ static int apply(struct manager *m, struct config *new, struct config_source *so
 		 const struct reload_plan *plan, const struct asker *asker, struct error *e)
 {
 	struct change ch = { 0 };
+	bool elsewhere = log_directory_differs(m, new);
 	int error = sockets_bind(m, new, e);
 
 	if (error < 0)
 		return error;
+	if (elsewhere && (error = log_directory_make(m, new)) < 0) {
+		sockets_rollback(m);
+		return error_set(e, error, "log-directory: %s; nothing was changed",
+				 strerror(-error));
+	}
 	error = prepare(m, new, &ch);
 	ch.ref = error < 0 ? NULL : config_ref_new(new);
 	if (!ch.ref) {
@@ -241,6 +248,10 @@ static int apply(struct manager *m, struct config *new, struct config_source *so
 	config_source_free(m->source);
 	m->source = source;
 	reload_save(m);
+	if (elsewhere)
+		log_info("reload: logs go to %s from now on", m->log_directory);
+	for (size_t i = 0; elsewhere && i < m->n_services; i++)
+		logs_changed(m->services[i]);
 	for (size_t i = 0; i < plan->n; i++)
 		apply_step(m, &plan->steps[i], asker);
 	return 0;

@@ -122,11 +122,32 @@ def test_lines_in_pieces_and_of_any_length(chatd):
         a.expect("PONG .* :tagged")
         a.expect(" 417 ")
         a.expect("PONG .* :end")
+        # The limit is that of the tags, with '@' and blank, whatever follows them.
+        for size, answer in (4094, "PONG .* :x"), (4095, " 417 "), (4400, " 417 "):
+            a.send("@" + "t" * size + " PING x", "PING next")
+            a.expect(answer)
+            a.expect("PONG .* :next")
         for _ in range(40):  # a line without an end takes no memory
             a.socket.sendall(b"y" * 65536)
         a.send("", "PING alive")
         a.expect(" 417 ")
         a.expect("PONG .* :alive")
+
+
+@pytest.mark.parametrize("path", ["/", "/" + "x" * 3000])
+def test_a_web_page_says_nothing(chatd, path):
+    room = chatd()
+    with IrcClient(room.irc, "a") as a:
+        with socket.create_connection(room.irc, timeout=30) as s:
+            s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\nNICK h\r\n"
+                      "USER u 0 * :r\r\nPRIVMSG a :forged\r\n".encode())
+            answer = b""
+            while data := s.recv(4096):
+                answer += data
+            assert b"ERROR :Closing Link: 127.0.0.1 (This is no web server)" in answer
+            assert b" 001 " not in answer
+        a.send("PRIVMSG a :mine")
+        assert "forged" not in a.expect("PRIVMSG a :(.*)$").group(0)
 
 
 # --- limits -----------------------------------------------------------------------------------
@@ -297,18 +318,99 @@ def test_sigterm_says_goodbye(chatd):
 def test_reload(chatd):
     room = chatd('motd = {"old"}\n')
     with IrcClient(room.irc, "a") as a:
-        room.write_config('motd = {"new"}\nserver-name = other\n')
+        room.write_config('motd = {"new"}\nserver-name = other\nnick-length = 20\nhistory = on\n')
         room.process.send_signal(signal.SIGHUP)
         room.expect_message("^RELOADING=1$")
         room.expect_message("^READY=1$")
         a.send("MOTD")
         a.expect("^:chat.foster 372 a :- new$")
-        room.wait_output("server-name has changed; that takes a restart")
+        room.wait_output("server-name, history, nick-length have changed; that takes a restart")
         room.write_config('motd = {"broken"\n')
         room.process.send_signal(signal.SIGHUP)
         room.wait_output("the config stays as it was: .*chat.conf:")
         a.send("MOTD")
         a.expect("^:chat.foster 372 a :- new$")
+
+
+def test_a_config_that_is_no_file(chatd):
+    """What a reload finds in its place ends nothing, and is not waited for."""
+    room = chatd('motd-file = "motd"\n', start=False)
+    motd = room.directory / "motd"
+    motd.write_text("tea\n")
+    room.start()
+    with IrcClient(room.irc, "a") as a:
+        for path in (room.config, motd):
+            before = path.read_bytes()
+            for make, what in ((os.mkdir, "Is a directory"), (os.mkfifo, "is no regular file"),
+                               (lambda p: p.write_bytes(b"motd = \0x"), "is no text: it has a NUL")):
+                path.unlink()
+                make(path)
+                room.process.send_signal(signal.SIGHUP)
+                room.wait_output(f"the config stays as it was: .*{path}.*{what}")
+                room.expect_message("^RELOADING=1$")
+                room.expect_message("^READY=1$")
+                a.sync()
+                if path.is_dir():
+                    path.rmdir()
+                    path.touch()
+            path.write_bytes(before)
+
+
+def test_strings_are_what_they_look_like(chatd):
+    """No expansion of variables, and no backslash that vanishes; a BOM is none of the text."""
+    room = chatd(start=False)
+    room.config.write_text('\ufeff' + room.config.read_text() + "motd = {'a\\S', \"b\\\\S\", "
+                           '"${HOME}", "\\$x"}\npassword = "a${HOME}b"\n')
+    room.start()
+    with IrcClient(room.irc) as a:
+        a.send("PASS a${HOME}b", "NICK a", "USER a 0 * :x")
+        for line in (r"a\\S", r"b\\S", r"\$\{HOME\}", r"\$x"):
+            a.expect(f"^:chat.foster 372 a :- {line}$")
+
+
+def test_what_a_start_would_find(builddir, directory):
+    """As far as --check can know; and who is started again and again says what ends that."""
+    config = directory / "chat.conf"
+    config.write_text("user = nobody-of-that-name\n")
+
+    def run(*options, **environment):
+        return subprocess.run([builddir / "foster-chatd", *options, "--config", config],
+                              capture_output=True, text=True, env=os.environ | environment)
+    done = run("--check")
+    assert done.returncode == 78
+    assert "user nobody-of-that-name: there is no such user here" in done.stderr
+    config.write_text("irc-listen = {}\ncourse-listen = {}\n")
+    done = run("--check", FOSTER_SERVICE="room")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "right, for a supervisor that passes sockets: all listen lists are empty" in done.stdout
+    hint = "starting again does not help before that is mended; fosterctl stop room ends the trying"
+    done = run(FOSTER_SERVICE="room")
+    assert done.returncode == 78 and hint in done.stderr.splitlines()[-1]
+    config.write_text("nonsense\n")
+    done = run(FOSTER_SERVICE="room")
+    assert done.returncode == 78 and hint in done.stderr.splitlines()[-1]
+    assert hint not in run().stderr + run("--check", FOSTER_SERVICE="room").stderr
+
+
+def check_config(builddir, path):
+    done = subprocess.run([builddir / "foster-chatd", "--check", "--config", path],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_are_right(builddir, directory):
+    """Of the manual; and the installed config has the room read the file that it comes with."""
+    root = pathlib.Path(__file__).parents[2]
+    manual = (root / "man/chat.conf.5").read_text().partition(".Sh EXAMPLES")[2]
+    examples = re.findall(r"\.Bd [^\n]*\n(.*?)\n\.Ed", manual, re.DOTALL)
+    assert examples
+    for text in examples:
+        (directory / "chat.conf").write_text(text + "\n")
+        check_config(builddir, directory / "chat.conf")
+    check_config(builddir, root / "etc/chat.conf")
+    installed = (pathlib.Path(builddir) / "foster.conf").read_text()
+    assert re.search(r'command += \{"foster-chatd", "--config", "/[^"@]*/foster/chat.conf"\}',
+                     installed)
 
 
 def test_a_port_in_use_is_said(builddir, directory):
@@ -328,11 +430,19 @@ CONFIG_ERRORS = [
      'did you mean "max-connections"?'),
     ('flood-rate = 1\nflood-rate = 2', "chat.conf:2: flood-rate is set twice"),
     ('motd = {"a"}\n\nmotd = {"b"}', "chat.conf:3: motd is set twice"),
-    ('motd = {"a"}\nmotd += {"b"}', "chat.conf:2: motd is set twice"),
+    ('motd = {"a"}\nmotd += {"b"}', "chat.conf:2: += is not supported: write motd = and the"),
+    ('\noperators-redact = {"password=\\S+"}', "chat.conf:2: \\S is no escape; a backslash is \\\\ "
+     "between double quotes"),
+    ('operators-redact = {"\\bpassword"}', "operators-redact: has control characters in it; a "
+     "backslash is \\\\ between double quotes"),
     ('motd = a\nmotd = b', "chat.conf:2: motd is set twice"),
     ('network = x\nmotd = a', 'chat.conf:2: motd is a list: {"a"}'),
     ('irc-listen = {"localhost:6667"}', 'chat.conf:1: irc-listen: "localhost:6667" is no address'),
     ('ping-interval = 5', 'chat.conf:1: ping-interval: "5" is no duration'),
+    ('ping-interval = "0"', 'ping-interval: "0" is no duration from 1s to 1d'),
+    ('history-age = "0"', 'history-age: "0" is no duration from 1s to '),
+    ('course-timeout = "8d"', 'course-timeout: "8d" is no duration from 1s to 7d'),
+    ('registration-timeout = "0ms"', 'registration-timeout: "0ms" is no duration from 1s to 1h'),
     ('send-queue = "1"', 'chat.conf:1: send-queue: "1" is no size from 16K to 256M'),
     ('nick-length = 200', "is no whole number from 9 to 64"),
     ('course-channel = chat', 'course-channel: "chat" is no channel'),
@@ -340,7 +450,7 @@ CONFIG_ERRORS = [
     ('motd-file = "none"', "motd-file"),
     ('motd = {"x"}\nmotd-file = "y"', "motd and motd-file are both set"),
     ('network = "\xff"', "network: is not UTF-8"),
-    ('section { }', "chat.conf:1:"),
+    ('section { }', 'chat.conf:1: there is no section "section", nor any other'),
     ('irc-listen = {"127.0.0.1:6667"', "chat.conf:"),
 ]
 

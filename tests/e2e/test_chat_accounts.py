@@ -233,6 +233,44 @@ def test_registering(chatd):
         tom.expect(" 903 ")
 
 
+def test_without_sasl(chatd):
+    """PASS logs in, the owner takes his nick, GHOST ends his other connection, PASSWD."""
+    room = chatd()
+    with IrcClient(room.irc, "lily") as squatter, IrcClient(room.irc) as client:
+        fosterctl(room, "add", "lily", password=PASSWORD)
+        squatter.expect("NOTICE lily :lily is an account's nick now")
+        client.send("NICK lily")
+        client.expect(" 433 ")
+        client.send(f"PASS :lily:{PASSWORD}", "NICK tom", "USER x 0 * :x")
+        client.expect(" 900 tom tom!~x@127.0.0.1 lily :")
+        client.expect(" 001 tom ")
+        client.send("NICK lily")
+        client.expect("^:tom!~x@127.0.0.1 NICK :lily$")
+        squatter.expect("^:lily!~lily@127.0.0.1 NICK :Guest1$")
+        client.send("PASSWD wrong :another horse")
+        client.expect("FAIL PASSWD WRONG_PASSWORD lily ")
+        with IrcClient(room.irc) as again:
+            again.send(f"PASS :lily:{PASSWORD}", "NICK lily")
+            again.expect(" 900 ")
+            again.send("NICK lily")
+            again.expect(" 433 .* GHOST lily ")
+            again.send("GHOST lily", "NICK lily", "USER x 0 * :x")
+            again.expect("NOTE GHOST GONE lily ")
+            again.expect(" 001 lily ")
+            client.expect(r"^ERROR :Closing Link: 127.0.0.1 \(Ended by \*\)$")
+    fosterctl(room, "passwd", "lily", password="horsecorrect")
+    with IrcClient(room.irc, "tom") as client:
+        plain(client, "lily", "horsecorrect")
+        client.expect(" 903 ")
+        client.send(f"PASSWD horsecorrect :{PASSWORD}")
+        client.expect("NOTE PASSWD SUCCESS lily ")
+    room.wait_output('accounts: "lily" has another password')
+    with IrcClient(room.irc) as client:
+        client.send("PASS lily:horsecorrect", "NICK tom", "USER x 0 * :x")
+        client.expect(" 464 ")
+        client.expect(r"^ERROR :Closing Link: 127.0.0.1 \(Bad password\)$")
+
+
 def test_a_certificate_for_a_password(builddir, directory):
     room = TlsRoom(builddir, directory / "tls", ON)
     lilys, others = make_certificate(directory, "lily"), make_certificate(directory, "other")
@@ -323,6 +361,12 @@ def test_server_operators(chatd):
         boss.send("REHASH")
         boss.expect("^:chat.foster 382 boss ")
         boss.expect(r"NOTICE boss :\*\*\* The config stays as it was; the log says why$")
+        room.write_config(ON + 'server-operators = {"lily"}\nmotd = {"tea"}\nnetwork = other\n'
+                          'nick-length = 20\n')
+        boss.send("REHASH")
+        boss.expect(r"NOTICE boss :\*\*\* The config was read again; a restart takes: network, "
+                    "nick-length$")
+        room.wait_output("network, nick-length have changed")
         room.write_config(ON + 'server-operators = {"lily"}\nmotd = {"tea"}\n')
         boss.send("REHASH")
         boss.expect(r"NOTICE boss :\*\*\* The config was read again$")
@@ -346,6 +390,84 @@ def test_server_operators(chatd):
         room.write_config(ON)
         room.process.send_signal(signal.SIGHUP)
         boss.expect("^:boss MODE boss :-o$")
+
+
+def test_failed_logins_are_logged(chatd):
+    """With address and account, as who guards against guessing reads it; nothing is forged."""
+    room = chatd(f'cloak-key = "{"k" * 20}"\n', start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+    with IrcClient(room.irc, "tom") as tom:
+        for name, shown in (("lily", "lily"), ("nobody", "nobody"), ("a\nb\" c", "a?b??c"),
+                            ("\x1b[1m", r"\?\[1m"), ("x" * 100, "x" * 64)):
+            text = base64.b64encode(f"\0{name}\0wrong horse".encode()).decode()
+            tom.send("AUTHENTICATE PLAIN", f"AUTHENTICATE {text}")
+            tom.expect(" 904 ")
+            shown = shown.replace("a?b??c", r"a\?b\?\?c")
+            room.wait_output(f'foster-chatd: accounts: 127.0.0.1: log-in failed, account "{shown}"\n')
+        plain(tom, "lily", PASSWORD)
+        tom.expect(" 903 ")
+    # Who does not wait for the answer is told of all the same.
+    with socket.create_connection(room.irc) as s:
+        text = base64.b64encode(b"\0hasty\0wrong horse").decode()
+        s.sendall(f"NICK x\r\nUSER x 0 * :x\r\nAUTHENTICATE PLAIN\r\nAUTHENTICATE {text}\r\n"
+                  .encode())
+        until(lambda: b" 001 " in s.recv(4096), "coming in")
+    room.wait_output('127.0.0.1: log-in failed, account "hasty"')
+    assert room.output().count("log-in failed") == 6
+
+
+def test_locked_out(chatd):
+    """A K-line that fits all who know the way: undone from the shell, or by who is an operator."""
+    room = chatd('server-operators = {"lily"}\n', start=False)
+    fosterctl(room, "add", "lily", password=PASSWORD)
+    room.start()
+
+    def kline(*words, check=0):
+        result = subprocess.run(
+            [str(room.builddir / "fosterctl"), "chat", "kline", "--config", str(room.config),
+             *words], capture_output=True, text=True,
+            **({"user": room.user[0], "group": room.user[1], "extra_groups": []}
+               if room.user else {}))
+        assert result.returncode == check, result.stderr
+        return result.stdout + result.stderr
+
+    def expect_refused(nick):
+        with IrcClient(room.irc) as client:
+            client.send(f"NICK {nick}", "USER tom 0 * :x")
+            client.expect(f"^:chat.foster 465 {nick} ")
+            client.expect_end()
+
+    with IrcClient(room.irc, "boss") as boss:
+        plain(boss, "lily", PASSWORD)
+        boss.expect(" 903 ")
+        boss.send("OPER", "KLINE 127.0.0.0/8 :careless")
+        boss.expect("FAIL KLINE INVALID_MASK :.* would keep out almost everybody$")
+        boss.send("KLINE ~?o?@127.0.0.0/8 :careless", "KLINE 1d 192.0.2.0/24")
+        boss.expect(r"keeps out \*@192.0.2.0/24: ")
+    expect_refused("tom")
+    with IrcClient(room.irc) as boss:
+        boss.send("CAP REQ sasl", "NICK boss", "USER bob 0 * :x")
+        plain(boss, "lily", PASSWORD)
+        boss.expect(" 903 ")
+        boss.send("CAP END")
+        boss.expect("^:chat.foster 001 boss ")
+    first, second = kline("list").splitlines()
+    assert first.startswith("~?o?@127.0.0.0/8\tfor ever\tboss!~boss@127.0.0.1 (lily)\tcareless")
+    assert re.match(r"\*@192.0.2.0/24\t\d{4}-\d\d-\d\dT", second)
+    kline("remove", "~?o?@127.0.0.0/8")
+    room.wait_output(r'accounts: .*: let in again "~\?o\?@127.0.0.0/8"')
+
+    def comes_in():
+        with IrcClient(room.irc) as client:
+            client.send("NICK tom", "USER tom 0 * :x")
+            return " 001 " in client.expect(" (001|465) tom ")[0]
+    until(comes_in)
+    assert "nobody is kept out by" in kline("remove", "~?o?@127.0.0.0/8", check=1)
+    assert "usage: fosterctl chat kline VERB" in kline(check=2)
+    assert room.stop() == 0
+    kline("remove", "192.0.2.0/24")
+    assert kline("list") == ""
 
 
 # --- what may be wrong with the database ------------------------------------------------------

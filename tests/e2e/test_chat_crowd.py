@@ -131,6 +131,26 @@ def test_many_who_are_dropped_at_once(rooms):
         assert a.expect(" 353 .* #x :(.*)").group(1).split() == ["@a"]
 
 
+def test_who_asks_for_much_is_not_dropped(rooms):
+    """All of an answer waits before the first of it is written."""
+    room = rooms('flood-rate = 0\nsend-queue = "16K"\n')
+    with contextlib.ExitStack() as stack:
+        for i in range(4):
+            maker = stack.enter_context(IrcClient(room.irc, f"maker{i}"))
+            for n in range(45):
+                maker.send(f"JOIN #room-{i}-{n}", f"TOPIC #room-{i}-{n} :{'t' * 300}")
+            maker.sync()
+        asker = stack.enter_context(IrcClient(room.irc, "asker"))
+        asker.join("#room-3-0")
+        asker.send("LIST")
+        assert sum(" 322 " in line for line in asker.sync()) == 180
+        # But there is a limit.
+        asker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with stopped(room.process):
+            asker.send(*["LIST"] * 100)
+        maker.expect("^:asker!.* QUIT :Send queue exceeded")
+
+
 # --- memory -----------------------------------------------------------------------------------
 
 def test_what_was_needed_for_the_start_is_not_kept(rooms, builddir, directory):

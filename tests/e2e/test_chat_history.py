@@ -131,6 +131,17 @@ def test_a_closed_channel_tells_nothing_after_a_restart(rooms):
         until(lambda: any("closed" in row for row in room.rows()), "it was kept")
 
 
+def test_who_asks_for_long_tags_is_not_dropped(rooms):
+    """The whole answer may be longer than what others may leave in his queue."""
+    room = rooms('send-queue = "64K"\n')
+    with enter(room, "a") as a:
+        for i in range(100):
+            a.send(f"@+tag={'t' * 4000} PRIVMSG #x :{i}")
+            a.expect(f"PRIVMSG #x :{i}$")
+    with enter(room, "b") as b:
+        assert texts(ask(b, "LATEST #x * 100")) == [str(i) for i in range(100)]
+
+
 def test_event_playback_and_targets(rooms):
     room = rooms()
     with enter(room, "a", caps=CAPS + " draft/event-playback") as a:

@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -199,6 +200,31 @@ def test_root_in_a_directory_of_another(chatd, other):
     os.chown(state, other.pw_uid, other.pw_gid)
     room.start()
     assert (state / "accounts.db").owner() == "root"
+
+
+def test_an_account_before_the_first_start(chatd, other):
+    """Root makes it; the database is the room's user's all the same, and so is what comes later."""
+    room = chatd('user = nobody\naccounts = on\nstate-directory = "state"\n', start=False)
+    os.chmod(room.directory / "notify", 0o666)  # as the supervisor's is
+    state = room.directory / "state"
+
+    def add(name):
+        return subprocess.run([room.builddir / "fosterctl", "chat", "account", "--config",
+                               room.config, "add", name], input="correct horse\n",
+                              capture_output=True, text=True)
+    done = add("lily")
+    assert done.returncode == 0, done.stderr
+    assert state.owner() == "nobody" and state.stat().st_mode & 0o777 == 0o700
+    room.start()
+    room.wait_output(r'accounts: root.*: added "lily"')
+    assert add("rose").returncode == 0
+    room.wait_output(r'accounts: root.*: added "rose"')
+    assert {file.owner() for file in state.iterdir()} == {"nobody"}
+    assert room.stop() == 0
+    # One that is not his is refused, rather than changed behind the room's back.
+    os.chown(state, 0, 0)
+    done = add("tom")
+    assert done.returncode == 1 and "Permission denied" in done.stderr
 
 
 def test_a_directory_of_another(chatd, other):

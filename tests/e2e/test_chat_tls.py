@@ -295,7 +295,26 @@ def test_an_encrypted_key_is_refused_without_a_question(rooms):
                     room.key], check=True, capture_output=True)
     room.start(wait=False)
     assert room.process.wait(10) == 78
-    assert f"tls-key {room.key}: " in room.output()
+    assert f"tls-key {room.key}: it is encrypted, and nobody is there to be asked; " in \
+        room.output()
+
+
+def test_keys_that_are_none_of_the_certificate(rooms):
+    """Each is told in words that say what is wrong with it."""
+    room = rooms(start=False)
+
+    def expect_refused(words):
+        done = check(room.builddir, room.config)
+        assert done.returncode == 78 and f"tls-key {room.key}{words}" in done.stderr, done.stderr
+    subprocess.run(["openssl", "genrsa", "-out", room.key, "2048"], check=True,
+                   capture_output=True)
+    expect_refused(": it is of another kind than that of the certificate")
+    for text in ("", "garbage\n", room.certificate.read_text()):
+        room.key.write_text(text)
+        expect_refused(": it holds none in PEM")
+    room.key.unlink()
+    os.mkfifo(room.key)
+    expect_refused(" is no regular file")
 
 
 def test_a_certificate_that_expires_is_warned_of(rooms):

@@ -1,10 +1,13 @@
 """fosterctl log and reopen: lines over all files of a log, of several services, and as they come."""
 
+import base64
 import gzip
 import json
 import os
 import pty
 import re
+import select
+import shutil
 import signal
 import subprocess
 import time
@@ -173,6 +176,90 @@ def test_errors(foster, arguments, code, text):
     assert text in f.ctl("log", *arguments, check=code).stderr
 
 
+OWN_JSON = r'{"time":"\u001b]0;evil\u0007T","level":"error","text":"disk broken","code":5}'
+
+
+@pytest.mark.parametrize("options", ["", "log-timestamps = true", "log-format = json"])
+def test_a_service_s_own_json(foster, options):
+    """It is what the service says, and whole, whatever it looks like."""
+    f = foster(service("a", shell(f"echo '{OWN_JSON}'; sleep 1000"), options))
+    until(lambda: b"disk" in log_bytes(f, "a.log"))
+    assert printed(f, "a").endswith(OWN_JSON + "\n")
+    assert "\033]" not in on_a_terminal(f, "a")
+    assert f.service("a")["log"][0].endswith(OWN_JSON)
+    [line] = printed(f, "--json", "a").splitlines()
+    assert json.loads(line)["line"] == OWN_JSON
+
+
+@pytest.mark.parametrize("options", ["", "log-timestamps = true", "log-format = json"])
+def test_grep_is_for_what_is_said(foster, options):
+    """Not for what stands around it in the file."""
+    f = foster(service("a", shell("""echo 'say "hi"'; echo other; sleep 1000"""), options))
+    until(lambda: b"other" in log_bytes(f, "a.log"))
+    assert printed(f, "a", "--grep", '^say "hi"$').endswith('say "hi"\n')
+    assert printed(f, "a", "--grep", "^other").count("\n") == 1
+    assert printed(f, "a", "--grep", "service") == ""
+
+
+@pytest.mark.parametrize("options", ["", "log-format = json"])
+def test_bytes_that_are_no_text(foster, options):
+    f = foster(service("a", shell(r"printf 'a\000b\377c\n'; sleep 1000"), options))
+    until(lambda: log_bytes(f, "a.log"))
+    line = json.loads(printed(f, "--json", "a"))
+    assert line["line"] == "a\0b\ufffdc" and base64.b64decode(line["base64"]) == b"a\0b\xffc"
+
+
+def test_several_services_without_times(foster):
+    """Nobody knows which lines are the last of all: so the last ones of each are printed."""
+    f = foster(service("a", numbered(None, 15)) + service("b", numbered(None, 3)))
+    until(lambda: b"line 14\n" in log_bytes(f, "a.log") and b"line 2\n" in log_bytes(f, "b.log"))
+    assert printed(f, "b", "a").splitlines() == [f"b | line {i}" for i in range(3)] + \
+        [f"a | line {i}" for i in range(5, 15)]
+    assert len(printed(f, "b", "a", "-n", "2").splitlines()) == 4
+
+
+def test_a_file_that_cannot_be_read_hides_no_other(foster):
+    f = foster(service("a", shell("sleep 1000")) + service("b", numbered(None, 3)), start=False)
+    (f.run / "log" / "a.log").mkdir(parents=True)
+    f.start().wait_up()
+    until(lambda: b"line 2\n" in log_bytes(f, "b.log"))
+    for options in [], ["-n", "2"], ["--since", "1h"], ["--grep", "."]:
+        result = f.ctl("log", "a", "b", *options, check=1)
+        assert "b | line 2\n" in result.stdout and "a.log: " in result.stderr
+
+
+def test_files_without_a_manager(builddir, directory):
+    """By their paths; who may not read the oldest sees the rest."""
+    directory.chmod(0o755)
+    log = directory / "a.log"
+    log.write_text("line 2\n")
+    for i in range(2):
+        (directory / f"a.log.2026112{i}T134000.123456Z").write_text(f"line {i}\n")
+    (directory / "a.log.20261120T134000.123456Z").chmod(0o600)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", builddir / "fosterctl",
+               "--run-directory", directory / "none", "log", log]
+    for options in [], ["-n", "all"], ["--grep", "line"]:
+        result = subprocess.run([*command, *options], capture_output=True, text=True)
+        assert result.stdout == "line 1\nline 2\n" and result.returncode == 1
+        assert "20261120T134000.123456Z: Permission denied; its owner" in result.stderr
+    result = subprocess.run([*command, "-n", "2"], capture_output=True, text=True)
+    assert (result.stdout, result.stderr, result.returncode) == ("line 1\nline 2\n", "", 0)
+    missing = subprocess.run([*command[:-1], directory / "b.log"], capture_output=True, text=True)
+    assert missing.returncode == 1 and "b.log: No such file" in missing.stderr
+
+
+def test_nothing_is_missing_beside_a_rotation(foster):
+    """Between the renaming and the making of the next file there is none of that name."""
+    f = foster(service("a", numbered(None, 1000000), "log-size = 2K log-keep = 10000"))
+    until(lambda: rotated(f, "a.log"))
+    before = -1
+    for _ in range(100):
+        seen = numbers(printed(f, "a", "-n", "50"))
+        assert len(seen) == 50 and seen == list(range(seen[0], seen[0] + 50))
+        assert seen[-1] >= before
+        before = seen[-1]
+
+
 def test_nothing_was_said_yet(foster):
     f = foster(service("a", shell("sleep 1000")))
     assert printed(f, "a") == ""
@@ -182,15 +269,24 @@ class Follower:
     def __init__(self, f, *arguments):
         self.process = subprocess.Popen(
             [str(f.builddir / "fosterctl"), "--run-directory", str(f.run), "log", "-f", *arguments],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE)
+        self.data = b""
 
     def until(self, text):
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line.rstrip("\n"))
-            if line.rstrip("\n").endswith(text):
-                return lines
-        raise AssertionError(f"it ended with {self.process.wait()} after {lines[-3:]}")
+        """The lines up to the one that ends so."""
+        lines, deadline = [], time.monotonic() + 20
+        while True:
+            *whole, self.data = self.data.split(b"\n")
+            for i, line in enumerate(whole):
+                lines.append(line.decode())
+                if lines[-1].endswith(text):
+                    self.data = b"\n".join([*whole[i + 1:], self.data])
+                    return lines
+            left = deadline - time.monotonic()
+            ready = left > 0 and select.select([self.process.stdout], [], [], left)[0]
+            more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            assert more, f"no {text!r}; it came to {lines[-3:]}, {self.process.poll()}"
+            self.data += more
 
     def end(self):
         self.process.kill()
@@ -228,6 +324,65 @@ def test_follow_begins_before_the_first_line(foster):
     try:
         fifo.write_text("go\n")
         assert follower.until("hello") == ["hello"]
+    finally:
+        follower.end()
+
+
+SLOWLY = "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.002; done"
+
+
+def lines_of(f, name="a.log"):
+    return log_bytes(f, name).count(b"\n")
+
+
+def test_follow_while_others_rotate(foster):
+    """The logger writes to the file that was moved away, until it is told to reopen its files."""
+    script = "i=0; while :; do echo line $i; i=$((i+1)); [ $((i % 100)) -ne 0 ] || sleep 0.01; done"
+    f = foster(service("a", shell(script)))
+    until(lambda: lines_of(f))
+    follower = Follower(f, "a", "-n", "all")
+    try:
+        seen = follower.until("line 5")
+        for i in range(3):
+            moved = f.run / "log" / f"moved{i}"
+            (f.run / "log" / "a.log").rename(moved)
+            n = moved.read_bytes().count(b"\n")
+            until(lambda: moved.read_bytes().count(b"\n") > n + 20, "it goes on in that file")
+            f.ctl("reopen", check=0)
+            until(lambda: lines_of(f) > 20, "it goes on in the new one")
+            last = log_bytes(f, "a.log").split(b"\n")[-2].decode()
+            seen += follower.until(last)
+        assert [int(line.split()[1]) for line in seen] == list(range(len(seen)))
+    finally:
+        follower.end()
+
+
+def test_follow_a_file_that_is_emptied(foster):
+    """By who copies it away: what comes after that is shown."""
+    f = foster(service("a", shell(SLOWLY)))
+    until(lambda: lines_of(f) > 50)
+    follower = Follower(f, "a")
+    try:
+        for _ in range(3):
+            os.truncate(f.run / "log" / "a.log", 0)
+            until(lambda: lines_of(f) > 20)
+            follower.until(log_bytes(f, "a.log").split(b"\n")[-2].decode())
+    finally:
+        follower.end()
+
+
+def test_follow_a_directory_that_is_made_again(foster):
+    f = foster(service("a", shell(SLOWLY)))
+    until(lambda: lines_of(f))
+    follower = Follower(f, "a")
+    log = f.run / "log"
+    try:
+        for remove in (lambda: shutil.rmtree(log)), (lambda: log.rename(f.run / "elsewhere")):
+            remove()
+            log.mkdir()
+            f.ctl("reopen", check=0)
+            until(lambda: lines_of(f) > 20)
+            follower.until(log_bytes(f, "a.log").split(b"\n")[-2].decode())
     finally:
         follower.end()
 

@@ -103,6 +103,12 @@ def objects(data):
     return [json.loads(line) for line in data.decode().splitlines()]
 
 
+def test_a_default_prefix_is_taken_back(foster):
+    f = foster('defaults { log-prefix = "[x] " }' + service("a", shell("echo one; sleep 1000"))
+               + service("b", shell("echo two; sleep 1000"), 'log-prefix = ""'))
+    until(lambda: log_bytes(f, "a.log") == b"[x] one\n" and log_bytes(f, "b.log") == b"two\n")
+
+
 def test_json(foster):
     script = python("import os, sys; os.write(1, b'plain\\n' + b'q\\\"\\\\\\t\\0\\n' + b'\\xff\\n' "
                     "+ 'ü'.encode() * 20000 + b'\\n' + b'end'); os.write(2, b'oops\\n')")
@@ -161,6 +167,35 @@ def test_a_line_longer_than_a_pipe_as_json(foster):
     f = foster(service("a", script, "log-format = json"))
     until(lambda: sum(len(o["text"]) for o in objects(whole_lines(log_bytes(f, "a.log")))) > 450000,
           "its beginning does not wait for its end")
+
+
+def last_lines(f, name="a"):
+    return f.service(name)["log"]
+
+
+@pytest.mark.parametrize("options", ["", "log-format = json"])
+def test_last_lines_of_any_bytes(foster, options):
+    """A NUL byte hides nothing, neither here nor in the event of the crash."""
+    script = shell(r"echo one; printf 'nul\000in\n'; printf 'bad\377\n'; echo last; exit 1")
+    f = foster(service("a", script, options))
+    wanted = ["one", "nul?in", "bad\ufffd" if options else "bad?", "last"]
+    until(lambda: last_lines(f) == wanted, "they are the last lines")
+    until(lambda: [c["lines"] for c in crashes(f)] == [wanted], "and those of its end")
+
+
+def test_last_lines_over_a_rotation(foster):
+    """A crash soon after one is told with what was said before it."""
+    script = shell("i=0; while [ $i -lt 130 ]; do echo line $i; i=$((i+1)); done; sleep 1000")
+    f = foster(service("a", script, "log-size = 1K log-keep = 100"))
+    until(lambda: b"line 129\n" in log_bytes(f, "a.log"))
+    assert log_bytes(f, "a.log").count(b"\n") < 10 and rotated(f, "a.log")
+    assert last_lines(f) == [f"line {i}" for i in range(120, 130)]
+
+
+def test_last_line_that_is_long(foster):
+    f = foster(service("a", python("import os, time; os.write(1, b'x' * 10000); time.sleep(1000)")))
+    until(lambda: len(log_bytes(f, "a.log")) == 10000)
+    assert last_lines(f) == ["(a line of more than 8192 bytes)"]
 
 
 def test_stderr_apart(foster):
@@ -300,6 +335,49 @@ def test_compression_holds_nobody_up(foster):
     assert big.exists()
     os.kill(child, signal.SIGCONT)
     until(lambda: not big.exists(), "it is compressed", 60)
+
+
+def test_a_rotation_that_failed_is_tried_again(foster):
+    """An ordinary user's: the directory could not be written for a moment."""
+    f = foster(service("a", shell("while :; do echo line; sleep 0.001; done"), "log-size = 1K"),
+               identity=ordinary_user())
+    until(lambda: rotated(f, "a.log"))
+    log = f.run / "log"
+    log.chmod(0o500)
+    until(lambda: "cannot be rotated, and grows" in f.output())
+    log.chmod(0o700)
+    before = rotated(f, "a.log")
+    until(lambda: rotated(f, "a.log") != before, "it is rotated again", 20)
+    assert f.output().count("cannot be rotated") == 1
+
+
+def test_rotation_after_the_clock_was_ahead(foster):
+    """The newest remain, whatever time stands in the names of those before."""
+    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 3"), start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    for i in range(3):
+        (log / f"a.log.2099010{i + 1}T000000.999999Z").write_text(f"old {i}\n")
+    f.start().wait_up()
+    until(lambda: log_bytes(f, "a.log").endswith(b"line 2999\n"), "all is written")
+    assert len(rotated(f, "a.log")) == 3
+    left = numbers(whole_log(f, "a.log"))
+    assert left == list(range(left[0], 3000)) and len(left) > 1000
+    assert numbers(f.ctl("log", "a", "-n", "all", check=0).stdout) == left
+
+
+def test_half_a_compressed_file_is_removed(foster):
+    """Where nothing is compressed any more, too; what is not foster's is left."""
+    f = foster(service("a", numbered(None, 3000), "log-size = 4K log-keep = 3"), start=False)
+    log = f.run / "log"
+    log.mkdir(parents=True)
+    halves = [log / f"a.log.20261125T134000.000001Z{end}.part" for end in (".gz", ".zst")]
+    others = [log / name for name in ("a.log.gz.part", "b.log.20261125T134000.000001Z.gz.part")]
+    for path in halves + others:
+        path.write_text("x")
+    f.start().wait_up()
+    until(lambda: not any(path.exists() for path in halves), "they are gone")
+    assert all(path.exists() for path in others)
 
 
 def test_owner_and_mode(foster):
@@ -672,6 +750,25 @@ def test_reload_changes_the_log_at_once(foster):
     f.write(service("a", numbered(None, 100000, 0.005), "log = none"))
     f.ctl("reload", check=0)
     until(lambda: f.service_pid("a") not in (0, pid), "that needs a restart")
+
+
+def test_reload_moves_the_logs(foster):
+    """To another directory, without a restart; what the manager is replaced by finds them there."""
+    script = numbered(None, 100000, 0.005)
+    f = foster(service("a", script))
+    pid = f.wait_state("a", "running")["pid"]
+    until(lambda: log_bytes(f, "a.log"))
+    elsewhere = f.directory / "else" / "where"
+    f.write(f'log-directory = "{elsewhere}"\n' + service("a", script))
+    f.ctl("reload", check=0)
+    until(lambda: (elsewhere / "a.log").exists(), "it goes on there")
+    assert f.service("a")["log_file"] == str(elsewhere / "a.log") and f.service_pid("a") == pid
+    (f.directory / "file").write_text("")
+    f.write(f'log-directory = "{f.directory}/file/x"\n' + service("a", script))
+    assert "log-directory: Not a directory; nothing was changed" in f.ctl("reload", check=1).stderr
+    f.kill_manager()
+    f.wait_state("a", "running")
+    assert f.service("a")["log_file"] == str(elsewhere / "a.log")
 
 
 def test_what_cannot_be_written_at_the_end_is_said(foster):

@@ -14,7 +14,8 @@ PASSWORD = "correct horse"
 
 
 class OpsRoom:
-    def __init__(self, foster, options="", services="", accounts=("alice",)):
+    def __init__(self, foster, options="", services="", accounts=("alice",),
+                 requires=None):
         self.irc_port, self.course_port = free_ports()
         self.f = f = foster("", start=False)
         f.write(f'irc-listen = {{"127.0.0.1:{self.irc_port}"}}\n'
@@ -22,7 +23,8 @@ class OpsRoom:
                 f'accounts = on state-directory = "state"\n{options}\n', "chat.conf")
         f.write(f'service chat {{ command = {{"{f.builddir}/foster-chatd", "--config", '
                 f'"{f.directory}/chat.conf"}} ready = notify daemon = true restart = always '
-                f'start-timeout = "20s" restart-delay = "10ms" }}\n{services}')
+                f'start-timeout = "20s" restart-delay = "10ms" '
+                f'{f"requires = {{{requires}}}" if requires else ""} }}\n{services}')
         for name in accounts:
             f.ctl("chat", "account", "add", name, "--config", str(f.directory / "chat.conf"),
                   text_input=PASSWORD + "\n", check=0)
@@ -83,12 +85,28 @@ def test_ends_are_told_with_their_last_lines(ops):
         a.expect("PRIVMSG #ops :web: stopped")
 
 
+def test_reading_the_config_again_is_no_start(ops):
+    """And uses up nothing: what ends after it is told as ever."""
+    room = ops(OPEN, DB)
+    chat = room.f.service_pid("chat")
+    with room.enter("a") as a:
+        for n in range(1, 7):
+            os.kill(chat, signal.SIGHUP)
+            until(lambda n=n: room.f.log("chat").count("config read again") == n)
+        os.kill(room.f.service_pid("db"), signal.SIGKILL)
+        lines = []
+        while "db: ended: killed by SIGKILL" not in "".join(lines):
+            lines.append(a.expect("PRIVMSG #ops :(.*)$")[1])
+        started = [line for line in lines if line.startswith("chat: running")]
+        assert len(started) <= 1, lines
+
+
 def test_what_is_redacted(ops):
     """Also within colours, and of lines that are longer than what is read of a log."""
     script = (r"printf 'token=\033[1m12345 seen\n'; printf 'password='; printf '%09000d\n' 7; "
               "echo after; exec sleep 1000")
     room = ops(OPEN + '\noperators-log = {"*"}\n'
-               'operators-redact = {"token=[0-9]+", "password=[^ ]*"}',
+               "operators-redact = {'token=\\S+', 'password=[^ ]*'}",
                f"service web {{ command = {shell('echo alone; ' + script)} }}\n"
                f"service low {{ command = {shell(script.partition(';')[0] + '; exec sleep 99')} }}")
     until(lambda: "after" in room.f.log("web") and "seen" in room.f.log("low"))
@@ -121,10 +139,35 @@ def test_commands_take_an_account(ops):
         ask(boss, "!stop nix", "stop: no service 'nix'$")
         ask(boss, "!stop", "!stop SERVICE$")
         ask(boss, "!reload", "reload: done$")
+        boss.expect("NOTICE #ops :keep 2 services$")
+        whole = (room.f.directory / "foster.conf").read_text()
+        room.f.write(whole + "nonsense = 1\n")
+        ask(boss, "!reload", "reload: the configuration has errors; nothing was changed$")
+        boss.expect(r"NOTICE #ops :\S*foster.conf:\d+: there is no option nonsense")
+        room.f.write(whole)
         ask(boss, "!why db", "db: running")
     log = room.f.log("chat")
     assert "refused: stop db" in log and "(account alice): restart db" in log
     assert "restart asked for by uid" in room.f.output() and ", for alice" in room.f.output()
+
+
+def test_what_is_not_understood_is_not_done(ops):
+    """Words too many may mean something else; colours are no part of a name, CTCP is no command."""
+    room = ops(OPEN, DB)
+    pid = room.f.wait_state("db", "running")["pid"]
+    with room.enter("a", "alice") as a:
+        for words, form in (("status db x", r"status \[SERVICE\]"), ("why db x", "why SERVICE"),
+                            ("log db 5 x", r"log SERVICE \[LINES\]"), ("start db && x", "start SERVICE"),
+                            ("restart db  now", "restart SERVICE"), ("stop db db", "stop SERVICE"),
+                            ("reload x", "reload"), ("confirm 12345678 now", "confirm CODE")):
+            ask(a, f"!{words}", f"!{form}, and nothing more: nothing was done$")
+        for words, form in (("stop", "stop SERVICE"), ("ack", r"ack SERVICE \[TEXT\]"),
+                            ("confirm", "confirm CODE")):
+            ask(a, f"!{words}", f"!{form}$")
+        assert room.f.service("db")["pid"] == pid
+        ask(a, "!status \2db\2 ", rf"db: running, pid {pid}")
+        a.send("PRIVMSG foster :\1VERSION\1", "PRIVMSG foster :status db")
+        assert "db: running" in a.expect("NOTICE a :(.*)$")[1]
 
 
 def test_rights_by_service(ops):
@@ -177,6 +220,22 @@ def test_protected_services_are_asked_back_for(ops):
         until(lambda: room.f.service("db")["pid"] not in (0, pid))
         ask(a, f"!confirm {code}", "nothing waits")
         ask(a, "!start db", "db: start: ")  # hurts nobody
+
+
+def test_the_room_itself_is_asked_back_for(ops):
+    """Also when it would go with another: nobody could start it from within."""
+    room = ops(OPEN, DB + f"service below {{ command = {SLEEP} }}\n", requires="below")
+    pid = room.f.service_pid("chat")
+    with room.enter("a", "alice") as a:
+        for service, words in (("chat", "to stop it"), ("below", "to stop below")):
+            ask(a, f"!stop {service}", "chat is this room itself"
+                rf".*: !confirm \w{{8}} within 30 s {words}$")
+        ask(a, "!stop db", "db: stop: ")
+        room.f.wait_state("db", "stopped")
+        assert room.f.service_pid("chat") == pid
+        code = ask(a, "!stop chat", r"chat is .*!confirm (\w{8})")[1]
+        a.send(f"PRIVMSG #ops :!confirm {code}")
+        room.f.wait_state("chat", "stopped")
 
 
 def test_what_a_protected_service_requires_is_protected(ops):

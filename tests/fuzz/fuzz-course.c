@@ -130,9 +130,9 @@ static void check_parse(const char *data, size_t size)
 static void check_answers_are_no_requests(void)
 {
 	static const char *const answers[] = {
-		COURSE_OK,        COURSE_EXIT,     COURSE_TAKEN,    COURSE_BAD_NAME,
-		COURSE_LONG_NAME, COURSE_FULL,     COURSE_CLOSED,   COURSE_STRANGER,
-		COURSE_TOO_FAST,  COURSE_SILENCED, COURSE_SHUTDOWN,
+		COURSE_OK,        COURSE_EXIT,     COURSE_TAKEN,     COURSE_BAD_NAME,
+		COURSE_LONG_NAME, COURSE_FULL,     COURSE_CLOSED,    COURSE_STRANGER,
+		COURSE_TOO_FAST,  COURSE_SILENCED, COURSE_RECLAIMED, COURSE_SHUTDOWN,
 	};
 	struct course_request r;
 

@@ -14,7 +14,7 @@
 #include <openssl/sha.h>
 
 #include "base/macro.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "chat/scram.h"
 #include "naive.h"
 #include "sweep.h"

@@ -16,7 +16,7 @@
 #include "chat/account-db.h"
 #include "chat/accounts.h"
 #include "chat/authenticate.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 
 #define FINGERPRINT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
@@ -318,7 +318,7 @@ static void no_database_is_said_with_its_reason(void **state)
 static void a_newer_one_is_left_alone(void **state)
 {
 	run_sql("PRAGMA user_version=7");
-	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 2)");
+	expect_no_open(-EUCLEAN, "was made by a newer foster (schema 7; this one knows 3)");
 }
 
 static void an_older_one_is_brought_up(void **state)
@@ -333,6 +333,25 @@ static void an_older_one_is_brought_up(void **state)
 	assert_int_equal(account_db_open(path, &db, &e), 0);
 	assert_int_equal(account_db_find(db, "lily", &account, &e), 0);
 	assert_int_equal(account_db_add_kline(db, &k, &e), 0);
+}
+
+static void of_alike_names_one_is_an_account(void **state)
+{
+	struct account account;
+
+	assert_int_equal(account_db_add(db, "josé", &made, 1, &e), 0);
+	assert_int_equal(account_db_add(db, "JOSÉ", &made, 1, &e), -EEXIST);
+	assert_int_equal(account_db_find(db, "JOSÉ", &account, &e), 0);
+	assert_string_equal(account.name, "josé");
+	assert_int_equal(account_db_give(db, ACCOUNT_NICK, "josé", "zoé", &e), 0);
+	assert_int_equal(account_db_add(db, "ZOÉ", &made, 1, &e), -EEXIST);
+	/* As it was before names beyond ASCII were folded. */
+	account_db_close(db);
+	db = NULL;
+	run_sql("UPDATE accounts SET name='JOSÉ', folded='josÉ'; PRAGMA user_version=2");
+	assert_int_equal(account_db_open(path, &db, &e), 0);
+	assert_int_equal(account_db_find(db, "josé", &account, &e), 0);
+	assert_string_equal(account.name, "JOSÉ");
 }
 
 static void a_damaged_account_is_not_believed(void **state)
@@ -395,6 +414,7 @@ static void klines_are_kept(void **state)
 	const struct room_kline first = { "*@10.0.0.1", "a", "x", 1, 0 };
 	const struct room_kline again = { "*@10.0.0.1", "b", "y", 2, 50 };
 	const struct room_kline other = { "a@Host", "c", "z", 3, 200 };
+	bool was_there;
 
 	assert_int_equal(account_db_add_kline(db, &first, &e), 0);
 	assert_int_equal(account_db_add_kline(db, &other, &e), 0);
@@ -405,7 +425,10 @@ static void klines_are_kept(void **state)
 	klines[0] = '\0';
 	assert_int_equal(account_db_list_klines(db, 60, take_kline, NULL, &e), 0);
 	assert_string_equal(klines, "a@Host c z 200;");
-	assert_int_equal(account_db_remove_kline(db, "a@host", &e), 0);
+	assert_int_equal(account_db_remove_kline(db, "a@host", &was_there, &e), 0);
+	assert_true(was_there);
+	assert_int_equal(account_db_remove_kline(db, "a@host", &was_there, &e), 0);
+	assert_false(was_there);
 	klines[0] = '\0';
 	assert_int_equal(account_db_list_klines(db, 60, take_kline, NULL, &e), 0);
 	assert_string_equal(klines, "");
@@ -624,6 +647,22 @@ static void registered_by_the_host(void **state)
 	turn_until_told(1, " 903 rose ");
 }
 
+static void passwords_are_changed_by_the_host(void **state)
+{
+	struct account account;
+
+	come(0, "10.0.0.1", "tom");
+	say_plain(0, "lily", "password");
+	turn_until_told(0, " 903 tom ");
+	say(0, "PASSWD passworx longenough");
+	turn_until_told(0, ":srv FAIL PASSWD WRONG_PASSWORD Lily :");
+	say(0, "PASSWD password :long enough");
+	turn_until_told(0, ":srv NOTE PASSWD SUCCESS Lily :");
+	assert_int_equal(account_db_find(db, "lily", &account, &e), 0);
+	assert_false(credential_check(account.credential.hash, "password", 8));
+	assert_true(credential_check(account.credential.hash, "long enough", 11));
+}
+
 /* What another process changes is known without a restart. */
 static void close_other(void)
 {
@@ -682,6 +721,7 @@ int main(void)
 		WITH_DB(no_database_is_said_with_its_reason),
 		WITH_DB(a_newer_one_is_left_alone),
 		WITH_DB(an_older_one_is_brought_up),
+		WITH_DB(of_alike_names_one_is_an_account),
 		WITH_DB(a_damaged_account_is_not_believed),
 		WITH_DB(a_locked_one_is_not_waited_for_long),
 		WITH_DB(files_of_others_are_closed_to_them),
@@ -692,6 +732,7 @@ int main(void)
 		WITH_HOST(the_end_waits_for_nobody),
 		WITH_HOST(klines_are_kept_at_the_end),
 		WITH_HOST(registered_by_the_host),
+		WITH_HOST(passwords_are_changed_by_the_host),
 		WITH_HOST(changes_are_seen),
 		WITH_HOST(a_locked_database_is_no_wrong_password),
 	};

@@ -48,6 +48,9 @@ static const struct expected cases[] = {
 	{ "= 5\n", 1, "here the name of an option is expected" },
 	{ "service web {\n description = \"a\\0b\"\n}\n", 2, "cannot hold a NUL byte" },
 	{ "service web {\n description = \"a\\x00b\"\n}\n", 2, "cannot hold a NUL byte" },
+	{ "service web {\n description = \"\n\\Sb\"\n}\n", 3, "\\S is no escape; a backslash is \\\\ between" },
+	{ "service web {\n description = \"a\\.b\"\n}\n", 2, "\\. is no escape" },
+	{ "service web {\n description = \"a\\8b\"\n}\n", 2, "\\8 is no escape" },
 	{ "service web {\n description = \"a\\400b\"\n}\n", 2, "invalid octal number" },
 
 	/* sections */
@@ -121,6 +124,7 @@ static const struct expected cases[] = {
 	{ "service web {\n" CMD " ready = oneshot\n restart = always\n}\n", 4, "with ready = oneshot, restart = always would never let it have run" },
 	{ "service web {\n" CMD " log = paper\n}\n", 3, "it takes file, journal, syslog, inherit or none" },
 	{ "service web {\n" CMD " log-stderr = both\n}\n", 3, "it takes together or apart" },
+	{ "service web {\n" CMD " log-stderr = apart\n}\nservice web.stderr {\n" CMD "}\n", 3, "log-stderr = apart writes web.stderr.log, which is the log of the service web.stderr; one of them" },
 	{ "service web {\n" CMD " log-format = xml\n}\n", 3, "it takes text or json" },
 	{ "service web {\n" CMD " log-timestamps = yes\n}\n", 3, "it takes no, utc or local; false and true are no and utc" },
 	{ "service web {\n" CMD " log-prefix = \"" X50 X50 X50 X50 X50 "xxxxxx\"\n}\n", 3, "log-prefix has 256 bytes; it takes at most 255" },

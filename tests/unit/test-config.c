@@ -149,13 +149,14 @@ static void test_strings(void **state)
 			     "/* { ' \" */ service web { /**/ command = {\"a#b\", \"a//b\", "
 			     "http://x/y, a\\b, \"a\\\\b\",\n"
 			     "  \"\\x41\\102\\t\", 'a\\n', \"line\\\nline\", \"two\nlines\", "
-			     "\"\xe4\xbd\xa0\xe5\xa5\xbd\", \"%i ~ $x `y`\", ~/x}\n"
+			     "\"\xe4\xbd\xa0\xe5\xa5\xbd\", \"%i ~ $x `y`\", ~/x, '\\S\\.\\d', "
+			     "\"\\${X}\\\"\\'\"}\n"
 			     "} # the end");
 	char **command = config->services[0]->command;
 	static const char *const expected[] = {
 		"a#b",         "a//b", "http://x/y", "a\\b",       "a\\b",
 		"AB\t",        "a\\n", "lineline",   "two\nlines", "\xe4\xbd\xa0\xe5\xa5\xbd",
-		"%i ~ $x `y`", "~/x",
+		"%i ~ $x `y`", "~/x",  "\\S\\.\\d",  "${X}\"'",
 	};
 
 	assert_int_equal(strv_length(command), ELEMENTSOF(expected));
@@ -566,7 +567,7 @@ static void uncomment(char *text)
 
 static void test_example(void **state)
 {
-	char *text = read_source_file("etc/foster.conf"), *p;
+	char *text = read_source_file("etc/foster.conf.in"), *p;
 	struct config *config = fixture_good(text);
 
 	assert_non_null(config_find_service(config, "chat"));

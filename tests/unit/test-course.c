@@ -342,21 +342,35 @@ static void test_announcements(void **state)
 	expect(2, "");
 }
 
+/* To the last character, by both doors, and each part is the admin's. */
 static void test_announcements_are_whole(void **state)
 {
-	char text[3001];
-	size_t got = 0;
+	char text[2001], heard[2][4096] = { "", "" };
+	const char *parts[2], *heads[2] = { ":srv NOTICE irc :[管理员] ", "\n管理员 : " };
+	int n[2] = { 0, 0 };
 
-	memset(text, 'y', 3000);
-	text[3000] = '\0';
+	for (size_t i = 0; i < sizeof(text) - 2; i += 3)
+		memcpy(text + i, "茶", 3);
+	memcpy(text + 1998, "!!", 3);
 	enter(1, "irc");
 	datagram(1, "L a");
 	forget_all();
 	room_announce(room, text);
-	for (const char *p = told(1); *p; p++)
-		got += *p == 'y';
-	assert_int_equal(got, 3000);
-	assert_int_equal(strlen(told_course(1)), 1025);
+	parts[0] = told(1);
+	parts[1] = told_course(1);
+	for (int door = 0; door < 2; door++) {
+		for (const char *p = parts[door]; *p; n[door]++) {
+			size_t size = strcspn(p + 1, door ? "|" : "\n") + 1;
+			size_t head = strlen(heads[door]);
+
+			assert_memory_equal(p, heads[door], head);
+			strncat(heard[door], p + head, size - head);
+			p += size + 1;
+		}
+		assert_string_equal(heard[door], text);
+	}
+	assert_int_equal(n[0], 5);
+	assert_int_equal(n[1], 2);
 }
 
 static void test_shutdown(void **state)

@@ -168,67 +168,6 @@ static void test_utf8(void **state)
 	assert_int_equal(utf8_repair(buf, 4, "中文", 6), 3);
 }
 
-static void test_names(void **state)
-{
-	static const char *const nicks[] = { "a", "[x]", "a-1", "张三", "Zoë", "_", "x^{|}`\\" };
-	static const char *const bad[] = { "",
-					   "1a",
-					   "-a",
-					   "a b",
-					   "a,b",
-					   "a!b",
-					   "a@b",
-					   "#a",
-					   ":a",
-					   "$a",
-					   "a.b",
-					   "a*",
-					   "a?",
-					   "a\x7f",
-					   "a\x01",
-					   "a\xff",
-					   "a\xc2\x85",
-					   "a\xe2\x80\x8b",
-					   "a\xe3\x80\x80",
-					   "a\xef\xbf\xbd",
-					   "abcdefghi" };
-
-	for (size_t i = 0; i < sizeof(nicks) / sizeof(nicks[0]); i++)
-		assert_true(name_is_nick(nicks[i], 8));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(name_is_nick(bad[i], 8));
-	assert_true(name_is_reserved("管理员"));
-	assert_true(name_is_reserved("小管理员1"));
-	assert_false(name_is_reserved("管理"));
-	assert_true(name_is_channel("#聊天", 64));
-	assert_false(name_is_channel("#", 64));
-	assert_false(name_is_channel("a", 64));
-	assert_false(name_is_channel("#a b", 64));
-	assert_false(name_is_channel("#a,b", 64));
-	assert_false(name_is_channel("#a\x07", 64));
-	assert_true(name_equal("Bob[", "bOB["));
-	assert_false(name_equal("a[", "a{"));
-	assert_false(name_equal("a", "ab"));
-}
-
-static void test_alphabets_do_not_mix(void **state)
-{
-	static const char *const good[] = { "Jürgen_1", "Łukasz", "Анна", "αλφα[]", "Анна_7",
-					    "张三lily", "لیلیA",  "Ճան",  "ひロa" };
-	/* Cyrillic а, Greek ο, Cherokee Ꭺ, full width, mathematical, Roman, circled, Kelvin */
-	static const char *const bad[] = { "lilу", "аdmin", "rοot",   "Ꭺnna", "ｌily", "𝐥ily",
-					   "ⅷ",    "ⓐ",     "\u212A", "Αдa",  "Ճa" };
-
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		if (!name_is_nick(good[i], 32))
-			fail_msg("refused: %s", good[i]);
-	}
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (name_is_nick(bad[i], 32))
-			fail_msg("taken: %s", bad[i]);
-	}
-}
-
 static void test_masks(void **state)
 {
 	assert_true(name_matches("*!*@10.0.0.*", "Bob!~b@10.0.0.7"));
@@ -325,8 +264,6 @@ int main(void)
 		cmocka_unit_test(test_ctcp),
 		cmocka_unit_test(test_items),
 		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_alphabets_do_not_mix),
 		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_hash_depends_on_all),

@@ -58,7 +58,7 @@ static int set_up(void **state)
 	heard[0] = '\0';
 	now = START;
 	seq = 1;
-	feed = feed_new(&output);
+	feed = feed_new(&output, NOON);
 	assert_non_null(feed);
 	return 0;
 }
@@ -258,6 +258,98 @@ static void test_many_are_counted(void **state)
 	expect("web: stopped\n");
 }
 
+static void asks(const char *verb, const char *service)
+{
+	tell(json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:n}", "type", "request", "verb", verb,
+		       "service", service, "uid", 0, "pid", 9, "command", "fosterctl", "for"));
+}
+
+static void many_run(const char *name)
+{
+	char text[32];
+
+	for (int i = 0; i < 50; i++) {
+		snprintf(text, sizeof(text), "%s@%d", name, i);
+		becomes(text, "running", "");
+	}
+}
+
+static void test_ends_go_before_the_rest(void **state)
+{
+	many_run("web");
+	assert_non_null(strstr(heard, "web@4: "));
+	assert_null(strstr(heard, "web@5: "));
+	heard[0] = '\0';
+	becomes("db", "failed", "exit 1");
+	crashes("db", "oh");
+	pass(USEC_PER_SEC);
+	expect("db: failed: exit 1; last lines: before | oh\n");
+}
+
+/* Of a request that is told what comes of it is told too, also of one that flaps. */
+static void test_what_was_asked_for_is_told(void **state)
+{
+	many_run("web");
+	heard[0] = '\0';
+	asks("restart", "db");
+	becomes("db", "stopped", "");
+	becomes("db", "running", "");
+	expect("db: restart asked for by fosterctl (uid 0, pid 9)\ndb: stopped\n"
+	       "db: running, pid 7\n");
+	becomes("db", "stopped", ""); /* that nobody asked for */
+	expect("");
+	for (int i = 0; i < 4; i++)
+		becomes("db", "backoff", "exit 1");
+	heard[0] = '\0';
+	asks("start", "db");
+	becomes("db", "failed", "exit 2");
+	expect("db: start asked for by fosterctl (uid 0, pid 9)\ndb: failed: exit 2\n");
+	asks("signal", "db");
+	heard[0] = '\0';
+	becomes("db", "stopped", "");
+	expect("");
+}
+
+static void test_reading_a_config_again_is_no_start(void **state)
+{
+	static const char *const phases[] = { "reloading", "none" };
+
+	becomes("web", "running", "");
+	becomes("web", "running", "");
+	expect("web: running, pid 7\n");
+	/* Whose start was before this feed's. */
+	for (int i = 0; i < 2; i++)
+		tell(json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "type", "service", "service", "db",
+			       "state", "running", "phase", phases[i], "reason", "", "pid", 8));
+	expect("");
+	becomes("web", "starting", "");
+	becomes("web", "running", "");
+	expect("web: running, pid 7\n");
+}
+
+/* Of before the room's start: they leave the lines to what happens now. */
+static void test_old_news_have_their_own_lines(void **state)
+{
+	char name[32];
+
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "old@%d", i);
+		tell(json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "service", "service", name,
+			       "state", i % 2 ? "failed" : "running", "reason", "", "time",
+			       "2020-09-13T12:26:35.5Z"));
+	}
+	pass(USEC_PER_SEC);
+	heard[0] = '\0';
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "new@%d", i);
+		becomes(name, "running", "");
+	}
+	assert_non_null(strstr(heard, "new@4: running"));
+	becomes("db", "failed", "exit 1");
+	pass(USEC_PER_SEC);
+	assert_non_null(strstr(heard, "db: failed"));
+}
+
 static void test_nothing_is_due_at_rest(void **state)
 {
 	assert_true(feed_deadline(feed) == USEC_INFINITY);
@@ -389,30 +481,30 @@ static void test_what_is_an_operator(void **state)
 
 static void test_status(void **state)
 {
-	json_t *reply =
-		json_loads("{\"services\":["
-			   "{\"name\":\"web\",\"state\":\"running\",\"desired\":\"up\",\"pid\":12,"
-			   "\"uptime_us\":"
-			   "60000000,\"restarts\":2,\"reason\":\"exit 1\",\"status\":\"serving\"},"
-			   "{\"name\":\"db\",\"state\":\"failed\",\"desired\":\"up\",\"pid\":0,"
-			   "\"uptime_us\":null,"
-			   "\"restarts\":0,\"reason\":\"exit 3\"},"
-			   "{\"name\":\"off\",\"state\":\"stopped\",\"desired\":\"down\",\"pid\":0,"
-			   "\"reason\":\"\"}]}",
-			   0, NULL);
+	json_t *reply = json_loads(
+		"{\"services\":["
+		"{\"name\":\"web\",\"state\":\"running\",\"desired\":\"up\",\"pid\":12,"
+		"\"uptime_us\":"
+		"60000000,\"restarts\":2,\"reason\":\"exit 1\",\"status\":\"the key is 7\"},"
+		"{\"name\":\"db\",\"state\":\"failed\",\"desired\":\"up\",\"pid\":0,"
+		"\"uptime_us\":null,"
+		"\"restarts\":0,\"reason\":\"exit 3\"},"
+		"{\"name\":\"off\",\"state\":\"stopped\",\"desired\":\"down\",\"pid\":0,"
+		"\"reason\":\"\"}]}",
+		0, NULL);
 	char text[1024];
 
 	assert_non_null(reply);
-	answer_services(reply, "", text, sizeof(text));
+	answer_services(reply, "", redact, NULL, text, sizeof(text));
 	assert_string_equal(text,
 			    "3 services: 1 running, 1 failed, 1 stopped\ndb: failed: exit 3\n");
-	answer_services(reply, "web", text, sizeof(text));
-	assert_string_equal(text, "web: running, pid 12, up 1min 0s, 2 restarts (serving)\n");
-	answer_services(reply, "*", text, sizeof(text));
+	answer_services(reply, "web", redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "web: running, pid 12, up 1min 0s, 2 restarts (the *** is 7)\n");
+	answer_services(reply, "*", redact, NULL, text, sizeof(text));
 	assert_non_null(strstr(text, "off: stopped\n"));
-	answer_services(reply, "nix", text, sizeof(text));
+	answer_services(reply, "nix", redact, NULL, text, sizeof(text));
 	assert_string_equal(text, "no service 'nix'");
-	answer_services(reply, "*", text, 20); /* cut */
+	answer_services(reply, "*", redact, NULL, text, 20); /* cut */
 	assert_int_equal(strlen(text), 19);
 	json_decref(reply);
 }
@@ -429,6 +521,65 @@ static void test_log(void **state)
 	json_object_set_new(reply, "log_stderr", json_pack("[s]", "err"));
 	answer_log(reply, 2, redact, NULL, text, sizeof(text));
 	assert_string_equal(text, "web| err\n");
+	json_decref(reply);
+}
+
+static void expect_result(const char *json, int status, const char *verb, const char *expected)
+{
+	json_t *reply = json_loads(json, 0, NULL);
+	char text[1024];
+
+	assert_non_null(reply);
+	answer_result(reply, status, verb, text, sizeof(text));
+	assert_string_equal(text, expected);
+	json_decref(reply);
+}
+
+/* What is not there yet is not told as if it were. */
+static void test_results(void **state)
+{
+	static const char running[] = "{\"name\":\"db\",\"state\":\"running\"}";
+
+	expect_result(running, 200, "stop", "db: stop: under way");
+	expect_result(running, 200, "restart", "db: restart: under way");
+	expect_result(running, 200, "start", "db: start: running");
+	expect_result("{\"name\":\"db\",\"state\":\"stopped\"}", 200, "stop", "db: stop: stopped");
+	expect_result("{\"name\":\"db\",\"state\":\"waiting\"}", 200, "start",
+		      "db: start: under way");
+	expect_result("{\"error\":\"no service 'x'\"}", 404, "stop", "stop: no service 'x'");
+	expect_result("{}", 500, "stop", "stop: refused");
+}
+
+static void test_why_is_redacted(void **state)
+{
+	json_t *reply = json_pack("{s:s, s:s, s:s, s:i}", "name", "web", "state", "running",
+				  "status", "key 7", "restarts", 1);
+	char text[256];
+
+	answer_why(reply, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "web: running, 1 restart (*** 7)\n");
+	json_decref(reply);
+}
+
+static void test_reload(void **state)
+{
+	json_t *reply = json_loads(
+		"{\"result\":\"ok\",\"plan\":[{\"name\":\"web\",\"action\":\"restart\","
+		"\"differs\":\"command, user\"},{\"name\":\"db\",\"action\":\"keep\","
+		"\"differs\":null},{\"name\":\"x\",\"action\":\"stop\",\"differs\":null}]}",
+		0, NULL);
+	char text[1024];
+
+	answer_reload(reply, 200, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "reload: done\nrestart web (command, user)\nstop x\n"
+				  "keep 1 service\n");
+	json_decref(reply);
+	reply = json_loads("{\"error\":\"wrong\",\"problems\":[{\"file\":\"a.conf\",\"line\":3,"
+			   "\"text\":\"key what?\"},{\"file\":\"b.conf\",\"line\":0,\"text\":"
+			   "\"not there\"}]}",
+			   0, NULL);
+	answer_reload(reply, 400, redact, NULL, text, sizeof(text));
+	assert_string_equal(text, "reload: wrong\na.conf:3: *** what?\nb.conf: not there\n");
 	json_decref(reply);
 }
 
@@ -514,17 +665,36 @@ static void test_absence(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ways_are_not_told),      TEST(test_end_with_its_last_lines),
-		TEST(test_end_and_return_are_one), TEST(test_restart_at_once),
-		TEST(test_given_up_is_forgotten),  TEST(test_a_service_called_running),
-		TEST(test_flapping_is_folded),     TEST(test_a_slow_end_is_no_flapping),
-		TEST(test_many_are_counted),       TEST(test_nothing_is_due_at_rest),
-		TEST(test_what_is_late_says_when), TEST(test_on_behalf),
-		TEST(test_acknowledged),           TEST(test_any_event),
-		TEST(test_tags_are_escaped),       cmocka_unit_test(test_questions),
-		cmocka_unit_test(test_rights),     cmocka_unit_test(test_what_is_an_operator),
-		cmocka_unit_test(test_status),     cmocka_unit_test(test_log),
-		cmocka_unit_test(test_redacted),   cmocka_unit_test(test_absence),
+		TEST(test_ways_are_not_told),
+		TEST(test_end_with_its_last_lines),
+		TEST(test_end_and_return_are_one),
+		TEST(test_restart_at_once),
+		TEST(test_given_up_is_forgotten),
+		TEST(test_a_service_called_running),
+		TEST(test_flapping_is_folded),
+		TEST(test_a_slow_end_is_no_flapping),
+		TEST(test_many_are_counted),
+		TEST(test_nothing_is_due_at_rest),
+		TEST(test_what_is_late_says_when),
+		TEST(test_ends_go_before_the_rest),
+		TEST(test_what_was_asked_for_is_told),
+		TEST(test_reading_a_config_again_is_no_start),
+		TEST(test_old_news_have_their_own_lines),
+		TEST(test_on_behalf),
+		TEST(test_acknowledged),
+		TEST(test_any_event),
+		TEST(test_tags_are_escaped),
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_what_is_an_operator),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_why_is_redacted),
+		cmocka_unit_test(test_reload),
+
+		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_redacted),
+		cmocka_unit_test(test_absence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

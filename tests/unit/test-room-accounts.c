@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/units.h"
-#include "chat/base64.h"
+#include "base/base64.h"
 #include "room-harness.h"
 
 /* "\0lily\0password" */
@@ -18,6 +18,26 @@ static void say_plain(uint32_t id)
 	line(id, "AUTHENTICATE PLAIN");
 	expect(id, "AUTHENTICATE +\n");
 	line(id, "AUTHENTICATE " LILYS_PLAIN);
+}
+
+/* How many wrong passwords the host gets of id before the room refuses one. */
+static int fail_until_refused(uint32_t id, const char *account)
+{
+	char message[64], text[BASE64_SIZE(64) + 32] = "AUTHENTICATE ";
+	size_t n = snprintf(message, sizeof(message), "%c%s%cwrong", 0, account, 0);
+	int tries = 0;
+
+	base64_encode(text + strlen(text), message, n);
+	for (; tries < 1000; tries++) {
+		forget(id);
+		line(id, "AUTHENTICATE PLAIN");
+		expect(id, "AUTHENTICATE +\n");
+		line(id, text);
+		if (asked.kind == ROOM_ASKS_NO_MORE)
+			break;
+		answer(id, ROOM_REFUSED, NULL);
+	}
+	return tries;
 }
 
 static void no_accounts_no_sasl(void **state)
@@ -288,29 +308,126 @@ static void external_shows_the_certificate(void **state)
 /* Too many failures from one place; others are not concerned; time heals. */
 static void failures_are_throttled(void **state)
 {
-	int tries = 0;
-
 	with_accounts(NULL);
 	enter(0, "tom");
-	for (; tries < 1000; tries++) {
-		line(0, "AUTHENTICATE PLAIN");
-		if (strcmp(told(0), "AUTHENTICATE +\n") != 0)
-			break;
-		line(0, "AUTHENTICATE " LILYS_PLAIN);
-		answer(0, ROOM_REFUSED, NULL);
-		forget(0);
-	}
-	assert_int_equal(tries, 100);
+	assert_int_equal(fail_until_refused(0, "lily"), 100);
 	expect(0, ":srv 904 tom :SASL authentication failed: too many have failed; try again "
 		  "later\n");
+	assert_int_equal(fail_until_refused(0, "rose"), 0); /* others' no less */
+	forget(0);
 	enter(1, "rose");
 	log_in_as(1, "lily");
 	pass_time(6 * USEC_PER_SEC);
-	say_plain(0);
-	answer(0, ROOM_REFUSED, NULL);
+	assert_int_equal(fail_until_refused(0, "lily"), 1);
+}
+
+/* Each address has a count of its own, however many there are. */
+static void addresses_share_no_count(void **state)
+{
+	char host[32];
+
+	with_accounts(NULL);
+	enter(0, "tom");
+	assert_int_equal(fail_until_refused(0, "lily"), 100);
+	for (int i = 0; i < 6000; i++) {
+		snprintf(host, sizeof(host), "10.9.%d.%d", i / 250, i % 250);
+		assert_int_equal(room_opened(room, 1, host), 0);
+		say_plain(1);
+		assert_int_equal(asked.id, 1);
+		answer(1, ROOM_REFUSED, NULL);
+		expect(1, ":srv 904 * :SASL authentication failed\n");
+		room_closed(room, 1, "");
+	}
 	forget(0);
+	assert_int_equal(fail_until_refused(0, "lily"), 0); /* not forgotten over them */
+}
+
+/* On this machine may be everybody, behind a proxy: no one's failures are others'. */
+static void here_it_is_counted_by_account(void **state)
+{
+	with_accounts(NULL);
+	assert_int_equal(room_opened(room, 0, "127.0.0.1"), 0);
+	assert_int_equal(room_opened(room, 1, "127.0.0.2"), 0);
+	assert_int_equal(room_opened(room, 2, "::1"), 0);
+	assert_int_equal(room_opened(room, 3, "10.1.2.3"), 0);
+	assert_int_equal(fail_until_refused(0, "lily"), 100);
+	assert_int_equal(fail_until_refused(1, "Lily"), 0); /* one machine, one account */
+	assert_int_equal(fail_until_refused(2, "lily"), 0);
+	assert_int_equal(fail_until_refused(0, "rose"), 100);
+	assert_int_equal(fail_until_refused(3, "lily"), 100);
+	forget_all();
+	log_in_as(0, "lily"); /* whose name is another than that in the message */
+}
+
+/* What is given up before a password was looked at is no failure. */
+static void what_was_not_checked_is_no_failure(void **state)
+{
+	with_accounts(NULL);
+	enter(0, "tom");
+	for (int i = 0; i < 300; i++) {
+		line(0, "AUTHENTICATE PLAIN");
+		line(0, "AUTHENTICATE *");
+		line(0, "AUTHENTICATE PLAIN");
+		line(0, "AUTHENTICATE !!!");
+		line(0, "AUTHENTICATE SCRAM-SHA-256");
+		line(0, "AUTHENTICATE biwsbj1saWx5LHI9YQ=="); /* n,,n=lily,r=a */
+		answer(0, ROOM_CONTINUE, NULL);
+		line(0, "AUTHENTICATE *");
+	}
+	forget(0);
+	/* But it is when the host has had it. */
+	for (int i = 0; i < 50; i++) {
+		say_plain(0);
+		assert_int_equal(asked.kind, ROOM_ASKS_SASL);
+		line(0, "AUTHENTICATE *");
+		forget(0);
+		line(0, "AUTHENTICATE SCRAM-SHA-256");
+		line(0, "AUTHENTICATE biwsbj1saWx5LHI9YQ==");
+		answer(0, ROOM_CONTINUE, NULL);
+		line(0, "AUTHENTICATE Yz1i"); /* the proof */
+		answer(0, ROOM_REFUSED, NULL);
+		forget(0);
+	}
+	assert_int_equal(fail_until_refused(0, "lily"), 0);
+}
+
+/* The answer that comes later has the label, not the line that says nothing. */
+static void labels_wait_for_the_host(void **state)
+{
+	with_accounts(NULL);
+	room_config.account_registration = true;
+	enter(0, "tom");
+	line(0, "CAP REQ :batch labeled-response");
+	forget(0);
+	line(0, "@label=a AUTHENTICATE PLAIN");
+	expect(0, "@label=a AUTHENTICATE +\n");
+	line(0, "@label=b AUTHENTICATE " LILYS_PLAIN);
+	expect(0, "");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, "@label=b :srv 904 tom :SASL authentication failed\n");
+	line(0, "AUTHENTICATE SCRAM-SHA-256");
+	forget(0);
+	line(0, "@label=c AUTHENTICATE biwsbj1saWx5LHI9YQ==");
+	answer(0, ROOM_CONTINUE, NULL);
+	expect_part(0, "@label=c AUTHENTICATE ");
+	forget(0);
+	line(0, "@label=d AUTHENTICATE *"); /* c has had its answer */
+	expect(0, "@label=d :srv 906 tom :SASL authentication aborted\n");
 	line(0, "AUTHENTICATE PLAIN");
-	expect_part(0, ":srv 904 ");
+	forget(0);
+	line(0, "@label=e AUTHENTICATE " LILYS_PLAIN);
+	line(0, "@label=f AUTHENTICATE *");
+	expect(0, "@label=e :srv ACK\n@label=f :srv 906 tom :SASL authentication aborted\n");
+	line(0, "@label=g REGISTER * * longenough");
+	expect(0, "");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, "@label=g :srv FAIL REGISTER ACCOUNT_EXISTS tom :That name is an account's\n");
+	line(0, "@label=h REGISTER * * longenough");
+	answer(0, ROOM_GRANTED, NULL);
+	expect_part(0, "@label=h :srv BATCH +");
+	expect_part(0, " :srv REGISTER SUCCESS tom :The account is made\n");
+	expect_part(0, " :srv 900 tom ");
+	expect_no(0, "ACK");
 }
 
 /* Many behind one address may log in, one after the other: what is right is not counted. */
@@ -435,6 +552,247 @@ static void squatters_yield(void **state)
 	expect(0, "");
 	line(0, "NICK jack");
 	expect_part(0, ":srv 001 jack ");
+}
+
+static void an_owner_takes_his_nick(void **state)
+{
+	static const struct room_owned now[] = { { "lily", "lily" }, { "Guest2", "rose" } };
+
+	with_accounts(NULL);
+	enter(0, "lily");
+	enter(1, "tom");
+	line(0, "JOIN #x");
+	line(1, "JOIN #x");
+	forget_all();
+	assert_int_equal(room_set_accounts(room, now, 2), 0);
+	expect(0, ":srv NOTICE lily :lily is an account's nick now: log in to it, or its owner may "
+		  "take it from you\n");
+	assert_int_equal(room_set_accounts(room, now, 2), 0);
+	expect(0, ""); /* once */
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	line(1, "CAP LS 302"); /* it may log in anew */
+	log_in_as(1, "rose");
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	log_in_as(1, "lily");
+	room_config.nick_protection = false; /* then it is whoever's came first */
+	line(1, "NICK lily");
+	expect_part(1, " 433 ");
+	forget_all();
+	room_config.nick_protection = true;
+	line(1, "NICK lily");
+	expect(0, ":srv NOTICE lily :lily is an account's nick, whose owner has come: you are "
+		  "Guest1 now\n"
+		  ":lily!~lily@10.0.0.0 NICK :Guest1\n"
+		  ":tom!~tom@10.0.0.1 NICK :lily\n");
+	expect(1, ":lily!~lily@10.0.0.0 NICK :Guest1\n:tom!~tom@10.0.0.1 NICK :lily\n");
+	line(0, "NICK lily");
+	expect_part(0, " 433 ");
+	line(0, "NICK LILY");
+	expect_part(0, " 433 ");
+}
+
+/* A name of a guest that is somebody's is left out; who comes takes the nick as he registers. */
+static void guests_have_free_names(void **state)
+{
+	static const struct room_owned now[] = { { "lily", "lily" }, { "Guest2", "rose" } };
+
+	with_accounts(NULL);
+	enter(0, "lily");
+	enter(1, "Guest1");
+	assert_int_equal(room_set_accounts(room, now, 2), 0);
+	forget_all();
+	open_irc(2);
+	line(2, "CAP REQ sasl");
+	log_in_as(2, "lily");
+	line(2, "NICK lily");
+	expect_part(0, " NICK :Guest3\n");
+	line(2, "USER x 0 * :x");
+	line(2, "CAP END");
+	expect_part(2, ":srv 001 lily ");
+}
+
+static void a_course_user_goes_for_the_owner(void **state)
+{
+	static const struct room_owned now[] = { { "lily", "lily" } };
+
+	with_accounts(NULL);
+	datagram(1, "L lily");
+	expect_course(1, "OK|");
+	assert_int_equal(room_set_accounts(room, now, 1), 0);
+	enter(0, "tom");
+	log_in_as(0, "lily");
+	line(0, "NICK lily");
+	expect(0, ":tom!~tom@10.0.0.0 NICK :lily\n");
+	expect_course(1, "\n名字已归还其主人|EXIT|");
+}
+
+static void ghosts(void **state)
+{
+	with_accounts("lily", "lily", "lil", "lily", NULL);
+	enter(0, "tom");
+	log_in_as(0, "lily");
+	line(0, "NICK lily");
+	enter(1, "rose");
+	line(1, "GHOST lily");
+	expect(1,
+	       ":srv FAIL GHOST NOT_YOURS lily :That is no other connection that is logged in to "
+	       "your account\n");
+	line(1, "GHOST nobody");
+	expect(1, ":srv 401 rose nobody :No such nick/channel\n");
+	log_in_as(1, "rose");
+	line(1, "GHOST lily");
+	expect_part(1, " FAIL GHOST NOT_YOURS ");
+	forget_all();
+	open_irc(2);
+	line(2, "CAP REQ sasl");
+	log_in_as(2, "lily");
+	line(2, "NICK lily");
+	expect(2,
+	       ":srv 433 * lily :Nickname is already in use by yourself: GHOST lily ends that\n");
+	line(2, "GHOST rose");
+	expect_part(2, " FAIL GHOST NOT_YOURS ");
+	forget(2);
+	line(2, "GHOST Lily");
+	expect(2, ":srv NOTE GHOST GONE lily :That connection was ended\n");
+	expect(0, "ERROR :Closing Link: 10.0.0.0 (Ended by *)\n");
+	assert_true(is_closed(0));
+	line(2, "NICK lily");
+	line(2, "GHOST lily"); /* itself */
+	expect_part(2, " FAIL GHOST NOT_YOURS ");
+	line(2, "USER x 0 * :x");
+	line(2, "CAP END");
+	expect_part(2, ":srv 001 lily ");
+}
+
+static void a_log_in_by_pass(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	open_irc(0);
+	line(0, "PASS lily:pass:word");
+	assert_int_equal(asked.kind, ROOM_ASKS_SASL);
+	assert_int_equal(asked.mechanism, ROOM_PLAIN);
+	assert_int_equal(asked.size, 15);
+	assert_memory_equal(asked.data, "\0lily\0pass:word", 15);
+	line(0, "NICK lily");
+	line(0, "USER x 0 * :x");
+	line(0, "AUTHENTICATE *"); /* is another's */
+	expect(0, ":srv 904 lily :SASL authentication failed: another one is under way\n");
+	line(0, "CAP END");
+	expect(0, ""); /* registration waits */
+	answer(0, ROOM_GRANTED, "lily");
+	expect_part(0, ":srv 900 lily lily!~x@10.0.0.0 lily :You are now logged in as lily\n"
+		       ":srv 001 lily ");
+	forget(0);
+	line(0, "PASS lily:again");
+	expect(0, ":srv 462 lily :You may not reregister\n");
+	/* A wrong one is none. */
+	open_irc(2);
+	line(2, "PASS lily:wrong");
+	line(2, "NICK tim");
+	line(2, "USER x 0 * :x");
+	answer(2, ROOM_REFUSED, NULL);
+	expect(2, ":srv 464 tim :Password incorrect\n"
+		  "ERROR :Closing Link: 10.0.0.2 (Bad password)\n");
+	assert_true(is_closed(2));
+	/* One that could not be checked keeps nobody out, and gives no right. */
+	open_irc(3);
+	line(3, "PASS lily:password");
+	line(3, "NICK jack");
+	line(3, "USER x 0 * :x");
+	answer(3, ROOM_UNABLE, NULL);
+	expect_part(3, ":srv 904 jack :SASL authentication failed: it cannot be checked now\n"
+		       ":srv 001 jack ");
+}
+
+static void pass_beside_the_servers(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	room_config.password = "a:b";
+	open_irc(0);
+	line(0, "PASS a:b");
+	assert_int_equal(n_asked, 0);
+	line(0, "PASS lily:password");
+	assert_int_equal(n_asked, 1);
+	line(0, "NICK lily");
+	line(0, "USER x 0 * :x");
+	answer(0, ROOM_GRANTED, "lily");
+	expect_part(0, ":srv 001 lily ");
+	/* The account alone does not open it. */
+	open_irc(1);
+	line(1, "PASS lily:password");
+	line(1, "NICK tom");
+	line(1, "USER x 0 * :x");
+	answer(1, ROOM_GRANTED, "lily");
+	expect_part(1, ":srv 464 tom :Password incorrect\n");
+	assert_true(is_closed(1));
+	/* Nor is one asked for where others can read it. */
+	room_config.plain_passwords = false;
+	n_asked = 0;
+	open_irc(2);
+	line(2, "PASS lily:password");
+	expect(2, "ERROR :Closing Link: 10.0.0.2 (Passwords are taken over encrypted connections "
+		  "only)\n");
+	assert_int_equal(n_asked, 0);
+}
+
+static void pass_is_throttled_as_others(void **state)
+{
+	with_accounts(NULL);
+	open_irc(0);
+	line(0, "PASS lily:wrong");
+	answer(0, ROOM_REFUSED, NULL);
+	enter(0, "tom");
+	assert_int_equal(fail_until_refused(0, "lily"), 99);
+	open_irc(1);
+	room_closed(room, 1, "");
+	assert_int_equal(room_opened(room, 1, "10.0.0.0"), 0);
+	line(1, "PASS lily:password");
+	expect(1, ":srv 904 * :SASL authentication failed: too many have failed; try again later\n"
+		  "ERROR :Closing Link: 10.0.0.0 (Too many have failed)\n");
+}
+
+static void another_password(void **state)
+{
+	with_accounts("lily", "lily", NULL);
+	enter(0, "tom");
+	line(0, "CAP REQ :batch labeled-response");
+	forget(0);
+	line(0, "PASSWD old");
+	expect(0, ":srv 461 tom PASSWD :Not enough parameters\n");
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD NOT_LOGGED_IN * :Log in first\n");
+	log_in_as(0, "lily");
+	n_asked = 0;
+	line(0, "PASSWD old short");
+	expect(0, ":srv FAIL PASSWD WEAK_PASSWORD lily :A password has at least 8 bytes\n");
+	room_config.plain_passwords = false;
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD INSECURE lily :Passwords are taken over encrypted connections "
+		  "only\n");
+	room_config.plain_passwords = true;
+	assert_int_equal(n_asked, 0);
+	line(0, "@label=x PASSWD old :long enough");
+	assert_int_equal(asked.kind, ROOM_ASKS_PASSWORD);
+	assert_string_equal(asked.account, "lily");
+	assert_int_equal(asked.size, 15);
+	assert_memory_equal(asked.data, "old\0long enough", 15);
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD TEMPORARILY_UNAVAILABLE lily :One thing after the other\n");
+	answer(0, ROOM_REFUSED, NULL);
+	expect(0, "@label=x :srv FAIL PASSWD WRONG_PASSWORD lily :That is not the old password\n");
+	line(0, "PASSWD old longenough");
+	answer(0, ROOM_GRANTED, "lily");
+	expect(0, ":srv NOTE PASSWD SUCCESS lily :The password is changed\n");
+	/* Who found a terminal cannot try for long. */
+	for (int i = 0; i < 99; i++) {
+		line(0, "PASSWD old longenough");
+		answer(0, ROOM_REFUSED, NULL);
+		forget(0);
+	}
+	line(0, "PASSWD old longenough");
+	expect(0, ":srv FAIL PASSWD TEMPORARILY_UNAVAILABLE lily :Try again later\n");
 }
 
 static void an_operators_account_is_not_registered(void **state)
@@ -584,12 +942,24 @@ int main(void)
 		TEST(again_with_302_only),
 		TEST(external_shows_the_certificate),
 		TEST(failures_are_throttled),
+		TEST(addresses_share_no_count),
+		TEST(here_it_is_counted_by_account),
+		TEST(what_was_not_checked_is_no_failure),
+		TEST(labels_wait_for_the_host),
 		TEST(right_ones_are_not_throttled),
 		TEST(places),
 		TEST(others_are_told),
 		TEST(a_nick_is_its_owners),
 		TEST(the_course_does_not_get_it_either),
 		TEST(squatters_yield),
+		TEST(an_owner_takes_his_nick),
+		TEST(guests_have_free_names),
+		TEST(a_course_user_goes_for_the_owner),
+		TEST(ghosts),
+		TEST(a_log_in_by_pass),
+		TEST(pass_beside_the_servers),
+		TEST(pass_is_throttled_as_others),
+		TEST(another_password),
 		TEST(an_operators_account_is_not_registered),
 		TEST(registering),
 		TEST(registrations_are_few),

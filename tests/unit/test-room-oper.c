@@ -2,6 +2,7 @@
 /* Server operators by account: OPER, KILL, WALLOPS, REHASH, K-lines. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -210,20 +211,143 @@ static void klines_keep_out(void **state)
 	assert_true(is_closed(2));
 }
 
+static void refuses(const char *command, const char *why)
+{
+	line(0, command);
+	expect_part(0, ":srv FAIL KLINE ");
+	expect_part(0, why);
+	expect_operation("");
+	forget(0);
+}
+
+static void takes(const char *command, const char *operation)
+{
+	line(0, command);
+	expect_operation(operation);
+	forget(0);
+}
+
+static void make_cloak(const char *key, const char *address, char *buf, size_t size)
+{
+	snprintf(buf, size, "0123456789.01234567.%.2s%s.ip%s", address, key,
+		 strchr(address, ':') ? "6" : "");
+}
+
+/* Judged by whom they would fit, not by how they look. */
 static void masks_that_fit_all_are_refused(void **state)
 {
-	static const char *const wrong[] = { "*",         "*@*",          "a@*",   "*@*.*.*",
-					     "@10.0.0.1", "a!b@10.0.0.1", "*@?.?1" };
+	static const char *const wrong[] = { "*",        "*@*",         "~*@*",      "udp@*",
+					     "*@*.*.*",  "*@*:*",       "*@*.?*",    "*@*.ip",
+					     "*@*ip6",   "*@0.0.0.0/0", "0.0.0.0/1", "*@::/0",
+					     "2000::/3", "~?*@*:*:*",   "*@01234*" };
 	char text[64] = "KLINE ";
 
+	room_config.cloak = make_cloak;
+	room_config.cloak_key = "";
 	enter_operator();
 	for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
 		strcpy(text + 6, wrong[i]);
-		line(0, text);
-		expect(0,
-		       ":srv FAIL KLINE INVALID_MASK :It takes user@host, and not everybody's\n");
+		refuses(text, "\" would keep out almost everybody\n");
 	}
-	expect_operation("");
+	takes("KLINE ~zed@*",
+	      "KLINE ~zed@*: no reason was given, by boss!~boss@0123456789.01234567."
+	      "10.ip (lily), for 0\n");
+	takes("KLINE *@*.77.ip", "KLINE *@*.77.ip: no reason was given, by "
+				 "boss!~boss@0123456789.01234567.10.ip (lily), for 0\n");
+}
+
+static void nobody_locks_out_his_own_machine(void **state)
+{
+	static const char *const loopback[] = { "*@127.*", "127.0.0.1", "*@::1", "127.0.0.0/8" };
+	char text[64] = "KLINE ";
+
+	room_config.on_loopback = true;
+	enter_operator();
+	for (size_t i = 0; i < ELEMENTSOF(loopback); i++) {
+		strcpy(text + 6, loopback[i]);
+		refuses(text, "would keep out almost everybody");
+	}
+	takes("KLINE ~spam@127.0.0.1", "KLINE ~spam@127.0.0.1: no reason was given, by "
+				       "boss!~boss@10.0.0.0 (lily), for 0\n");
+	room_config.on_loopback = false;
+	takes("KLINE 127.0.0.0/8", "KLINE *@127.0.0.0/8: no reason was given, by "
+				   "boss!~boss@10.0.0.0 (lily), for 0\n");
+}
+
+static void masks_that_fit_nobody_are_refused(void **state)
+{
+	enter_operator();
+	refuses("KLINE @10.0.0.1", "\"@10.0.0.1\" is no mask; that is user@host, as in ");
+	refuses("KLINE a!b@10.0.0.1", "is no mask");
+	refuses("KLINE vic :x",
+		"\"vic\" has neither an address nor a cloak and fits nobody; WHOIS");
+	refuses("KLINE zed@*", "users begin with ~, as in ~zed@*");
+	refuses("KLINE 10.0.0.0/33", "is no network; one is an address with /n");
+	refuses("KLINE 10.*/8", "is no network");
+	refuses("KLINE 10.0.0.0/", "is no network");
+	refuses("KLINE 2001:db8::/129", "is no network");
+	refuses("KLINE abc x@1.2.3.4 :bad", " INVALID_TIME :A time is as in 30min, 12h or 1d");
+	refuses("KLINE 99999999999 x@1.2.3.4 :big", " INVALID_TIME ");
+	refuses("KLINE 5x 1.2.3.4", " INVALID_TIME ");
+	refuses("KLINE 11y ~x@1.2.3.4", " INVALID_TIME ");
+}
+
+static void networks_are_kept_out(void **state)
+{
+	enter_operator();
+	enter(1, "tom");
+	datagram(3, "L zhang");
+	forget_all();
+	takes("KLINE ~tom@10.0.0.0/28 :x",
+	      "KLINE ~tom@10.0.0.0/28: x, by boss!~boss@10.0.0.0 (lily), for 0\n");
+	assert_true(is_closed(1));
+	enter(2, "rose");
+	assert_false(is_closed(2));
+	takes("KLINE 10.0.0.3/31 :x",
+	      "KLINE *@10.0.0.3/31: x, by boss!~boss@10.0.0.0 (lily), for 0\n");
+	assert_true(is_closed(2));
+	takes("KLINE 10.1.0.0/16 :x",
+	      "KLINE *@10.1.0.0/16: x, by boss!~boss@10.0.0.0 (lily), for 0\n");
+	expect_course(3, "EXIT|");
+	enter(4, "ann");
+	assert_false(is_closed(4));
+	assert_int_equal(room_opened(room, 5, "2001:db8::7"), 0);
+	line(5, "NICK six");
+	line(5, "USER six 0 * :x");
+	assert_false(is_closed(5));
+	takes("KLINE 2001:0DB8:0::/33 :x",
+	      "KLINE *@2001:0DB8:0::/33: x, by boss!~boss@10.0.0.0 (lily), for 0\n");
+	assert_true(is_closed(5));
+	line(0, "STATS k");
+	expect_part(0, ":srv 216 boss K 10.1.0.0/16 * * :x\n");
+	line(0, "UNKLINE 10.1.0.0/16");
+	datagram(3, "L zhang");
+	expect_course(3, "OK|");
+}
+
+/* Whoever could undo it is let in, by his account. */
+static void who_may_be_operator_is_let_in(void **state)
+{
+	enter_operator();
+	takes("KLINE 10.0.0.0/24 :careless",
+	      "KLINE *@10.0.0.0/24: careless, by boss!~boss@10.0.0.0 (lily), for 0\n");
+	close_irc(0, "gone");
+	open_irc(1);
+	line(1, "NICK tom");
+	line(1, "USER tom 0 * :x");
+	expect_part(1, " 465 ");
+	open_irc(2);
+	line(2, "CAP REQ sasl");
+	log_in_as(2, "lily");
+	line(2, "NICK boss");
+	line(2, "USER boss 0 * :x");
+	line(2, "CAP END");
+	expect_part(2, ":srv 001 boss ");
+	line(2, "OPER");
+	line(2, "UNKLINE 10.0.0.0/24");
+	expect_part(2, "lets in again *@10.0.0.0/24\n");
+	enter(3, "tom");
+	assert_false(is_closed(3));
 }
 
 static void klines_expire(void **state)
@@ -234,6 +358,12 @@ static void klines_expire(void **state)
 	assert_int_equal(room_set_klines(room, &old, 1), 0);
 	line(0, "KLINE 5 10.0.0.1 :for a while");
 	expect_operation("KLINE *@10.0.0.1: for a while, by boss!~boss@10.0.0.0 (lily), for 300\n");
+	takes("KLINE 5m 10.0.0.3", "KLINE *@10.0.0.3: no reason was given, by "
+				   "boss!~boss@10.0.0.0 (lily), for 300\n");
+	takes("KLINE 1d 10.0.0.4 :x",
+	      "KLINE *@10.0.0.4: x, by boss!~boss@10.0.0.0 (lily), for 86400\n");
+	takes("KLINE 0 10.0.0.5", "KLINE *@10.0.0.5: no reason was given, by "
+				  "boss!~boss@10.0.0.0 (lily), for 0\n");
 	pass_time(301 * USEC_PER_SEC);
 	line(0, "PONG x");
 	enter(1, "tom");
@@ -257,6 +387,10 @@ int main(void)
 		TEST(rehash_asks_the_host),
 		TEST(klines_keep_out),
 		TEST(masks_that_fit_all_are_refused),
+		TEST(nobody_locks_out_his_own_machine),
+		TEST(masks_that_fit_nobody_are_refused),
+		TEST(networks_are_kept_out),
+		TEST(who_may_be_operator_is_let_in),
 		TEST(klines_expire),
 	};
 

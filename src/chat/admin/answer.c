@@ -14,6 +14,7 @@
 #define SERVICES_SHOWN 10
 #define STATES_MAX     12
 #define ENDS_SHOWN     3
+#define PROBLEMS_SHOWN 5
 #define LOG_LINE       350
 
 /* --- status --------------------------------------------------------------------------------- */
@@ -45,14 +46,17 @@ static bool is_as_wanted(const json_t *service)
 	return strcmp(state, "running") == 0 || strcmp(state, "exited") == 0;
 }
 
-static void add_service(const json_t *service, char *buf, size_t size)
+static void add_service(const json_t *service, answer_redact *redact, void *arg, char *buf,
+			size_t size)
 {
 	json_int_t pid = json_integer_value(json_object_get(service, "pid"));
 	json_int_t restarts = json_integer_value(json_object_get(service, "restarts"));
 	const json_t *uptime = json_object_get(service, "uptime_us");
 	const char *state = words_of(service, "state"), *reason = words_of(service, "reason");
-	const char *status = words_of(service, "status");
-	char up[DURATION_TEXT_MAX];
+	char up[DURATION_TEXT_MAX], status[LOG_LINE];
+
+	/* Its own words, as those of a log. */
+	redact(arg, words_of(service, "status"), status, sizeof(status));
 
 	words_add(buf, size, "%s: %s", words_of(service, "name"), state);
 	if (pid > 0)
@@ -61,7 +65,8 @@ static void add_service(const json_t *service, char *buf, size_t size)
 		words_add(buf, size, ", up %s",
 			  format_duration(up, sizeof(up), json_integer_value(uptime)));
 	if (restarts > 0)
-		words_add(buf, size, ", %" JSON_INTEGER_FORMAT " restarts", restarts);
+		words_add(buf, size, ", %" JSON_INTEGER_FORMAT " restart%s", restarts,
+			  restarts == 1 ? "" : "s");
 	/* Of one that runs it is the last end's. */
 	if (*reason && strcmp(reason, state) != 0 && strcmp(state, "running") != 0)
 		words_add(buf, size, ": %s", reason);
@@ -70,7 +75,8 @@ static void add_service(const json_t *service, char *buf, size_t size)
 	words_add(buf, size, "\n");
 }
 
-void answer_services(const json_t *reply, const char *pattern, char *buf, size_t size)
+void answer_services(const json_t *reply, const char *pattern, answer_redact *redact, void *arg,
+		     char *buf, size_t size)
 {
 	const json_t *services = json_object_get(reply, "services"), *service;
 	struct tally tallies[STATES_MAX] = { { NULL, 0 } };
@@ -88,7 +94,7 @@ void answer_services(const json_t *reply, const char *pattern, char *buf, size_t
 			continue;
 		unwell++;
 		if (shown < SERVICES_SHOWN) {
-			add_service(service, rows, sizeof(rows));
+			add_service(service, redact, arg, rows, sizeof(rows));
 			shown++;
 		}
 	}
@@ -105,7 +111,7 @@ void answer_services(const json_t *reply, const char *pattern, char *buf, size_t
 				  tallies[i].state);
 		words_add(buf, size, "\n");
 	} else if (!*pattern && unwell == 0) {
-		add_service(json_array_get(services, 0), buf, size);
+		add_service(json_array_get(services, 0), redact, arg, buf, size);
 	}
 	words_add(buf, size, "%s", rows);
 	if (unwell > shown)
@@ -121,7 +127,8 @@ static void add_wish(const json_t *wish, char *buf, size_t size)
 
 	if (!json_is_object(wish))
 		return;
-	words_add(buf, size, "last wish: %s (%s)", words_of(wish, "verb"), words_of(wish, "why"));
+	words_add(buf, size, "last asked for: %s (%s)", words_of(wish, "verb"),
+		  words_of(wish, "why"));
 	if (*words_of(wish, "command"))
 		words_add(buf, size, " by %s", words_of(wish, "command"));
 	if (json_is_integer(ago))
@@ -174,12 +181,12 @@ static void add_ends(const json_t *ends, char *buf, size_t size)
 		words_add(buf, size, "\n");
 }
 
-void answer_why(const json_t *reply, char *buf, size_t size)
+void answer_why(const json_t *reply, answer_redact *redact, void *arg, char *buf, size_t size)
 {
 	const char *next = words_of(reply, "next"), *waits = words_of(reply, "waits_for");
 
 	buf[0] = '\0';
-	add_service(reply, buf, size);
+	add_service(reply, redact, arg, buf, size);
 	if (*waits)
 		words_add(buf, size, "waits for: %s\n", waits);
 	if (*next)
@@ -215,16 +222,89 @@ void answer_log(const json_t *reply, unsigned n, answer_redact *redact, void *ar
 
 /* --- what was done -------------------------------------------------------------------------- */
 
+/* The state of the moment may be one of before: a restart that has begun still runs. */
+static bool is_reached(const char *verb, const char *state)
+{
+	bool ended = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0 ||
+		     strcmp(state, "failed") == 0;
+
+	if (strcmp(verb, "stop") == 0)
+		return ended;
+	return strcmp(verb, "start") == 0 && (strcmp(state, "running") == 0 || ended);
+}
+
 void answer_result(const json_t *reply, int status, const char *verb, char *buf, size_t size)
 {
-	const char *error = words_of(reply, "error");
+	const char *error = words_of(reply, "error"), *state = words_of(reply, "state");
 
 	buf[0] = '\0';
-	if (status == 200 && *words_of(reply, "name"))
-		words_add(buf, size, "%s: %s: %s now", words_of(reply, "name"), verb,
-			  words_of(reply, "state"));
+	if (status == 200 && *words_of(reply, "name") && is_reached(verb, state))
+		words_add(buf, size, "%s: %s: %s", words_of(reply, "name"), verb, state);
+	else if (status == 200 && *words_of(reply, "name"))
+		words_add(buf, size, "%s: %s: under way", words_of(reply, "name"), verb);
 	else if (status == 200)
 		words_add(buf, size, "%s: done", verb);
 	else
 		words_add(buf, size, "%s: %s", verb, *error ? error : "refused");
+}
+
+/* --- reload --------------------------------------------------------------------------------- */
+
+static void add_plan(const json_t *plan, char *buf, size_t size)
+{
+	const json_t *step;
+	unsigned kept = 0, shown = 0, more = 0;
+	size_t i;
+
+	json_array_foreach(plan, i, step)
+	{
+		const char *differs = words_of(step, "differs");
+
+		if (strcmp(words_of(step, "action"), "keep") == 0)
+			kept++;
+		else if (shown == SERVICES_SHOWN)
+			more++;
+		else if (++shown > 0)
+			words_add(buf, size, "%s %s%s%s%s\n", words_of(step, "action"),
+				  words_of(step, "name"), *differs ? " (" : "", differs,
+				  *differs ? ")" : "");
+	}
+	if (more > 0)
+		words_add(buf, size, "and %u more\n", more);
+	words_add(buf, size, "keep %u service%s\n", kept, kept == 1 ? "" : "s");
+}
+
+static void add_problems(const json_t *problems, answer_redact *redact, void *arg, char *buf,
+			 size_t size)
+{
+	const json_t *problem;
+	size_t i;
+
+	json_array_foreach(problems, i, problem)
+	{
+		json_int_t line = json_integer_value(json_object_get(problem, "line"));
+		char text[LOG_LINE];
+
+		if (i == PROBLEMS_SHOWN) {
+			words_add(buf, size, "and %zu more\n", json_array_size(problems) - i);
+			break;
+		}
+		/* It may show what the file says. */
+		redact(arg, words_of(problem, "text"), text, sizeof(text));
+		words_add(buf, size, "%s", words_of(problem, "file"));
+		if (line > 0)
+			words_add(buf, size, ":%" JSON_INTEGER_FORMAT, line);
+		words_add(buf, size, ": %s\n", text);
+	}
+}
+
+void answer_reload(const json_t *reply, int status, answer_redact *redact, void *arg, char *buf,
+		   size_t size)
+{
+	answer_result(reply, status, "reload", buf, size);
+	words_add(buf, size, "\n");
+	if (status == 200)
+		add_plan(json_object_get(reply, "plan"), buf, size);
+	else
+		add_problems(json_object_get(reply, "problems"), redact, arg, buf, size);
 }

@@ -349,7 +349,7 @@ static int new_feed(struct child *c)
 	const struct feed_output output = { on_line, may_show, redact, c };
 
 	feed_free(c->feed);
-	c->feed = feed_new(&output);
+	c->feed = feed_new(&output, now_realtime());
 	return c->feed ? 0 : -ENOMEM;
 }
 
@@ -400,7 +400,7 @@ int child_run(const struct child_arguments *arguments)
 	c.pair = arguments->pair;
 	fd_close(arguments->not_ours);
 	become_self();
-	c.operate = operate_new(c.control, &arguments->config->operators);
+	c.operate = operate_new(c.control, getenv("FOSTER_SERVICE"), &arguments->config->operators);
 	if (!c.operate) {
 		log_error("admin: out of memory");
 		return EXIT_FAILURE;

@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "base/units.h"
+#include "chat/admin/window.h"
 #include "chat/admin/words.h"
 
 #define RECORDS_MAX  512                  /* services of which something is remembered */
@@ -16,42 +17,28 @@
 #define FLAP_TIME    (60 * USEC_PER_SEC)  /* within that time are flapping */
 #define STABLE_AFTER (30 * USEC_PER_SEC)  /* up for that long, it is none any more */
 #define HOLD         (500 * USEC_PER_MSEC) /* an end waits for its last lines, and for the next start */
-#define WINDOW       (60 * USEC_PER_SEC)
-#define WINDOW_LINES 10 /* more in a window are only counted; */
-#define WINDOW_ASKED 20 /* of requests more than these: each was somebody's */
-#define NAMES_SHOWN  5  /* of those that are counted */
 #define LATE         (10 * USEC_PER_SEC)
 #define LINES_SHOWN  3 /* the last of a log */
 #define LINE_SIZE    1024
 #define TAGS_SIZE    512
-
-/* What is counted when there is too much to be told. */
-enum count {
-	COUNT_ENDED,
-	COUNT_FAILED,
-	COUNT_RUNNING,
-	COUNT_STOPPED,
-	COUNT_REQUEST,
-	COUNT_OTHER,
-	COUNTS
-};
-static const char *const count_words[COUNTS] = { "ended",   "failed",   "running",
-						 "stopped", "requests", "other events" };
 
 struct record {
 	struct record *next;
 	uint64_t touched;
 	uint64_t ends[FLAP_ENDS]; /* the last ones; [0] is the oldest */
 	uint64_t running_since;   /* 0: it does not run */
+	int64_t pid;              /* with which it is known to run; 0: it is not */
 	uint64_t told_at;         /* of one that flaps */
 	unsigned folded;          /* ends since then */
 	bool flaps, down, acknowledged;
-	bool end_told;        /* its last end is */
+	bool end_told; /* its last end is */
+	bool asked;    /* somebody asked for something, and what comes of it was not told yet */
+	bool restarts; /* it was a restart: that it has stopped is not the end of it */
 	uint64_t held_until;  /* 0: nothing is held */
 	uint64_t held_seq;    /* of the event that is */
 	char held[LINE_SIZE]; /* the line of its last end */
 	char held_tags[TAGS_SIZE];
-	enum count held_count;
+	struct news_kind held_kind;
 	char name[];
 };
 
@@ -59,19 +46,18 @@ struct feed {
 	struct feed_output output;
 	struct record *records;
 	size_t n_records;
-	uint64_t window; /* when it began; 0: none has */
-	unsigned lines;  /* said in it, without requests */
-	unsigned requests;
-	unsigned counts[COUNTS];
-	char names[COUNTS][256]; /* the first of each, with commas */
+	uint64_t began; /* realtime */
+	struct window window;
 };
 
-struct feed *feed_new(const struct feed_output *output)
+struct feed *feed_new(const struct feed_output *output, uint64_t realtime)
 {
 	struct feed *f = calloc(1, sizeof(*f));
 
-	if (f)
-		f->output = *output;
+	if (!f)
+		return NULL;
+	f->output = *output;
+	f->began = realtime;
 	return f;
 }
 
@@ -119,13 +105,18 @@ static void make_tags(char *tags, const json_t *event, const char *what)
 	add_tag(tags, TAGS_SIZE, "foster/seq", seq);
 }
 
-/* "at 10:02:03Z: " of what came late; else "". */
-static const char *when(const json_t *event, uint64_t realtime, char buf[32])
+static bool is_late(const json_t *event, uint64_t realtime)
 {
 	uint64_t at = event_time(event);
 
+	return at > 0 && at + LATE < realtime;
+}
+
+/* "at 10:02:03Z: " of what came late; else "". */
+static const char *when(const json_t *event, uint64_t realtime, char buf[32])
+{
 	buf[0] = '\0';
-	if (at > 0 && at + LATE < realtime)
+	if (is_late(event, realtime))
 		snprintf(buf, 32, "at %.8sZ: ", words_of(event, "time") + strlen("2026-11-23T"));
 	return buf;
 }
@@ -134,41 +125,32 @@ static const char *when(const json_t *event, uint64_t realtime, char buf[32])
 
 static void end_window(struct feed *f)
 {
-	char line[LINE_SIZE] = "";
+	char line[LINE_SIZE];
 
-	for (int i = 0; i < COUNTS; i++) {
-		if (f->counts[i] == 0)
-			continue;
-		words_add(line, sizeof(line), "%s%u %s",
-			  *line ? ", " : "in the last minute also: ", f->counts[i], count_words[i]);
-		if (f->names[i][0])
-			words_add(line, sizeof(line), " (%s%s)", f->names[i],
-				  f->counts[i] > NAMES_SHOWN ? ", ..." : "");
-	}
-	f->window = 0;
-	f->lines = f->requests = 0;
-	memset(f->counts, 0, sizeof(f->counts));
-	memset(f->names, 0, sizeof(f->names));
+	window_close(&f->window, line, sizeof(line));
 	if (*line)
 		f->output.say(f->output.arg, line, "foster/event=digest");
 }
 
-static void say(struct feed *f, uint64_t now, enum count count, const char *name, const char *line,
-		const char *tags)
+/* False: it is only counted. */
+static bool say(struct feed *f, uint64_t now, struct news_kind kind, const char *name,
+		const char *line, const char *tags)
 {
-	/* A clock that says 0 would be no window. */
-	if (f->window && now - f->window >= WINDOW)
+	if (now >= window_end(&f->window))
 		end_window(f);
-	if (!f->window)
-		f->window = MAX(now, 1U);
-	if (count == COUNT_REQUEST ? f->requests < WINDOW_ASKED : f->lines < WINDOW_LINES) {
-		*(count == COUNT_REQUEST ? &f->requests : &f->lines) += 1;
-		f->output.say(f->output.arg, line, tags);
-		return;
-	}
-	if (f->counts[count]++ < NAMES_SHOWN && *name)
-		words_add(f->names[count], sizeof(f->names[count]), "%s%s",
-			  f->names[count][0] ? ", " : "", name);
+	if (!window_takes(&f->window, now, kind, name))
+		return false;
+	f->output.say(f->output.arg, line, tags);
+	return true;
+}
+
+static struct news_kind kind_of(const struct feed *f, enum news news, const json_t *event,
+				uint64_t realtime)
+{
+	uint64_t at = event_time(event);
+
+	return (struct news_kind){ .news = news,
+				   .old = (at > 0 && at < f->began) || is_late(event, realtime) };
 }
 
 /* --- services ------------------------------------------------------------------------------- */
@@ -216,7 +198,7 @@ static void let_go(struct feed *f, uint64_t now, struct record *r)
 	if (!r || !r->held_until)
 		return;
 	r->held_until = 0;
-	say(f, now, r->held_count, r->name, r->held, r->held_tags);
+	say(f, now, r->held_kind, r->name, r->held, r->held_tags);
 }
 
 static bool begins_to_flap(struct record *r, uint64_t now)
@@ -227,13 +209,17 @@ static bool begins_to_flap(struct record *r, uint64_t now)
 }
 
 /* It ended, and that was not asked for. */
-static void ended(struct feed *f, uint64_t now, struct record *r, enum count count, uint64_t seq,
-		  const char *line, const char *tags)
+static void ended(struct feed *f, uint64_t now, struct record *r, struct news_kind kind,
+		  uint64_t seq, const char *line, const char *tags)
 {
 	char text[DURATION_TEXT_MAX];
 
 	r->down = r->end_told = true;
 	r->running_since = 0;
+	if (kind.answers && (r->acknowledged || r->flaps)) {
+		say(f, now, kind, r->name, line, tags);
+		return;
+	}
 	if (r->acknowledged)
 		return;
 	if (!r->flaps && begins_to_flap(r, now)) {
@@ -246,7 +232,7 @@ static void ended(struct feed *f, uint64_t now, struct record *r, enum count cou
 			"%s: flaps: %d ends in %s, told once a minute until it stays up; last: %s",
 			r->name, FLAP_ENDS, format_duration(text, sizeof(text), now - r->ends[0]),
 			line);
-		say(f, now, count, r->name, r->held, "foster/event=flaps");
+		say(f, now, kind, r->name, r->held, "foster/event=flaps");
 	} else if (r->flaps) {
 		r->folded++;
 		snprintf(r->held, sizeof(r->held), "%s", line);
@@ -254,70 +240,115 @@ static void ended(struct feed *f, uint64_t now, struct record *r, enum count cou
 		let_go(f, now, r);
 		snprintf(r->held, sizeof(r->held), "%s", line);
 		snprintf(r->held_tags, sizeof(r->held_tags), "%s", tags);
-		r->held_count = count;
+		r->held_kind = kind;
 		r->held_until = now + HOLD;
 		r->held_seq = seq;
 	}
 }
 
-static void runs(struct feed *f, uint64_t now, struct record *r, const char *line, const char *tags)
+static void runs(struct feed *f, uint64_t now, struct record *r, struct news_kind kind,
+		 const char *line, const char *tags)
 {
 	r->running_since = MAX(now, 1U);
 	r->end_told = false;
-	if (r->flaps || r->acknowledged)
+	if ((r->flaps || r->acknowledged) && !kind.answers)
 		return; /* when it stays up */
-	r->down = false;
+	if (!r->flaps && !r->acknowledged)
+		r->down = false;
 	/* Up again before the lines of its end have come: all in one. */
-	if (r->held_until)
+	if (r->held_until) {
 		words_add(r->held, sizeof(r->held), "; %s",
 			  strstr(line, ": running") + strlen(": "));
+		r->held_kind.answers |= kind.answers;
+	} else {
+		say(f, now, kind, r->name, line, tags);
+	}
+}
+
+static void stopped(struct feed *f, uint64_t now, struct record *r)
+{
+	let_go(f, now, r);
+	r->running_since = 0;
+	r->flaps = r->acknowledged = r->down = r->end_told = false;
+}
+
+/*
+ * It told no news of its state: it runs as before, and its config is read again, say. Whose start
+ * was not seen tells so itself, by the phase.
+ */
+static bool runs_as_before(struct record *r, const json_t *event)
+{
+	const char *phase = words_of(event, "phase");
+	int64_t pid = json_integer_value(json_object_get(event, "pid"));
+	bool as_before = pid > 0 && (pid == r->pid || (*phase && strcmp(phase, "none") != 0));
+
+	r->pid = pid;
+	return as_before;
+}
+
+/* Does this one come of what somebody asked for, and was told to have asked for? */
+static bool take_answer(struct record *r, bool is_stop)
+{
+	bool answers = r->asked;
+
+	if (!is_stop || !r->restarts)
+		r->asked = false;
+	return answers;
+}
+
+static void service_line(const json_t *event, bool up, bool at_once, uint64_t realtime,
+			 char line[LINE_SIZE])
+{
+	const char *name = words_of(event, "service"), *state = words_of(event, "state");
+	const char *reason = words_of(event, "reason");
+	char late[32];
+
+	/* Of one that runs the reason is its last end. */
+	if (up)
+		snprintf(line, LINE_SIZE, "%s%s: running, pid %" JSON_INTEGER_FORMAT,
+			 when(event, realtime, late), name,
+			 json_integer_value(json_object_get(event, "pid")));
 	else
-		say(f, now, COUNT_RUNNING, r->name, line, tags);
+		snprintf(line, LINE_SIZE, "%s%s: %s%s%s", when(event, realtime, late), name,
+			 at_once ? "ended" : state,
+			 *reason && strcmp(reason, state) != 0 ? ": " : "",
+			 strcmp(reason, state) != 0 ? reason : "");
 }
 
 static void on_service(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
 	const char *name = words_of(event, "service"), *state = words_of(event, "state");
-	const char *reason = words_of(event, "reason");
 	bool failed = strcmp(state, "failed") == 0, up = strcmp(state, "running") == 0;
 	bool at_once = event_is_restart_at_once(event);
 	bool end = failed || at_once || strcmp(state, "backoff") == 0;
-	bool stopped = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0;
-	struct record *r;
-	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
+	bool stop = strcmp(state, "stopped") == 0 || strcmp(state, "exited") == 0;
+	struct news_kind kind = kind_of(f,
+					failed ? NEWS_FAILED
+					: end  ? NEWS_ENDED
+					: up   ? NEWS_RUNNING
+					       : NEWS_STOPPED,
+					event, realtime);
+	struct record *r = find(f, now, name, up || end || stop);
+	char line[LINE_SIZE], tags[TAGS_SIZE];
 
-	if (!up && !end && !stopped)
+	if (r && !up)
+		r->pid = 0;
+	if (!up && !end && !stop)
 		return; /* what is on its way is not there yet */
-	/* Of one that runs the reason is its last end. */
-	if (up)
-		snprintf(line, sizeof(line), "%s%s: running, pid %" JSON_INTEGER_FORMAT,
-			 when(event, realtime, late), name,
-			 json_integer_value(json_object_get(event, "pid")));
-	else
-		snprintf(line, sizeof(line), "%s%s: %s%s%s", when(event, realtime, late), name,
-			 at_once ? "ended" : state,
-			 *reason && strcmp(reason, state) != 0 ? ": " : "",
-			 strcmp(reason, state) != 0 ? reason : "");
-	make_tags(tags, event, state);
-	r = find(f, now, name, true);
-	if (r && at_once && r->end_told)
+	if (r && ((up && runs_as_before(r, event)) || (at_once && r->end_told)))
 		return;
+	kind.answers = r && take_answer(r, stop);
+	service_line(event, up, at_once, realtime, line);
+	make_tags(tags, event, state);
 	if (end && r) {
-		ended(f, now, r, failed ? COUNT_FAILED : COUNT_ENDED,
-		      json_integer_value(json_object_get(event, "seq")), line, tags);
+		ended(f, now, r, kind, json_integer_value(json_object_get(event, "seq")), line,
+		      tags);
 	} else if (up && r) {
-		runs(f, now, r, line, tags);
+		runs(f, now, r, kind, line, tags);
 	} else {
-		if (r) {
-			let_go(f, now, r);
-			r->running_since = 0;
-			r->flaps = r->acknowledged = r->down = r->end_told = false;
-		}
-		say(f, now,
-		    end  ? COUNT_ENDED
-		    : up ? COUNT_RUNNING
-			 : COUNT_STOPPED,
-		    name, line, tags);
+		if (r)
+			stopped(f, now, r);
+		say(f, now, kind, name, line, tags);
 	}
 }
 
@@ -341,7 +372,7 @@ static bool last_lines(struct feed *f, const json_t *event, char *buf, size_t si
 	return *buf != '\0';
 }
 
-static void on_crash(struct feed *f, uint64_t now, const json_t *event)
+static void on_crash(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
 	const char *name = words_of(event, "service");
 	struct record *r = find(f, now, name, false);
@@ -355,24 +386,31 @@ static void on_crash(struct feed *f, uint64_t now, const json_t *event)
 	}
 	snprintf(line, sizeof(line), "%s: last lines: %s", name, text);
 	make_tags(tags, event, "crash");
-	say(f, now, COUNT_OTHER, name, line, tags);
+	say(f, now, kind_of(f, NEWS_ENDED, event, realtime), name, line, tags);
 }
 
 /* "web: restart asked for by fosterctl (uid 0, pid 12)", "... by alice, through ..." */
 static void on_request(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
 {
 	const char *name = words_of(event, "service"), *whom = words_of(event, "for");
+	const char *verb = words_of(event, "verb");
+	struct record *r = *name ? find(f, now, name, true) : NULL;
 	char line[LINE_SIZE], tags[TAGS_SIZE], late[32];
+	bool told;
 
 	snprintf(line, sizeof(line),
 		 "%s%s%s%s asked for by %s%s%s (uid %" JSON_INTEGER_FORMAT
 		 ", pid %" JSON_INTEGER_FORMAT ")",
-		 when(event, realtime, late), name, *name ? ": " : "", words_of(event, "verb"),
-		 whom, *whom ? ", through " : "", words_of(event, "command"),
+		 when(event, realtime, late), name, *name ? ": " : "", verb, whom,
+		 *whom ? ", through " : "", words_of(event, "command"),
 		 json_integer_value(json_object_get(event, "uid")),
 		 json_integer_value(json_object_get(event, "pid")));
 	make_tags(tags, event, "request");
-	say(f, now, COUNT_REQUEST, name, line, tags);
+	told = say(f, now, kind_of(f, NEWS_REQUEST, event, realtime), name, line, tags);
+	if (!r)
+		return;
+	r->restarts = strcmp(verb, "restart") == 0;
+	r->asked = told && (r->restarts || strcmp(verb, "start") == 0 || strcmp(verb, "stop") == 0);
 }
 
 static void on_note(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
@@ -381,7 +419,7 @@ static void on_note(struct feed *f, uint64_t now, uint64_t realtime, const json_
 
 	snprintf(line, sizeof(line), "%s%s", when(event, realtime, late), words_of(event, "text"));
 	make_tags(tags, event, words_of(event, "type"));
-	say(f, now, COUNT_OTHER, "", line, tags);
+	say(f, now, kind_of(f, NEWS_OTHER, event, realtime), "", line, tags);
 }
 
 void feed_event(struct feed *f, uint64_t now, uint64_t realtime, const json_t *event)
@@ -392,7 +430,7 @@ void feed_event(struct feed *f, uint64_t now, uint64_t realtime, const json_t *e
 	if (strcmp(type, "service") == 0)
 		on_service(f, now, realtime, event);
 	else if (strcmp(type, "crash") == 0)
-		on_crash(f, now, event);
+		on_crash(f, now, realtime, event);
 	else if (strcmp(type, "request") == 0)
 		on_request(f, now, realtime, event);
 	else if (*words_of(event, "text"))
@@ -431,7 +469,7 @@ static void calms_down(struct feed *f, uint64_t now, struct record *r)
 	r->flaps = r->acknowledged = r->down = false;
 	r->folded = 0;
 	memset(r->ends, 0, sizeof(r->ends));
-	say(f, now, COUNT_RUNNING, r->name, line, "foster/event=calm");
+	say(f, now, (struct news_kind){ .news = NEWS_RUNNING }, r->name, line, "foster/event=calm");
 }
 
 static void tell_folded(struct feed *f, uint64_t now, struct record *r)
@@ -442,7 +480,7 @@ static void tell_folded(struct feed *f, uint64_t now, struct record *r)
 		  r->folded, r->held);
 	r->told_at = now;
 	r->folded = 0;
-	say(f, now, COUNT_ENDED, r->name, line, "foster/event=flaps");
+	say(f, now, (struct news_kind){ .news = NEWS_ENDED }, r->name, line, "foster/event=flaps");
 }
 
 /* In the order in which they came. */
@@ -470,13 +508,13 @@ void feed_tick(struct feed *f, uint64_t now)
 		else if (r->flaps && r->folded && now - r->told_at >= FLAP_TIME)
 			tell_folded(f, now, r);
 	}
-	if (f->window && now - f->window >= WINDOW)
+	if (now >= window_end(&f->window))
 		end_window(f);
 }
 
 uint64_t feed_deadline(const struct feed *f)
 {
-	uint64_t first = f->window ? f->window + WINDOW : USEC_INFINITY;
+	uint64_t first = window_end(&f->window);
 
 	for (const struct record *r = f->records; r; r = r->next) {
 		if (r->held_until)

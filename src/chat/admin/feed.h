@@ -2,8 +2,9 @@
 /*
  * What the operators' channel is told of the services: each event of the supervisor becomes a line,
  * as long as people can read that. A service that ends again and again is folded into one line a
- * minute until it stays up; more lines than a few in a minute become one that counts them. Pure
- * but for memory: the time comes with each call, in microseconds of CLOCK_MONOTONIC.
+ * minute until it stays up; more lines than a few in a minute become one that counts them
+ * (window.h). Pure but for memory: the time comes with each call, in microseconds of
+ * CLOCK_MONOTONIC.
  */
 #ifndef FOSTER_CHAT_ADMIN_FEED_H
 #define FOSTER_CHAT_ADMIN_FEED_H
@@ -26,7 +27,8 @@ struct feed_output {
 	void *arg;
 };
 
-struct feed *feed_new(const struct feed_output *output); /* NULL: out of memory */
+/* realtime is that of now: what was before is old news. NULL: out of memory. */
+struct feed *feed_new(const struct feed_output *output, uint64_t realtime);
 void feed_free(struct feed *feed);
 
 /* One event of the supervisor; realtime is that of now: of what is older it says when it was. */

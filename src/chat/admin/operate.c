@@ -22,14 +22,17 @@
 #include "chat/admin/redact.h"
 #include "chat/admin/words.h"
 #include "chat/chat-config.h"
+#include "chat/course.h"
 #include "chat/operators.h"
+#include "chat/utf8.h"
 
 #define ANSWER_TIME  (5 * USEC_PER_SEC) /* for a request */
 #define CONFIRM_TIME (30 * USEC_PER_SEC)
 #define PENDING_MAX  16
 #define LOG_LINES    10 /* as many as the manager gives */
 #define TARGET_SIZE  1024
-#define TAKEN_MAX    64 /* services that a stop of one takes with it */
+#define LOGGED       200 /* bytes of an answer */
+#define TAKEN_MAX    64  /* services that a stop of one takes with it */
 
 /* What waits for its confirmation. */
 struct pending {
@@ -41,7 +44,7 @@ struct pending {
 };
 
 struct operate {
-	const char *control;
+	const char *control, *own; /* the room's own service; NULL: nobody knows */
 	char **accounts, **protected, **show_log;
 	regex_t *redact;
 	size_t n_redact;
@@ -80,13 +83,15 @@ void operate_configure(struct operate *o, const struct operators_config *config)
 		o->accounts = strv_copy(config->accounts);
 }
 
-struct operate *operate_new(const char *control, const struct operators_config *config)
+struct operate *operate_new(const char *control, const char *own,
+			    const struct operators_config *config)
 {
 	struct operate *o = calloc(1, sizeof(*o));
 
 	if (!o)
 		return NULL;
 	o->control = control;
+	o->own = own && *own ? own : NULL;
 	operate_configure(o, config);
 	return o;
 }
@@ -189,7 +194,7 @@ static void status(const struct operate *o, const struct question *q, char *answ
 
 	call(o, &r);
 	if (has_reply(&r, answer, size))
-		answer_services(r.reply, q->service, answer, size);
+		answer_services(r.reply, q->service, redact, (void *)o, answer, size);
 	json_decref(r.reply);
 }
 
@@ -200,7 +205,7 @@ static void why(const struct operate *o, const struct question *q, char *answer,
 
 	get_service(o, q->service, "/why", &r, target, sizeof(target));
 	if (has_reply(&r, answer, size) && r.status == 200)
-		answer_why(r.reply, answer, size);
+		answer_why(r.reply, redact, (void *)o, answer, size);
 	else if (r.reply)
 		answer_result(r.reply, r.status, "why", answer, size);
 	json_decref(r.reply);
@@ -246,7 +251,9 @@ static void act(const struct operate *o, const struct packet *p, enum verb verb,
 	free(name);
 	free(whom);
 	call(o, &r);
-	if (has_reply(&r, answer, size))
+	if (has_reply(&r, answer, size) && verb == VERB_RELOAD)
+		answer_reload(r.reply, r.status, redact, (void *)o, answer, size);
+	else if (r.reply)
 		answer_result(r.reply, r.status, verb_to_string(verb), answer, size);
 	json_decref(r.reply);
 }
@@ -281,6 +288,17 @@ static void take_dependents(struct taken *t, const json_t *reply)
 	}
 }
 
+/* Nobody could start the room again from within it. */
+static bool is_own(const struct operate *o, const char *service)
+{
+	return o->own && strcmp(o->own, service) == 0;
+}
+
+static bool is_any_protected(const struct operate *o)
+{
+	return o->own || strv_length(o->protected) > 0;
+}
+
 /*
  * The first that would go and is protected; NULL: none. Of so many that they are not all looked
  * through the last one counts as protected. False: answer says why nobody knows.
@@ -290,13 +308,14 @@ static bool find_protected(const struct operate *o, const char *service, struct 
 {
 	t->n = 0;
 	take(t, service);
-	for (size_t i = 0; i < t->n && strv_length(o->protected) > 0; i++) {
+	for (size_t i = 0; i < t->n && is_any_protected(o); i++) {
 		char target[TARGET_SIZE];
 		struct request r;
 		bool known;
 
 		*ret = t->names[i];
-		if (i == TAKEN_MAX - 1 || matches_any(o->protected, t->names[i]))
+		if (i == TAKEN_MAX - 1 || is_own(o, t->names[i]) ||
+		    matches_any(o->protected, t->names[i]))
 			return true;
 		get_service(o, t->names[i], "/why", &r, target, sizeof(target));
 		known = has_reply(&r, answer, size);
@@ -329,7 +348,8 @@ static void ask_back(struct operate *o, const struct packet *p, const struct que
 	snprintf(free_one->token, sizeof(free_one->token), "%08" PRIx32, number);
 	snprintf(free_one->account, sizeof(free_one->account), "%s", p->account);
 	snprintf(free_one->service, sizeof(free_one->service), "%s", q->service);
-	snprintf(answer, size, "%s is protected%s%s: !confirm %s within %d s to %s %s", protected,
+	snprintf(answer, size, "%s is %s%s%s: !confirm %s within %d s to %s %s", protected,
+		 is_own(o, protected) ? "this room itself" : "protected",
 		 other ? ", and ends with " : "", other ? q->service : "", free_one->token,
 		 (int)(CONFIRM_TIME / USEC_PER_SEC), verb_to_string(q->verb),
 		 other ? q->service : "it");
@@ -366,10 +386,35 @@ static void acknowledge(struct feed *feed, const struct packet *p, const struct 
 		snprintf(answer, size, "%s: nothing is known to be wrong with it", q->service);
 }
 
-static bool needs_service(enum verb verb)
+/* What is told of how to ask; of which the first one has to be there, and the last may go on. */
+static const struct form {
+	const char *arguments;
+	int min, max; /* words; -1: any number */
+} forms[VERBS] = {
+	[VERB_NONE] = { "", 0, -1 },
+	[VERB_HELP] = { "", 0, -1 },
+	[VERB_STATUS] = { " [SERVICE]", 0, 1 },
+	[VERB_WHY] = { " SERVICE", 1, 1 },
+	[VERB_LOG] = { " SERVICE [LINES]", 1, 2 },
+	[VERB_START] = { " SERVICE", 1, 1 },
+	[VERB_STOP] = { " SERVICE", 1, 1 },
+	[VERB_RESTART] = { " SERVICE", 1, 1 },
+	[VERB_RELOAD] = { "", 0, 0 },
+	[VERB_ACK] = { " SERVICE [TEXT]", 1, -1 },
+	[VERB_CONFIRM] = { " CODE", 1, 1 },
+};
+
+/* False: there is too little, or more than is meant, and maybe something else is meant. */
+static bool has_form(const struct question *q, char *answer, size_t size)
 {
-	return verb == VERB_WHY || verb == VERB_LOG || verb == VERB_START || verb == VERB_STOP ||
-	       verb == VERB_RESTART || verb == VERB_ACK || verb == VERB_CONFIRM;
+	const struct form *form = &forms[q->verb];
+	int words = (*q->service != 0) + (*q->rest != 0) + (strchr(q->rest, ' ') != NULL);
+
+	if (words >= form->min && (form->max < 0 || words <= form->max))
+		return true;
+	snprintf(answer, size, "!%s%s%s", verb_to_string(q->verb), form->arguments,
+		 words < form->min ? "" : ", and nothing more: nothing was done");
+	return false;
 }
 
 /* Who may not is told so, and so is the log. */
@@ -388,9 +433,10 @@ static bool refuse(const struct operate *o, const struct packet *p, const struct
 		snprintf(answer, size, "refused: the account %s has no right to that", account);
 	else
 		snprintf(answer, size, "refused: log in to an operator's account first");
-	log_notice("admin: %s (%s%s%s): refused: %s %s", p->source,
+	log_notice("admin: %s (%s%s%s): refused: %s%s%s", p->source,
 		   account ? "account " : "no account", account ? account : "",
-		   p->in_channel ? ", in the channel" : "", verb_to_string(q->verb), q->service);
+		   p->in_channel ? ", in the channel" : "", verb_to_string(q->verb),
+		   *q->service ? " " : "", q->service);
 	return true;
 }
 
@@ -422,26 +468,29 @@ static void command(struct operate *o, const struct packet *p, const struct ques
 		acknowledge(feed, p, q, answer, size);
 	else
 		act(o, p, q->verb, q->service, answer, size);
-	log_notice("admin: %s (account %s): %s %s: %.200s", p->source, p->account,
-		   verb_to_string(q->verb), q->service, answer);
+	log_notice("admin: %s (account %s): %s%s%s: %.*s", p->source, p->account,
+		   verb_to_string(q->verb), *q->service ? " " : "", q->service,
+		   (int)utf8_cut(answer, strcspn(answer, "\n"), LOGGED), answer);
 }
 
 void operate_answer(struct operate *o, const struct packet *p, struct feed *feed, char *answer,
 		    size_t size)
 {
+	char text[PACKET_TEXT_MAX + 1]; /* without colours and the like */
 	struct question q;
+	size_t n;
 
 	answer[0] = '\0';
-	question_parse(p->text, &q);
+	for (n = course_plain(text, sizeof(text), p->text, strlen(p->text));
+	     n > 0 && text[n - 1] == ' '; n--)
+		text[n - 1] = '\0';
+	question_parse(text, &q);
 	if (!o->control) {
 		snprintf(answer, size, "there is no supervisor to ask");
 		return;
 	}
-	if (needs_service(q.verb) && !*q.service) {
-		snprintf(answer, size, "!%s %s", verb_to_string(q.verb),
-			 q.verb == VERB_CONFIRM ? "CODE" : "SERVICE");
+	if (!has_form(&q, answer, size))
 		return;
-	}
 	switch (q.verb) {
 	case VERB_HELP: help(answer, size); break;
 	case VERB_STATUS: status(o, &q, answer, size); break;

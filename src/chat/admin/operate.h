@@ -15,8 +15,12 @@ struct operators_config;
 struct operate;
 struct packet;
 
-/* control must live as long; the configuration is copied. NULL: out of memory. */
-struct operate *operate_new(const char *control, const struct operators_config *config);
+/*
+ * control and own, the name of the room's own service or NULL, must live as long; the configuration
+ * is copied. NULL: out of memory.
+ */
+struct operate *operate_new(const char *control, const char *own,
+			    const struct operators_config *config);
 void operate_configure(struct operate *o, const struct operators_config *config);
 void operate_free(struct operate *o);
 

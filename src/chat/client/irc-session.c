@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chat/base64.h"
+#include "base/base64.h"
 
 #define TELL_AFTER   (10 * USEC_PER_SEC) /* a server looks up names first, and takes its time */
 #define ENTER_WITHIN (45 * USEC_PER_SEC)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Strings, comments, braces and statements of a config file: see config-scan.h. */
-#include "manager/config-scan.h"
+#include "base/config-scan.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/macro.h"
 
 #define NAME_SHOWN "%.64s" /* a file may hold a name of a megabyte; a message shows this much */
 
@@ -136,6 +139,23 @@ static bool escapes_nul(const struct scanner *s)
 					    : p[digits] >= '1' && p[digits] <= '7'));
 }
 
+/* libconfuse would drop the backslash of another one: of "\S" an S is left. */
+static bool is_escape(char c)
+{
+	return strchr("\"\\'$\nnrtbfaevx", c) || (c >= '0' && c <= '7');
+}
+
+static enum token unknown_escape(struct scanner *s)
+{
+	char c = isgraph((unsigned char)s->p[1]) ? s->p[1] : '?';
+
+	return complain(
+		s, s->line,
+		"\\%c is no escape; a backslash is \\\\ between double quotes, and stands for "
+		"itself between single ones",
+		c);
+}
+
 static enum token scan_string(struct scanner *s)
 {
 	char quote = *s->p;
@@ -146,6 +166,8 @@ static enum token scan_string(struct scanner *s)
 	while (s->p < s->end && *s->p != quote) {
 		if (*s->p == '\\' && quote == '"' && escapes_nul(s))
 			return complain(s, s->line, "a string cannot hold a NUL byte (\\0)");
+		if (*s->p == '\\' && quote == '"' && s->p + 1 < s->end && !is_escape(s->p[1]))
+			return unknown_escape(s);
 		if (*s->p == '\\' && s->p + 1 < s->end)
 			copy(s);
 		else if (quote == '"' && looking_at(s, "${"))

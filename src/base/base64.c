@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Base64: see base64.h. */
-#include "chat/base64.h"
+#include "base/base64.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first pass over a config file, before libconfuse: strings, comments, braces and the shape
- * of statements. Pure, no recursion, linear. It exists because libconfuse 3.3 stops at the
- * first problem, tells of an unclosed string only at the end of the file, replaces ${X} from
- * the environment, cuts a string at \0, drops characters that it does not know, recurses as
- * deep as a file nests, and lets later values win in silence. What libconfuse gets to see is
- * the cleaned copy: no comments, every word quoted, no statement that was refused.
+ * The first pass over a config file, before libconfuse: strings, comments, braces and the shape of
+ * statements. Pure, no recursion, linear. It exists because libconfuse 3.3 stops at the first
+ * problem, tells of an unclosed string only at the end of the file, replaces ${X} from the
+ * environment, cuts a string at \0, drops characters that it does not know and backslashes before
+ * them, recurses as deep as a file nests, and lets later values win in silence. What libconfuse
+ * gets to see is the cleaned copy: no comments, every word quoted, no statement that was refused.
  */
-#ifndef FOSTER_MANAGER_CONFIG_SCAN_H
-#define FOSTER_MANAGER_CONFIG_SCAN_H
+#ifndef FOSTER_BASE_CONFIG_SCAN_H
+#define FOSTER_BASE_CONFIG_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

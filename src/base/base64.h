@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Base64 with padding, as SASL has it (RFC 4648, section 4). Pure. */
-#ifndef FOSTER_CHAT_BASE64_H
-#define FOSTER_CHAT_BASE64_H
+/* Base64 with padding (RFC 4648, section 4). Pure. */
+#ifndef FOSTER_BASE_BASE64_H
+#define FOSTER_BASE_BASE64_H
 
 #include <stddef.h>
 #include <sys/types.h>
