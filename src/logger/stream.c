@@ -250,6 +250,8 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		stream_get_going(s);
 	if (s->trouble && s->trouble->small > 0)
 		s->trouble->small--;
+	if (s->trouble && used > 0) /* what is left has just begun */
+		trouble_set(s->trouble, TROUBLE_HOLD, 0);
 	if (used == may && may < size)
 		used += drop(s, data + used, size - used, 0);
 	return used > 0 ? WENT_ON : HELD;
@@ -348,14 +350,14 @@ static void start_anew(struct stream *s)
 	stream_watch(s, WATCH_LEVEL);
 }
 
-/* What is there is no whole line. It is not waited for too long, whatever its service is at. */
+/* What is there is no whole line. Its end is not waited for too long. */
 static void hold(struct stream *s)
 {
 	struct trouble *t = stream_trouble(s);
 
 	stream_watch(s, WATCH_NEWS);
-	if (t && !t->due)
-		trouble_try_at(t, now_monotonic() + HOLD_MAX);
+	if (t && !t->times[TROUBLE_HOLD])
+		trouble_set(t, TROUBLE_HOLD, now_monotonic() + HOLD_MAX);
 }
 
 /* True when the stream has ended. */
@@ -519,7 +521,7 @@ void stream_set(uint32_t number, struct settings *settings)
 	set_buffer(s, buffer);
 	look_for_left(s);
 	if (stream_is_stuck(s))
-		trouble_try_at(s->trouble, now_monotonic());
+		trouble_set(s->trouble, TROUBLE_TRY, now_monotonic());
 }
 
 /* All that is there, a part of a line too. */

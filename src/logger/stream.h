@@ -26,11 +26,20 @@ enum stream_watch {
 	WATCH_NONE,
 };
 
+/* What a stream with trouble waits for. */
+enum trouble_timer {
+	TROUBLE_TRY,  /* what cannot be written is tried again */
+	TROUBLE_NOTE, /* what was dropped is told of */
+	TROUBLE_HOLD, /* a part of a line is written as one */
+	_TROUBLE_TIMERS
+};
+
 /* What went wrong. Most streams have none. */
 struct trouble {
 	struct trouble *next;
 	struct stream *stream;
-	uint64_t due;  /* us: when it is tried again; 0: not on the list */
+	uint64_t times[_TROUBLE_TIMERS]; /* us; 0: none */
+	uint64_t due;  /* when it is looked at, not later than these; 0: it is not on the list */
 	uint64_t said; /* us: when it was told of */
 	bool say_end;
 	unsigned char small; /* looks that are to be small */
@@ -126,8 +135,8 @@ void stream_write_unfinished(struct stream *); /* a part of a line, too */
 
 /* stream-trouble.c. The trouble of a stream is made when it is asked for; NULL: out of memory. */
 struct trouble *stream_trouble(struct stream *);
-void trouble_try_at(struct trouble *, uint64_t when);
-void trouble_forget(struct trouble *); /* it is not tried again */
+void trouble_set(struct trouble *, enum trouble_timer, uint64_t when); /* 0: not any more */
+void trouble_forget(struct trouble *);                                 /* it is not tried again */
 bool stream_is_stuck(const struct stream *);
 bool stream_may_drop(const struct stream *);
 void stream_get_stuck(struct stream *, int error); /* nothing can be written: tried again later */

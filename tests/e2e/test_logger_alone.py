@@ -668,6 +668,44 @@ def test_a_part_of_an_object(builddir, directory, pipe, memory):
     assert [json.loads(line)["text"] for line in read_log(directory).splitlines()] == ["ghi"]
 
 
+def test_the_end_of_each_line_is_waited_for(builddir, directory, pipe):
+    """Of each by itself, not of the first one alone: in steady output, each line is whole in time."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.open(reader, flags=JSON)
+    lines, longest, begin = 0, 0, time.monotonic()
+    os.write(writer, b"line ")
+    while time.monotonic() < begin + 2.5:
+        last = time.monotonic()
+        os.write(writer, b"%d\nline " % lines)
+        lines += 1
+        until(lambda: read_log(directory).count(b"\n") >= lines, "it is written")
+        longest = max(longest, time.monotonic() - last)
+    os.write(writer, b"%d\n" % lines)
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    objects = [json.loads(line) for line in read_log(directory).splitlines()]
+    assert longest > 1 or [o["text"] for o in objects] == [f"line {n}" for n in range(lines + 1)]
+
+
+def test_a_note_does_not_end_a_line(builddir, directory, pipe):
+    """It is told between two lines of JSON; the one that waits for its end goes on waiting."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.open(reader, flags=JSON, rate=(2, 3600 * 10**6))
+    os.write(writer, b"1\n2\n3\n4\n")
+    until(lambda: b'"2"' in read_log(directory), "two are written")
+    begin = time.monotonic()
+    os.write(writer, b"five ")
+    until(lambda: b"were dropped" in read_log(directory), "it is told")
+    os.write(writer, b"six\n")
+    logger.sync()
+    end = time.monotonic()
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert end > begin + 1.9 or b'"five ' not in read_log(directory)
+
+
 def test_objects_after_text(builddir, directory, pipe, memory):
     """The settings change before the next logger begins: no object goes on a line of text."""
     reader, writer = pipe
