@@ -22,6 +22,7 @@
 #include "logger/channel.h"
 #include "logger/compress.h"
 #include "logger/count.h"
+#include "logger/datagram.h"
 #include "logger/file.h"
 #include "logger/rotation.h"
 #include "logger/stream.h"
@@ -65,6 +66,8 @@ static void handle_event(const struct epoll_event *event)
 		read_channel();
 	else if (event->data.ptr == &compress_tag)
 		compress_done(); /* closes what was watched */
+	else if (datagram_is_peer(event->data.ptr))
+		streams_writable(event->data.ptr);
 	else
 		stream_event(event->data.ptr, event->events & (EPOLLHUP | EPOLLERR));
 }
@@ -186,6 +189,7 @@ static int init(void)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
 		return -errno;
+	datagram_init(epoll_fd);
 	error = streams_init(epoll_fd);
 	if (error < 0)
 		return error;

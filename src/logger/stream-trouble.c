@@ -2,6 +2,7 @@
 /* What happens when something cannot be written, or must not be: see stream.h. */
 #include "logger/stream.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,13 +89,8 @@ static const char *target(const struct stream *s)
 	}
 }
 
-/* Nothing can be written: it is tried again a little later. */
-void stream_get_stuck(struct stream *s, int error)
+static void get_stuck(struct stream *s, struct trouble *t, int error)
 {
-	struct trouble *t = stream_trouble(s);
-
-	if (!t)
-		return; /* the watch tells of it again and again, which is a way to wait, too */
 	if (t->error == 0 && (!t->said || now_monotonic() - t->said > SAY_EVERY)) {
 		log_error_errno(error, "%s: cannot be written to %s: its output waits%s",
 				stream_label(s), target(s),
@@ -108,6 +104,19 @@ void stream_get_stuck(struct stream *s, int error)
 	stream_watch(s, stream_may_drop(s) ? WATCH_NEWS : WATCH_NONE);
 	trouble_set(t, TROUBLE_HOLD, 0);
 	trouble_set(t, TROUBLE_TRY, now_monotonic() + RETRY);
+}
+
+/* Nothing can be written: it is tried again a little later. */
+void stream_get_stuck(struct stream *s, int error)
+{
+	struct trouble *t = stream_trouble(s);
+
+	if (!t)
+		return; /* the watch tells of it again and again, which is a way to wait, too */
+	if (error == -EAGAIN && stream_get_slow(s))
+		return;
+	stream_get_fast(s);
+	get_stuck(s, t, error);
 }
 
 void stream_get_going(struct stream *s)
@@ -174,12 +183,18 @@ static void retry(struct trouble *t, uint64_t now)
 			stream_drain(s);
 		return;
 	}
+	if (is_due(t, TROUBLE_SLOW, now) && stream_has_waited(s)) {
+		get_stuck(s, t, -EAGAIN);
+		return;
+	}
 	if (is_due(t, TROUBLE_NOTE, now))
 		error = stream_note_dropped(s);
-	if (error < 0)
+	if (error < 0) {
+		trouble_set(t, TROUBLE_NOTE, now + NOTE_AFTER);
 		stream_get_stuck(s, error);
-	else if (is_due(t, TROUBLE_HOLD, now) && s->watch == WATCH_NEWS)
+	} else if (is_due(t, TROUBLE_HOLD, now) && s->watch == WATCH_NEWS) {
 		stream_write_unfinished(s);
+	}
 }
 
 /* Of one that cannot be written nothing else is due before it can. */

@@ -240,8 +240,14 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 			  lines_count(data, used));
 	count_written(s, data, used);
 	intent_take_out(s, data, used);
+	if (s->trouble && used > 0) { /* what is left has just begun */
+		trouble_set(s->trouble, TROUBLE_HOLD, 0);
+		trouble_set(s->trouble, TROUBLE_SLOW, 0);
+	}
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
+	if (error == -EAGAIN && used > 0 && stream_is_stuck(s)) /* slow it is, and no more */
+		stream_get_going(s);
 	if (error < 0) {
 		stream_get_stuck(s, error);
 		return STUCK;
@@ -250,8 +256,6 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		stream_get_going(s);
 	if (s->trouble && s->trouble->small > 0)
 		s->trouble->small--;
-	if (s->trouble && used > 0) /* what is left has just begun */
-		trouble_set(s->trouble, TROUBLE_HOLD, 0);
 	if (used == may && may < size)
 		used += drop(s, data + used, size - used, 0);
 	return used > 0 ? WENT_ON : HELD;
@@ -306,6 +310,7 @@ static void end(struct stream *s)
 {
 	if (s->trouble && !stream_is_stuck(s))
 		stream_note_dropped(s);
+	stream_get_fast(s);
 	if (s->trouble)
 		trouble_forget(s->trouble);
 	if (s->close_value)
@@ -371,6 +376,8 @@ bool stream_pump(struct stream *s, int looks)
 		end(s);
 		return true;
 	}
+	if (outcome != STUCK)
+		stream_get_fast(s);
 	if (outcome == HELD)
 		hold(s);
 	else if (outcome == WENT_ON)
@@ -385,7 +392,8 @@ void stream_drain(struct stream *s)
 {
 	int looks = (int)(intake_capacity(s->pipe) / 4096) + 1;
 
-	if (!stream_is_stuck(s) && !stream_pump(s, looks) && s->closing && !stream_is_stuck(s))
+	if (!stream_is_stuck(s) && !stream_pump(s, looks) && s->closing && !stream_is_stuck(s) &&
+	    !stream_is_slow(s))
 		end(s);
 }
 
@@ -509,6 +517,10 @@ void stream_set(uint32_t number, struct settings *settings)
 		return;
 	}
 	buffer = s->settings->set.buffer;
+	if (stream_is_slow(s)) { /* it may wait for another daemon */
+		stream_get_fast(s);
+		stream_watch(s, WATCH_LEVEL);
+	}
 	if (s->settings != settings) {
 		log_file_close(&s->file); /* it may be another one, or of another mode */
 		free(s->members);

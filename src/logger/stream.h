@@ -31,17 +31,19 @@ enum trouble_timer {
 	TROUBLE_TRY,  /* what cannot be written is tried again */
 	TROUBLE_NOTE, /* what was dropped is told of */
 	TROUBLE_HOLD, /* a part of a line is written as one */
+	TROUBLE_SLOW, /* what it is written to is more than slow */
 	_TROUBLE_TIMERS
 };
 
 /* What went wrong. Most streams have none. */
 struct trouble {
-	struct trouble *next;
+	struct trouble *next, *next_slow;
 	struct stream *stream;
 	uint64_t times[_TROUBLE_TIMERS]; /* us; 0: none */
 	uint64_t due;  /* when it is looked at, not later than these; 0: it is not on the list */
 	uint64_t said; /* us: when it was told of */
 	bool say_end;
+	bool slow;           /* it waits until a daemon takes more */
 	unsigned char small; /* looks that are to be small */
 	int error;           /* why nothing can be written; 0: it can */
 	int drop_error;      /* why lines were dropped; 0: there were too many */
@@ -85,6 +87,9 @@ void stream_event(struct stream *, bool hung_up);
 
 /* SIGIO: one that is watched for news has some. */
 void streams_news(void);
+
+/* A daemon takes messages again. */
+void streams_writable(const void *peer);
 
 /* Tries again what could not be written; us until the next time, UINT64_MAX: nothing waits. */
 uint64_t streams_retry(uint64_t now);
@@ -141,6 +146,13 @@ bool stream_is_stuck(const struct stream *);
 bool stream_may_drop(const struct stream *);
 void stream_get_stuck(struct stream *, int error); /* nothing can be written: tried again later */
 void stream_get_going(struct stream *);            /* it can */
+
+/* stream-slow.c. A daemon takes no more at the moment: the stream goes on when it does. False: it is
+ * in more trouble than that. */
+bool stream_get_slow(struct stream *);
+void stream_get_fast(struct stream *); /* it does not wait, or not for that, any more */
+bool stream_is_slow(const struct stream *);
+bool stream_has_waited(struct stream *); /* the daemon takes nothing: slow is no word for it */
 
 /* error: why they were dropped; 0: there were more than may be. */
 void stream_count_dropped(struct stream *, uint64_t lines, int error);

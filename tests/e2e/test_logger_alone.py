@@ -27,7 +27,7 @@ def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
     return struct.pack("=IIIIQ", kind, 24 + len(body), number, pid, value) + body
 
 
-JSON, UTC = 1 << 0, 1 << 1
+JSON, UTC, DROP = 1 << 0, 1 << 1, 1 << 4
 
 
 FILE, JOURNAL, SYSLOG = range(3)
@@ -514,6 +514,94 @@ def memory():
     os.close(fd)
 
 
+@pytest.fixture
+def pipes():
+    made = []
+
+    def make(n):
+        made.extend(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) for _ in range(n))
+        return made
+
+    yield make
+    for ends in made:
+        for fd in ends:
+            os.close(fd)
+
+
+@pytest.fixture
+def daemon(directory):
+    """The socket of one who takes messages, with a short queue, as it is by default."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(directory / "socket"))
+        sock.settimeout(10)
+        yield sock
+
+
+def write_more(fd, data):
+    try:
+        return data[os.write(fd, data):]
+    except BlockingIOError:
+        return data
+
+
+@pytest.mark.parametrize("sink", [JOURNAL, SYSLOG], ids=["journal", "syslog"])
+@pytest.mark.parametrize("flags", [0, DROP], ids=["block", "drop"])
+def test_the_daemon_sets_the_pace(builddir, directory, pipes, memory, daemon, flags, sink):
+    """Two services say more than pipes and queue hold. Nothing is dropped, and none waits for a timer."""
+    logger = Logger(builddir, directory)
+    logger.send(COUNT, fd=memory)
+    rest, heard = {}, {}
+    for number, (reader, writer) in enumerate(pipes(2)):
+        logger.open(reader, number=number, name=f"s{number}", sink=sink, flags=flags,
+                    socket=str(directory / "socket"))
+        rest[writer] = b"".join(b"said by s%d: %d\n" % (number, i) for i in range(8000))
+        heard[number] = 0
+    for _ in range(16000):
+        for writer, data in rest.items():
+            rest[writer] = write_more(writer, data)
+        number, i = map(int, re.search(rb"said by s(\d): (\d+)", daemon.recv(65536)).groups())
+        assert i == heard[number]
+        heard[number] += 1
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert [counts_of(memory, number)[3:] for number in range(2)] == [(0, 0, 0)] * 2
+
+
+def test_a_daemon_that_takes_nothing_is_trouble(builddir, directory, pipe, memory, daemon):
+    """Then, and not before, lines are dropped; it goes on when the daemon does."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.send(COUNT, fd=memory)
+    logger.open(reader, sink=SYSLOG, flags=DROP, socket=str(directory / "socket"))
+    rest = b"".join(b"line %05d\n" % i for i in range(20000))
+    begin = time.monotonic()
+    while rest:
+        rest = write_more(writer, rest)
+        assert time.monotonic() < begin + 20
+    assert time.monotonic() > begin + 0.9
+    until(lambda: counts_of(memory, 7)[3] > 0)
+    texts = [b""]
+    while b"were dropped" not in texts[-1]:
+        texts.append(daemon.recv(65536))
+    os.write(writer, b"the end\n")
+    while b"the end" not in texts[-1]:
+        texts.append(daemon.recv(65536))
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0 and "cannot be written to syslog" in errors and "is written again" in errors
+
+
+def test_what_waits_for_a_slow_daemon_is_sent_at_the_end(builddir, directory, pipe, daemon):
+    reader, writer = pipe
+    os.write(writer, b"".join(b"line %d\n" % i for i in range(1000)))
+    logger = Logger(builddir, directory)
+    logger.open(reader, sink=SYSLOG, socket=str(directory / "socket"))
+    logger.send(QUIT)
+    for i in range(1000):
+        assert daemon.recv(65536).endswith(b" - line %d" % i)
+    assert logger.wait() == (0, "")
+
+
 def log_once(builddir, directory, reader, memory, during=None, env=None, **named):
     """A logger that writes what the pipe holds; its messages."""
     logger = Logger(builddir, directory, env=env)
@@ -717,20 +805,6 @@ def test_objects_after_text(builddir, directory, pipe, memory):
     log_once(builddir, directory, reader, memory, flags=JSON)
     text, line = read_log(directory).splitlines()
     assert text == b"abcd" and json.loads(line)["text"] == "ef"
-
-
-@pytest.fixture
-def pipes():
-    made = []
-
-    def make(n):
-        made.extend(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) for _ in range(n))
-        return made
-
-    yield make
-    for ends in made:
-        for fd in ends:
-            os.close(fd)
 
 
 def test_a_manager_that_does_not_listen_hears_of_each_end(builddir, directory, pipes):
