@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams to a daemon that takes messages more slowly than they come: they wait until its socket can
- * be written to, one after the other, and so go at its pace. That is no trouble, and nothing is
- * dropped for it, unless the daemon has taken nothing from anybody for a second: see stream.h.
+ * Streams to a daemon that takes messages more slowly than they come: they wait until its socket
+ * can be written to, one after the other, and so go at its pace. That is no trouble, and nothing
+ * is dropped for it, unless the daemon has taken nothing from anybody for a second: see stream.h.
  */
 #include "base/units.h"
 #include "logger/datagram.h"

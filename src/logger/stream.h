@@ -147,8 +147,10 @@ bool stream_may_drop(const struct stream *);
 void stream_get_stuck(struct stream *, int error); /* nothing can be written: tried again later */
 void stream_get_going(struct stream *);            /* it can */
 
-/* stream-slow.c. A daemon takes no more at the moment: the stream goes on when it does. False: it is
- * in more trouble than that. */
+/*
+ * stream-slow.c. A daemon takes no more at the moment: the stream goes on when it does. False: it
+ * is in more trouble than that.
+ */
 bool stream_get_slow(struct stream *);
 void stream_get_fast(struct stream *); /* it does not wait, or not for that, any more */
 bool stream_is_slow(const struct stream *);
