@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from conftest import ordinary_user
 from foster import descriptors_of, logger_of, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
@@ -290,11 +291,16 @@ def memory_of(f):
     return f.run / MEMORY
 
 
-def test_the_memory_is_ours_alone_and_goes_when_nothing_is_left(foster):
-    f = foster('service s { command = {"/bin/sleep", "1000"} daemon = false }\n')
+@pytest.mark.parametrize("who", ["ourselves", "an ordinary user"])
+def test_the_memory_is_ours_alone_and_goes_when_nothing_is_left(foster, who):
+    identity = ordinary_user() if who == "an ordinary user" else None
+    if who == "an ordinary user" and not identity:
+        pytest.skip("there is no other user to become")
+    f = foster('service s { command = {"/bin/sleep", "1000"} daemon = false }\n', identity=identity)
     f.wait_state("s", "running")
     st = memory_of(f).stat()
     assert stat.S_IMODE(st.st_mode) == 0o600 and st.st_nlink == 1
+    assert st.st_uid == (identity[0] if identity else os.geteuid())
     assert st.st_blocks * 512 < st.st_size / 10  # it is sparse
     f.ctl("shutdown", check=0)
     f.wait_end()
