@@ -304,6 +304,13 @@ def room_answers(boss):
     return "db: running" in boss.expect("NOTICE boss :(.*)$")[1]
 
 
+def test_an_orderly_stop_is_no_failure(ops):
+    room = ops(OPEN)
+    room.f.ctl("stop", "chat", check=0)
+    room.f.wait_state("chat", "stopped")
+    assert "have both ended" not in room.f.log("chat")
+
+
 def test_no_supervisor_no_channel(builddir, directory):
     """By itself the room has no such channel of its own: the name is anybody's."""
     from chat_clients import Chatd
