@@ -302,8 +302,11 @@ def test_an_encrypted_key_is_refused_without_a_question(rooms):
 def test_goodbye_is_answered(rooms):
     """close_notify by close_notify (RFC 8446, 6.1), and not by a bare end of the connection."""
     room = rooms()
-    a = IrcClient(room.tls, "a", tls=client())
+    context = client()
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    a = IrcClient(room.tls, "a", tls=context)
     try:
+        a.sync()
         a.socket.unwrap()  # raises when it is not
     finally:
         a.socket.close()

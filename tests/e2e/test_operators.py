@@ -306,8 +306,10 @@ def room_answers(boss):
 
 def test_an_orderly_stop_is_no_failure(ops):
     room = ops(OPEN)
-    room.f.ctl("stop", "chat", check=0)
-    room.f.wait_state("chat", "stopped")
+    with room.enter("a") as a, room.enter("b"):
+        room.f.ctl("stop", "chat", check=0)
+        a.expect("^ERROR :Closing Link: .*Server shutting down")
+        room.f.wait_state("chat", "stopped")
     assert "have both ended" not in room.f.log("chat")
 
 
