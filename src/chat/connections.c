@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -352,6 +354,14 @@ static void on_event(int fd, short what, void *arg)
 
 /* --- time --------------------------------------------------------------------------------- */
 
+/* The peer has taken all that the kernel was given, and so sees the end that comes after it. */
+static bool is_read(const struct connection *x)
+{
+	int waiting;
+
+	return ioctl(x->fd, SIOCOUTQ, &waiting) < 0 || waiting == 0;
+}
+
 /* A thousand of them have the same deadline: the rest has it in the next turns. */
 static void end_closing(struct connections *c, uint64_t now)
 {
@@ -360,7 +370,7 @@ static void end_closing(struct connections *c, uint64_t now)
 
 		if (x->deadline > now)
 			return;
-		if (!x->shut)
+		if (!x->shut || !is_read(x))
 			leave_nothing(x);
 		connection_free(x);
 	}

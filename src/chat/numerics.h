@@ -116,7 +116,7 @@
 #define ERR_TOOMANYKNOCK      "712", "%s :Too many knocks"
 #define ERR_CHANOPEN          "713", "%s :Channel is open"
 #define ERR_KNOCKONCHAN       "714", "%s :You are already on that channel"
-#define ERR_MONLISTFULL       "734", "%d %s :Monitor list is full"
+#define ERR_MONLISTFULL       "734", "%d %s%s%s :Monitor list is full"
 #define RPL_LOGGEDIN          "900", "%s %s :You are now logged in as %s"
 #define RPL_LOGGEDOUT         "901", "%s :You are now logged out"
 #define RPL_SASLSUCCESS       "903", ":SASL authentication successful"

@@ -10,6 +10,8 @@
 #include "chat/numerics.h"
 #include "chat/room-commands.h"
 
+#define CAP_TEXT_MAX 96 /* a name with its value */
+
 static const struct {
 	const char *name;
 	enum cap cap;
@@ -19,6 +21,7 @@ static const struct {
 	{ "away-notify", CAP_AWAY_NOTIFY },
 	{ "batch", CAP_BATCH },
 	{ "cap-notify", CAP_NOTIFY },
+	{ "chghost", CAP_CHGHOST },
 	{ "draft/account-registration", CAP_ACCOUNT_REGISTRATION },
 	{ "draft/chathistory", CAP_CHATHISTORY },
 	{ "draft/event-playback", CAP_EVENT_PLAYBACK },
@@ -93,7 +96,7 @@ static void add_sts(const struct room *room, const struct user *user, char *buf,
 	const struct room_config *c = room->config;
 	size_t n = strlen(buf);
 
-	if (c->sts_duration == 0 || !(user->caps & CAP_NOTIFY))
+	if (c->sts_duration == 0 || !(user->caps & CAP_302))
 		return;
 	if (user->secure)
 		snprintf(buf + n, size - n, " sts=duration=%llu",
@@ -101,6 +104,63 @@ static void add_sts(const struct room *room, const struct user *user, char *buf,
 	else
 		snprintf(buf + n, size - n, " sts=port=%u", c->sts_port);
 }
+
+/* --- another config ----------------------------------------------------------------------- */
+
+/* One of them with its value, as CAP NEW has it; "" when it is not offered. */
+struct offer {
+	char text[ELEMENTSOF(caps)][CAP_TEXT_MAX];
+};
+
+static void make_offer(struct room *room, const struct user *user, const struct room_config *config,
+		       struct offer *o)
+{
+	const struct room_config *now = room->config;
+	uint32_t offered;
+
+	room->config = config;
+	offered = offered_caps(room, user);
+	for (size_t i = 0; i < ELEMENTSOF(caps); i++)
+		cap_names(room, user, o->text[i], sizeof(o->text[i]), caps[i].cap & offered,
+			  user->caps & CAP_302);
+	room->config = now;
+}
+
+static void tell_caps(struct room *room, struct user *user, const char *verb, const char *names)
+{
+	if (*names)
+		send_text(room, user, ":%s CAP %s %s :%s", room->server, nick_or_star(user), verb,
+			  names);
+}
+
+/* What is not offered any more is not in force any more, either, for whoever had asked for it. */
+void caps_changed(struct room *room, struct user *user, const struct room_config *before)
+{
+	char gone[IRC_LINE_MAX] = "", new[IRC_LINE_MAX] = "";
+	struct offer old, now;
+	size_t n_gone = 0, n_new = 0;
+
+	make_offer(room, user, before, &old);
+	make_offer(room, user, room->config, &now);
+	for (size_t i = 0; i < ELEMENTSOF(caps); i++) {
+		if (strcmp(old.text[i], now.text[i]) == 0)
+			continue;
+		if (*now.text[i])
+			n_new += snprintf(new + n_new, sizeof(new) - n_new, "%s%s",
+					  n_new ? " " : "", now.text[i]);
+		else
+			n_gone += snprintf(gone + n_gone, sizeof(gone) - n_gone, "%s%s",
+					   n_gone ? " " : "", caps[i].name);
+		if (!*now.text[i])
+			user_set_caps(user, user->caps & ~(uint32_t)caps[i].cap);
+	}
+	if (user->caps & CAP_NOTIFY) {
+		tell_caps(room, user, "DEL", gone);
+		tell_caps(room, user, "NEW", new);
+	}
+}
+
+/* --- CAP ---------------------------------------------------------------------------------- */
 
 static void cap_ls(struct room *room, struct user *user, struct irc_message *m)
 {
@@ -151,6 +211,8 @@ static void cap_req(struct room *room, struct user *user, struct irc_message *m)
 			continue;
 		if (cap == 0 || (!off && !(cap & offered_caps(room, user))))
 			known = false;
+		if (off && cap == CAP_NOTIFY && (user->caps & CAP_302))
+			known = false; /* it comes with the version, and stays */
 		now = off ? now & ~cap : now | cap;
 	}
 	if (known)

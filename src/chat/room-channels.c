@@ -301,7 +301,7 @@ static bool is_banned(const struct channel *channel, const struct user *user, bo
 		return false;
 	names_of(user, &names);
 	return is_listed(channel, LIST_BAN, &names, mutes) &&
-	       !is_listed(channel, LIST_EXCEPTION, &names, false);
+	       !is_listed(channel, LIST_EXCEPTION, &names, mutes);
 }
 
 bool channel_is_banned(const struct channel *channel, const struct user *user)

@@ -133,11 +133,11 @@ void room_line(struct room *room, uint32_t id, const char *line, size_t size)
 	utf8_repair(text, sizeof(text), line, end);
 	if (irc_parse(text, &m) < 0)
 		return;
-	if (!valid)
-		warn_of_encoding(room, user, m.command);
 	if ((user->caps & CAP_LABELED_RESPONSE) && (user->caps & CAP_BATCH) &&
 	    irc_tag_value(m.tags, "label", label, sizeof(label)))
 		label_begin(room, user, label);
+	if (!valid)
+		warn_of_encoding(room, user, m.command);
 	run_command(room, user, &m);
 	label_end(room);
 }

@@ -345,7 +345,7 @@ void command_chathistory(struct room *room, struct user *user, struct irc_messag
 	int first = verb && verb->verb == HISTORY_TARGETS ? 1 : 2;
 	struct history_point points[2] = { { .kind = HISTORY_NOWHERE } };
 	struct history_query *q;
-	char buf[SHOWN_MAX + 1];
+	char buf[SHOWN_MAX + 1], label[HISTORY_LABEL_MAX];
 	int64_t limit;
 
 	if (!room->config->history) {
@@ -377,9 +377,12 @@ void command_chathistory(struct room *room, struct user *user, struct irc_messag
 	q->limit = MIN(limit, HISTORY_LIMIT);
 	q->events = user->caps & CAP_EVENT_PLAYBACK;
 	label_take(room, user, q->label);
-	if (fetch(room, user, q) < 0)
-		fail(room, user, "MESSAGE_ERROR", "%s %s :Try again later", verb->name,
-		     first == 1 ? "*" : m->params[1]);
+	memcpy(label, q->label, sizeof(label));
+	if (fetch(room, user, q) == 0)
+		return;
+	label_begin(room, user, label);
+	fail(room, user, "MESSAGE_ERROR", "%s %s :Try again later", verb->name,
+	     first == 1 ? "*" : m->params[1]);
 }
 
 /* --- coming in ---------------------------------------------------------------------------- */
@@ -437,26 +440,40 @@ static int line_size(const struct user *user, const struct history_item *item, c
 	return (int)end;
 }
 
-/* A client that shows no times of its own gets them within the text. */
-static void format_dated(struct irc_line *line, const struct history_item *item, const char *kept)
+/*
+ * A client that shows no times of its own gets them within the text, which may need a second line
+ * then. *ret_rest: what is left for that, after the head and the date; "" when all is in.
+ */
+static void format_dated(struct irc_line *line, const struct history_item *item, const char *kept,
+			 char *rest, size_t rest_size)
 {
-	time_t seconds = (time_t)(item->time / 1000);
-	const char *text = strstr(kept + 1, " :");
 	static const char action[] = "\1ACTION ";
+	time_t seconds = (time_t)(item->time / 1000);
+	const char *text = strstr(kept + 1, " :"), *end = "";
+	size_t head, size, n;
 	char date[32];
 	struct tm tm;
-	size_t head;
 
+	rest[0] = '\0';
 	if (!text || !gmtime_r(&seconds, &tm) ||
 	    strftime(date, sizeof(date), "[%Y-%m-%d %H:%M] ", &tm) == 0) {
 		irc_format(line, "%s", kept);
 		return;
 	}
 	text += 2;
-	if (strncmp(text, action, sizeof(action) - 1) == 0)
+	size = strlen(text);
+	if (strncmp(text, action, sizeof(action) - 1) == 0) {
 		text += sizeof(action) - 1;
+		size -= sizeof(action) - 1;
+		end = "\1";
+		size -= size > 0 && text[size - 1] == '\1';
+	}
 	head = text - kept;
-	irc_format(line, "%.*s%s%s", (int)head, kept, date, text);
+	n = irc_fit(text, size, head + strlen(date) + strlen(end));
+	irc_format(line, "%.*s%s%.*s%s", (int)head, kept, date, (int)n, text, end);
+	if (n < size)
+		snprintf(rest, rest_size, "%.*s%.*s%s", (int)head, kept, (int)(size - n), text + n,
+			 end);
 }
 
 static void tell_item(struct room *room, const struct user *user,
@@ -466,11 +483,12 @@ static void tell_item(struct room *room, const struct user *user,
 	const char *kept = answer->text + item->line, *tags = answer->text + item->tags;
 	char text[TAGGED_LINE_MAX + BATCH_MAX + 64], time[TAG_TEXT_MAX], id[TAG_TEXT_MAX];
 	size_t account = strncmp(tags, "account=", 8) == 0 ? strcspn(tags, ";") : 0;
+	char rest[IRC_LINE_MAX] = "";
 	struct irc_line line;
 	size_t n = 0;
 
 	if (replayed && !(user->caps & CAP_SERVER_TIME))
-		format_dated(&line, item, kept);
+		format_dated(&line, item, kept, rest, sizeof(rest));
 	else
 		irc_format(&line, "%.*s", line_size(user, item, kept), kept);
 	if (*batch)
@@ -489,6 +507,10 @@ static void tell_item(struct room *room, const struct user *user,
 	}
 	memcpy(text + n, line.bytes, line.size);
 	room->output.send(room->output.arg, user->id, text, n + line.size);
+	if (*rest) {
+		irc_format(&line, "%s", rest);
+		send_line(room, user, &line);
+	}
 }
 
 /* "@batch=x;..." in front, or "@label=y;..." of the batch's own line. */

@@ -135,11 +135,16 @@ void command_topic(struct room *room, struct user *user, struct irc_message *m)
 
 /* --- LIST --- */
 
+#define MASKS_MAX (IRC_LINE_MAX / 2) /* as many as a line may have */
+
 /* What a channel must be to be listed: ELIST. 0 and NULL: no matter. */
 struct wish {
-	uint32_t more, less;                                         /* users */
+	uint32_t more, less;                                         /* users: at least, at most */
 	uint64_t made_after, made_before, topic_after, topic_before; /* realtime */
-	const char *mask, *not_mask;
+	const char *masks[MASKS_MAX], *not_masks[MASKS_MAX];
+	size_t n_masks, n_not_masks;
+	bool nobody; /* fewer users than one: no channel has that */
+	bool wild;   /* a mask is no name */
 };
 
 /* "C<60": made less than 60 minutes ago; "T>5": its topic is older than five. */
@@ -159,73 +164,80 @@ static void take_condition(struct wish *w, const char *text, uint64_t now)
 {
 	int64_t n;
 
-	if (text[0] == '>' && parse_int(text + 1, 0, INT32_MAX, &n) == 0)
+	if (text[0] == '>' && parse_int(text + 1, 0, INT32_MAX, &n) == 0) {
 		w->more = n + 1;
-	else if (text[0] == '<' && parse_int(text + 1, 0, INT32_MAX, &n) == 0)
-		w->less = n;
-	else if ((text[0] == 'C' || text[0] == 'T') && take_time(w, text, now))
+	} else if (text[0] == '<' && parse_int(text + 1, 0, INT32_MAX, &n) == 0) {
+		w->nobody |= n <= 1;
+		w->less = n - 1;
+	} else if ((text[0] == 'C' || text[0] == 'T') && take_time(w, text, now)) {
 		return;
-	else if (text[0] == '!')
-		w->not_mask = text + 1;
-	else if (*text)
-		w->mask = text;
+	} else if (text[0] == '!' && w->n_not_masks < MASKS_MAX) {
+		w->not_masks[w->n_not_masks++] = text + 1;
+	} else if (*text && w->n_masks < MASKS_MAX) {
+		w->masks[w->n_masks++] = text;
+		w->wild |= strpbrk(text, "*?") != NULL;
+	}
+}
+
+static bool matches_any(const char *const *masks, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (name_matches(masks[i], name))
+			return true;
+	}
+	return false;
 }
 
 static bool is_wished(const struct wish *w, const struct channel *channel)
 {
-	return channel->n_members >= w->more && (!w->less || channel->n_members < w->less) &&
-	       channel->created >= w->made_after &&
+	return !w->nobody && channel->n_members >= w->more &&
+	       (!w->less || channel->n_members <= w->less) && channel->created >= w->made_after &&
 	       (!w->made_before || channel->created < w->made_before) &&
 	       (!w->topic_after || (channel->topic && channel->topic_at >= w->topic_after)) &&
 	       (!w->topic_before || (channel->topic && channel->topic_at < w->topic_before)) &&
-	       (!w->mask || name_matches(w->mask, channel->name)) &&
-	       !(w->not_mask && name_matches(w->not_mask, channel->name));
+	       (w->n_masks == 0 || matches_any(w->masks, w->n_masks, channel->name)) &&
+	       !matches_any(w->not_masks, w->n_not_masks, channel->name);
 }
 
-static void list_one(struct room *room, struct user *user, const struct channel *channel)
+static void list_one(struct room *room, struct user *user, const struct wish *wish,
+		     const struct channel *channel)
 {
-	if (channel_is_visible(channel, user))
+	if (is_wished(wish, channel) && channel_is_visible(channel, user))
 		reply(room, user, RPL_LIST, channel->name, channel->n_members,
 		      channel->topic ? channel->topic : "");
 }
 
-static void list_named(struct room *room, struct user *user, char *names)
-{
-	char *name;
-
-	while ((name = irc_next_item(&names, ',')) != NULL) {
-		const struct channel *channel = channel_find(room, name);
-
-		if (channel)
-			list_one(room, user, channel);
-	}
-}
-
-static void list_wished(struct room *room, struct user *user, char *conditions)
+/* Names are looked up; for a mask each channel is looked at. */
+static void list_wished(struct room *room, struct user *user, const struct wish *wish)
 {
 	struct hash_node *node = NULL;
-	struct wish wish = { 0 };
-	char *text;
 
-	while ((text = irc_next_item(&conditions, ',')) != NULL)
-		take_condition(&wish, text, room->realtime);
+	for (size_t i = 0; !wish->wild && i < wish->n_masks; i++) {
+		const struct channel *channel = channel_find(room, wish->masks[i]);
+
+		if (channel)
+			list_one(room, user, wish, channel);
+	}
+	if (!wish->wild && wish->n_masks > 0)
+		return;
 	while ((node = hash_next(&room->channels, node)) != NULL) {
-		const struct channel *channel = CONTAINER_OF(node, struct channel, by_name);
-
 		room->work++;
-		if (is_wished(&wish, channel))
-			list_one(room, user, channel);
+		list_one(room, user, wish, CONTAINER_OF(node, struct channel, by_name));
 	}
 }
 
+/* "LIST #a,#b* >10,T<60": names, masks and conditions, in either parameter. */
 void command_list(struct room *room, struct user *user, struct irc_message *m)
 {
-	char *what = m->n_params > 0 ? m->params[0] : NULL;
+	struct wish wish = { .more = 0 };
 
+	for (int i = 0; i < MIN(m->n_params, 2); i++) {
+		char *rest = m->params[i], *text;
+
+		while ((text = irc_next_item(&rest, ',')) != NULL)
+			take_condition(&wish, text, room->realtime);
+	}
 	reply(room, user, RPL_LISTSTART);
-	if (what && what[0] == '#' && !strpbrk(what, "*?"))
-		list_named(room, user, what);
-	else
-		list_wished(room, user, what);
+	list_wished(room, user, &wish);
 	reply(room, user, RPL_LISTEND);
 }

@@ -32,7 +32,7 @@ enum cap {
 	CAP_MULTI_PREFIX = 1 << 0,
 	CAP_USERHOST_IN_NAMES = 1 << 1,
 	CAP_ECHO_MESSAGE = 1 << 2,
-	CAP_NOTIFY = 1 << 3, /* implied by CAP LS 302; the list never changes */
+	CAP_NOTIFY = 1 << 3, /* implied by CAP LS 302; the list changes with the config */
 	CAP_MESSAGE_TAGS = 1 << 4,
 	CAP_SERVER_TIME = 1 << 5,
 	CAP_BATCH = 1 << 6,
@@ -49,6 +49,7 @@ enum cap {
 	CAP_302 = 1 << 17, /* none to ask for: the client's CAP LS said that it knows values */
 	CAP_CHATHISTORY = 1 << 18,
 	CAP_EVENT_PLAYBACK = 1 << 19,
+	CAP_CHGHOST = 1 << 20, /* no host ever changes here: nothing comes of it */
 };
 
 /* What a user waits for. Each queue has one timeout, so it is in order by itself. */
@@ -336,6 +337,9 @@ void conversation_end(struct room *room, struct user *user);
 
 /* The answer to a REGISTER. */
 void registration_answered(struct room *room, struct user *user, const struct room_answer *answer);
+/* The room has another config: what is offered now is told, to whoever wants to be. */
+void caps_changed(struct room *room, struct user *user, const struct room_config *before);
+
 /* The value of the capability; NULL: not offered to user. */
 const char *registration_value(const struct room *room, const struct user *user);
 /* NULL, or the code of a FAIL, and why it is none in text. */
@@ -405,6 +409,8 @@ void delivery_begin_from(struct delivery *d, struct room *room, const struct irc
 void delivery_begin_message(struct delivery *d, struct room *room, const struct irc_line *line,
 			    const struct user *from, const char *client);
 void deliver(struct delivery *d, const struct user *user);
+/* The same to whom a message is for, who may be the sender: that is no answer, and has no label. */
+void deliver_to_target(struct delivery *d, const struct user *user);
 /* The same when the tags that he wants are known already. */
 void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, unsigned tags);
 bool delivery_is_for(const struct delivery *d, const struct user *user);

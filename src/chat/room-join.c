@@ -324,7 +324,9 @@ void command_invite(struct room *room, struct user *user, struct irc_message *m)
 		reply(room, user, ERR_USERONCHANNEL, target->nick, channel->name);
 		return;
 	}
-	if (add_invitation(target, channel) < 0)
+	/* Of somebody without rank it is a word, and no key. */
+	if (channel_member(channel, user)->modes >= MEMBER_HALF &&
+	    add_invitation(target, channel) < 0)
 		return;
 	reply(room, user, RPL_INVITING, target->nick, channel->name);
 	if (target->away)
@@ -357,7 +359,8 @@ void command_knock(struct room *room, struct user *user, struct irc_message *m)
 		reply(room, user, ERR_NOSUCHCHANNEL, m->params[0]);
 	else if (channel_member(channel, user))
 		reply(room, user, ERR_KNOCKONCHAN, channel->name);
-	else if (!(channel->modes & MODE_INVITE_ONLY) && !channel->key && !channel->limit)
+	else if (!(channel->modes & MODE_INVITE_ONLY) && !channel->key &&
+		 (!channel->limit || channel->n_members < channel->limit))
 		reply(room, user, ERR_CHANOPEN, channel->name);
 	else if (channel_is_banned(channel, user))
 		reply(room, user, ERR_CANNOTSENDTOCHAN, channel->name);

@@ -210,6 +210,7 @@ static void apply_limit(struct change *c, char letter, const char *param)
 	record(c, letter, text);
 }
 
+/* Where people really are stands in them: that is the members' business. */
 static void list_masks(struct change *c, enum mask_list list)
 {
 	static const struct {
@@ -222,6 +223,10 @@ static void list_masks(struct change *c, enum mask_list list)
 	const struct channel *channel = c->channel;
 	const struct masks *masks = &channel->masks[list];
 
+	if (!channel_member(channel, c->user)) {
+		reply(c->room, c->user, ERR_NOTONCHANNEL, channel->name);
+		return;
+	}
 	for (size_t i = 0; i < masks->n; i++)
 		reply(c->room, c->user, numerics[list].line, "%s %s %s %llu", channel->name,
 		      masks->items[i].text, masks->items[i].by,
@@ -239,14 +244,19 @@ static bool complete_mask(const char *mask, char buf[MASK_MAX + 16])
 		return false;
 	mask += strlen(prefix);
 	bang = strchr(mask, '!');
-	at = strchr(mask, '@');
+	at = strrchr(mask, '@');
+	/* Parts that are empty fit nobody: any is meant. */
 	if (strncmp(mask, "a:", 2) == 0)
 		snprintf(buf, MASK_MAX + 16, "%s%s", prefix, mask);
-	else if (bang)
-		snprintf(buf, MASK_MAX + 16, "%s%s%s", prefix, mask, at ? "" : "@*");
+	else if (bang && (!at || at > bang))
+		snprintf(buf, MASK_MAX + 16, "%s%s%.*s!%s%s%s%s", prefix, bang == mask ? "*" : "",
+			 (int)(bang - mask), mask, bang[1] && bang + 1 != at ? "" : "*", bang + 1,
+			 at ? "" : "@*", at && !at[1] ? "*" : "");
+	else if (at)
+		snprintf(buf, MASK_MAX + 16, "%s*!%s%s%s", prefix, at == mask ? "*" : "", mask,
+			 at[1] ? "" : "*");
 	else
-		snprintf(buf, MASK_MAX + 16, "%s%s%s%s", prefix, at ? "*!" : "", mask,
-			 at ? "" : "!*@*");
+		snprintf(buf, MASK_MAX + 16, "%s%s!*@*", prefix, mask);
 	for (const char *p = mask; *p; p++) {
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			return false;
@@ -260,6 +270,11 @@ static void apply_mask(struct change *c, char letter, const char *param)
 	char mask[MASK_MAX + 16];
 	int r;
 
+	if (list == LIST_INVITE && strncmp(param, "m:", 2) == 0) {
+		reply(c->room, c->user, ERR_INVALIDMODEPARAM, c->channel->name, letter, param,
+		      "a mute is no invitation");
+		return;
+	}
 	if (!complete_mask(param, mask)) {
 		reply(c->room, c->user, ERR_INVALIDMODEPARAM, c->channel->name, letter, param,
 		      "not a mask");
@@ -305,7 +320,7 @@ static const struct mode_row *find_mode(char letter)
 	return NULL;
 }
 
-/* Anybody may look at the lists; whatever changes something takes a rank. */
+/* Members may look at the lists; whatever changes something takes a rank. */
 static bool is_permitted(struct change *c, const struct mode_row *mode)
 {
 	/* It depends on whom it is about. */
@@ -455,7 +470,7 @@ void command_mode(struct room *room, struct user *user, struct irc_message *m)
 
 	if (name[0] == '#') {
 		channel = channel_find(room, name);
-		if (!channel)
+		if (!channel || !channel_is_visible(channel, user))
 			reply(room, user, ERR_NOSUCHCHANNEL, name);
 		else if (m->n_params == 1)
 			tell_channel(room, user, channel);

@@ -156,7 +156,8 @@ static void add(struct room *room, struct user *user, char *names)
 		if (!name_is_nick(name, room->config->nick_length))
 			continue;
 		if (user->n_monitored == MONITOR_MAX) {
-			reply(room, user, ERR_MONLISTFULL, MONITOR_MAX, name);
+			reply(room, user, ERR_MONLISTFULL, MONITOR_MAX, name, names ? "," : "",
+			      names ? names : "");
 			return;
 		}
 		if (watch(room, user, name) == 0)

@@ -77,7 +77,7 @@ void change_nick(struct room *room, struct user *user, const char *nick)
 
 	user_source(user, source);
 	snprintf(old, sizeof(old), "%s", nick_or_star(user));
-	if (user->registered)
+	if (user->registered && !name_equal(old, nick))
 		whowas_note(room, user);
 	if (user_set_nick(room, user, nick) < 0) {
 		user_quit(room, user, "Out of memory", true);
@@ -165,7 +165,7 @@ void command_user(struct room *room, struct user *user, struct irc_message *m)
 {
 	const char *real_name = real_name_of(m);
 
-	if (!real_name) {
+	if (!real_name || !*real_name) {
 		reply(room, user, ERR_NEEDMOREPARAMS, "USER");
 		return;
 	}

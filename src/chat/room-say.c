@@ -24,6 +24,22 @@ struct speech {
 	size_t size;
 };
 
+/*
+ * Of text of n bytes for a line as much that the next one does not begin as CTCP does: that would
+ * be a request that nobody has looked at.
+ */
+static size_t before_ctcp(const struct speech *s, size_t n)
+{
+	size_t fit = n;
+
+	while (n > 0 && n < s->size && s->text[n] == '\1') {
+		do
+			n--;
+		while (n > 0 && ((unsigned char)s->text[n] & 0xc0) == 0x80);
+	}
+	return n > 0 ? n : fit;
+}
+
 static bool next_line(struct speech *s, struct irc_line *line)
 {
 	size_t head = strlen(s->source) + strlen(s->verb) + strlen(s->target) + 5, n;
@@ -38,9 +54,12 @@ static bool next_line(struct speech *s, struct irc_line *line)
 		s->size = 0;
 		return true;
 	}
+	n = before_ctcp(s, n);
 	irc_format(line, ":%s %s %s :%.*s", s->source, s->verb, s->target, (int)n, s->text);
 	s->text += n;
 	s->size -= n;
+	for (; *s->text == '\1' && s->size > 0; s->size--)
+		s->text++;
 	return true;
 }
 
@@ -90,8 +109,8 @@ void say_to_user(struct room *room, struct user *from, struct user *to, const ch
 		course_tell_privately(room, from, to, text);
 	while (next_line(&speech, &line)) {
 		delivery_begin_message(&d, room, &line, from, tags);
-		deliver(&d, to);
-		if ((from->caps & CAP_ECHO_MESSAGE) && from != to)
+		deliver_to_target(&d, to);
+		if (from->caps & CAP_ECHO_MESSAGE)
 			deliver(&d, from);
 	}
 }
@@ -104,7 +123,36 @@ static bool may_say(const struct channel *channel, const char *text)
 	return !(channel->modes & MODE_NO_CTCP) || !irc_is_ctcp(text) || irc_action(text, &size);
 }
 
+/* To those of at least that status, but the sender; who wants his echo gets it. */
+static void deliver_to_status(struct delivery *d, const struct channel *channel, uint8_t least,
+			      const struct user *from)
+{
+	for (size_t i = 0; i < channel->n_members; i++) {
+		const struct member *m = &channel->members[i];
+
+		if (m->modes >= least && m->user != from)
+			deliver(d, m->user);
+	}
+	if (from->caps & CAP_ECHO_MESSAGE)
+		deliver(d, from);
+}
+
+/* Outsiders are not told that a secret channel is there. */
+static void refuse(struct room *room, struct user *from, const struct channel *channel,
+		   const char *target)
+{
+	if (channel && channel_is_visible(channel, from))
+		reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
+	else
+		reply(room, from, ERR_NOSUCHNICK, target);
+}
+
 /* "@#channel": its operators alone, and those above; "+#channel": all who have some status. */
+static bool is_for_status(const char *target)
+{
+	return strchr(MEMBER_SIGNS, target[0]) && target[1] == '#';
+}
+
 static void say_to_status(struct room *room, struct user *from, const char *target,
 			  const char *verb, const char *text, const char *tags, bool notice)
 {
@@ -116,23 +164,14 @@ static void say_to_status(struct room *room, struct user *from, const char *targ
 	struct irc_line line;
 
 	if (!channel || !may_speak(channel, from) || !may_say(channel, text)) {
-		if (channel && !notice)
-			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
-		else if (!notice)
-			reply(room, from, ERR_NOSUCHNICK, target);
+		if (!notice)
+			refuse(room, from, channel, target);
 		return;
 	}
 	snprintf(name, sizeof(name), "%c%s", target[0], channel->name);
 	while (next_line(&speech, &line)) {
 		delivery_begin_message(&d, room, &line, from, tags);
-		for (size_t i = 0; i < channel->n_members; i++) {
-			const struct member *m = &channel->members[i];
-
-			if (m->modes >= least && m->user != from)
-				deliver(&d, m->user);
-		}
-		if (from->caps & CAP_ECHO_MESSAGE)
-			deliver(&d, from);
+		deliver_to_status(&d, channel, least, from);
 	}
 }
 
@@ -143,7 +182,7 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 	struct channel *channel;
 	struct user *to;
 
-	if (strchr(MEMBER_SIGNS, target[0]) && target[1] == '#') {
+	if (is_for_status(target)) {
 		say_to_status(room, from, target, verb, text, tags, notice);
 		return;
 	}
@@ -153,10 +192,8 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 			say_in_channel(room, from, channel, verb, text, tags);
 			if (channel == room->operators && !notice)
 				operators_heard(room, from, channel, text);
-		} else if (channel && !notice) {
-			reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
 		} else if (!notice) {
-			reply(room, from, ERR_NOSUCHNICK, target);
+			refuse(room, from, channel, target);
 		}
 		return;
 	}
@@ -173,11 +210,27 @@ static void say_to(struct room *room, struct user *from, const char *target, con
 		reply(room, from, RPL_AWAY, to->nick, to->away);
 }
 
+/* Each once, and none that is empty. */
+static char *next_target(char **targets, char *const *told, int n)
+{
+	char *target;
+
+	while ((target = irc_next_item(targets, ',')) != NULL) {
+		bool again = !*target;
+
+		for (int i = 0; i < MIN(n, TARGETS_MAX); i++)
+			again |= name_equal(told[i], target);
+		if (!again)
+			return target;
+	}
+	return NULL;
+}
+
 static void say(struct room *room, struct user *user, struct irc_message *m, const char *verb,
 		bool notice)
 {
 	char tags[IRC_TAGS_MAX];
-	char *targets = m->n_params > 0 ? m->params[0] : NULL, *target;
+	char *targets = m->n_params > 0 ? m->params[0] : NULL, *target, *told[TARGETS_MAX];
 
 	user->spoke = room->now;
 	irc_tags_of_client(m->tags, tags, sizeof(tags));
@@ -188,14 +241,14 @@ static void say(struct room *room, struct user *user, struct irc_message *m, con
 			reply(room, user, ERR_NOTEXTTOSEND);
 		return;
 	}
-	for (int i = 0; (target = irc_next_item(&targets, ',')) != NULL; i++) {
-		if (i == TARGETS_MAX) {
+	for (int n = 0; (target = next_target(&targets, told, n)) != NULL; n++) {
+		if (n == TARGETS_MAX) {
 			if (!notice)
 				reply(room, user, ERR_TOOMANYTARGETS, target);
 			return;
 		}
-		if (*target)
-			say_to(room, user, target, verb, m->params[1], tags, notice);
+		told[n] = target;
+		say_to(room, user, target, verb, m->params[1], tags, notice);
 	}
 }
 
@@ -212,45 +265,46 @@ void command_notice(struct room *room, struct user *user, struct irc_message *m)
 /* Tags alone: that somebody types, say. Only who wants tags hears of it. */
 static void tagmsg_to(struct room *room, struct user *from, const char *target, const char *tags)
 {
-	struct channel *channel = target[0] == '#' ? channel_find(room, target) : NULL;
-	struct user *to = target[0] == '#' ? NULL : user_by_nick(room, target);
+	bool status = is_for_status(target), in_channel = status || target[0] == '#';
+	struct channel *channel = in_channel ? channel_find(room, target + status) : NULL;
+	struct user *to = in_channel ? NULL : user_by_nick(room, target);
 	char source[SOURCE_MAX];
 	struct delivery d;
 	struct irc_line line;
 
-	if (!channel && (!to || !to->registered)) {
-		reply(room, from, ERR_NOSUCHNICK, target);
+	if (in_channel ? !channel || !may_speak(channel, from) : !to || !to->registered) {
+		refuse(room, from, channel, target);
 		return;
 	}
-	if (channel && !may_speak(channel, from)) {
-		reply(room, from, ERR_CANNOTSENDTOCHAN, channel->name);
-		return;
-	}
-	irc_format(&line, ":%s TAGMSG %s", user_source(from, source),
+	irc_format(&line, ":%s TAGMSG %.*s%s", user_source(from, source), status, target,
 		   channel ? channel->name : to->nick);
 	delivery_begin_message(&d, room, &line, from, tags);
 	d.wanted = CAP_MESSAGE_TAGS;
+	if (status) {
+		deliver_to_status(&d, channel, member_mode_of(target[0]), from);
+		return;
+	}
 	if (channel)
 		channel_deliver(&d, channel, from);
 	else
-		deliver(&d, to);
-	if ((from->caps & CAP_ECHO_MESSAGE) && from != to)
+		deliver_to_target(&d, to);
+	if (from->caps & CAP_ECHO_MESSAGE)
 		deliver(&d, from);
 }
 
 void command_tagmsg(struct room *room, struct user *user, struct irc_message *m)
 {
-	char *targets = m->params[0], *target, tags[IRC_TAGS_MAX];
+	char *targets = m->params[0], *target, *told[TARGETS_MAX], tags[IRC_TAGS_MAX];
 
 	if (irc_tags_of_client(m->tags, tags, sizeof(tags)) == 0)
 		return;
-	for (int i = 0; (target = irc_next_item(&targets, ',')) != NULL; i++) {
-		if (i == TARGETS_MAX) {
+	for (int n = 0; (target = next_target(&targets, told, n)) != NULL; n++) {
+		if (n == TARGETS_MAX) {
 			reply(room, user, ERR_TOOMANYTARGETS, target);
 			return;
 		}
-		if (*target)
-			tagmsg_to(room, user, target, tags);
+		told[n] = target;
+		tagmsg_to(room, user, target, tags);
 	}
 }
 
@@ -279,15 +333,17 @@ static void tell_away(struct room *room, struct user *user)
 void command_away(struct room *room, struct user *user, struct irc_message *m)
 {
 	const char *text = m->n_params > 0 ? m->params[0] : "";
+	char *before = TAKE_PTR(user->away);
 
-	free(TAKE_PTR(user->away));
 	if (*text)
 		user->away = strndup(text, utf8_cut(text, strlen(text), ROOM_AWAY_MAX));
 	if (user->away)
 		reply(room, user, RPL_NOWAWAY);
 	else
 		reply(room, user, RPL_UNAWAY);
-	tell_away(room, user);
+	if (strcmp(before ? before : "", user->away ? user->away : "") != 0)
+		tell_away(room, user);
+	free(before);
 }
 
 /* In each of the lines that it takes it is the admin's. */

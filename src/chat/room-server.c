@@ -36,9 +36,9 @@ static void send_isupport(struct room *room, struct user *user)
 	      c->history ? "H" : "", ROOM_CHANNEL_MAX, c->accounts ? "a" : "");
 	reply(room, user, "005",
 	      "FOSTER/NICKALPHABETS=1 INVEX=I KEYLEN=%d KICKLEN=%d LINELEN=%d MAXLIST=Ibe:%u "
-	      "MODES=6 MONITOR=%d NETWORK=%s NICKLEN=%u :are supported by this server",
+	      "MODES=6 MONITOR=%d NAMELEN=%d NETWORK=%s NICKLEN=%u :are supported by this server",
 	      ROOM_KEY_MAX, ROOM_KICK_MAX, IRC_LINE_MAX, c->bans_per_channel, MONITOR_MAX,
-	      c->network, c->nick_length);
+	      ROOM_REALNAME_MAX, c->network, c->nick_length);
 	reply(room, user, "005",
 	      "PREFIX=(qaohv)%s STATUSMSG=%s "
 	      "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,WHOIS:"

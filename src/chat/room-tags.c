@@ -325,6 +325,15 @@ void deliver_tagged(struct delivery *d, const struct user *user, uint32_t id, un
 		output->send(output->arg, id, d->line->bytes, d->line->size);
 }
 
+void deliver_to_target(struct delivery *d, const struct user *user)
+{
+	struct label *label = d->room->label;
+
+	d->room->label = NULL;
+	deliver(d, user);
+	d->room->label = label;
+}
+
 void deliver(struct delivery *d, const struct user *user)
 {
 	if (!user->course && delivery_is_for(d, user))

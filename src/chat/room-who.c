@@ -29,7 +29,7 @@ static void flags_of(const struct who *w, const struct user *user, uint8_t modes
 	char signs[sizeof(MEMBER_SIGNS)];
 
 	snprintf(buf, FLAGS_MAX, "%s%s%s%s", user->away ? "G" : "H", user->oper ? "*" : "",
-		 user->bot ? "B" : "", member_signs(modes, all, signs));
+		 member_signs(modes, all, signs), user->bot ? "B" : "");
 }
 
 /* One field of 354; they come in this order whatever the order that was asked in. */
@@ -107,6 +107,17 @@ static void who_channel(struct who *w, const struct channel *channel)
 	}
 }
 
+/* By nick, user, host, name, or "nick!user@host"; by the address for who may see it. */
+static bool fits(const struct who *w, const char *mask, const struct user *user)
+{
+	char source[SOURCE_MAX];
+
+	return name_matches(mask, user->nick) || name_matches(mask, user->host) ||
+	       name_matches(mask, user->username) || name_matches(mask, user->realname) ||
+	       name_matches(mask, user_source(user, source)) ||
+	       (w->asker->oper && name_matches(mask, user_address(user)));
+}
+
 static void who_mask(struct who *w, const char *mask)
 {
 	struct hash_node *node = NULL;
@@ -116,9 +127,7 @@ static void who_mask(struct who *w, const char *mask)
 		struct user *user = CONTAINER_OF(node, struct user, by_nick);
 
 		w->room->work++;
-		if (!user->registered ||
-		    !(name_matches(mask, user->nick) || name_matches(mask, user->host) ||
-		      (w->asker->oper && name_matches(mask, user_address(user)))))
+		if (!user->registered || !fits(w, mask, user))
 			continue;
 		if (user->invisible && user != w->asker &&
 		    !users_share_channel(w->room, w->asker, user))

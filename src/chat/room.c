@@ -90,10 +90,13 @@ void room_free(struct room *room)
 
 void room_configure(struct room *room, const struct room_config *config)
 {
+	const struct room_config *before = room->config;
+
 	room->config = config;
 	for (size_t id = 0; id < room->users_room; id++) {
 		if (!room->users[id])
 			continue;
+		caps_changed(room, room->users[id], before);
 		oper_check(room, room->users[id]);
 		operators_check(room, room->users[id], "no right to be here any more");
 	}

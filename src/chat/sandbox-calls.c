@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -306,7 +307,7 @@ static int add_commands(scmp_filter_ctx filter, uint32_t action, const char *nam
 /* Of these only some uses. */
 static int allow_uses(scmp_filter_ctx filter)
 {
-	static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX, TCGETS };
+	static const unsigned long ioctls[] = { FIONBIO, FIONREAD, FIOCLEX, TCGETS, SIOCOUTQ };
 	static const unsigned long fcntls[] = { F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,
 						F_SETFD,     F_GETFL,         F_SETFL,
 						F_OFD_GETLK, F_OFD_SETLK,     F_OFD_SETLKW,

@@ -109,6 +109,21 @@ def test_the_kernel_does_not_queue_for_who_reads_nothing(rooms):
         pytest.fail("400 KB wait for it, and it is still there")
 
 
+@pytest.mark.parametrize("lines", [10, 20, 30, 40, 50])
+def test_who_reads_nothing_is_ended_whatever_waits_for_it(rooms, lines):
+    """The end stands behind what the kernel was given, and would never come."""
+    room = rooms('flood-rate = 0\nping-interval = "1s"\nping-timeout = "1s"\n')
+    with IrcClient(room.irc) as slow, IrcClient(room.irc, "a", "#x") as a:
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.send("NICK slow", "USER slow 0 * :slow", "JOIN #x")
+        a.expect("^:slow!.* JOIN #x")
+        a.send(*["PRIVMSG #x :" + "x" * 400] * lines)
+        a.sync()
+        ended = select.poll()
+        ended.register(slow.socket, select.POLLRDHUP)
+        until(lambda: a.sync() is None or ended.poll(0), "it sees its end, or that it was reset")
+
+
 def test_many_who_are_dropped_at_once(rooms):
     """They go one after the other, and each is told of."""
     room = rooms('flood-rate = 0\nsend-queue = "16K"\n')

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/macro.h"
 #include "base/units.h"
 #include "room-harness.h"
 
@@ -245,6 +246,14 @@ static void test_list_with_conditions(void **state)
 	expect_list("T<10", false, false);
 	expect_list("T>10", true, false);
 	expect_list("C<10,>1", false, false);
+	expect_list("#old,#new", true, true);
+	expect_list("#o*,#n*", true, true);
+	expect_list("#o*,#new", true, true);
+	expect_list("#old,#new >1", true, false);
+	expect_list("#* <2", false, true);
+	expect_list("!*o*,!*n*", false, false);
+	expect_list("<1", false, false);
+	expect_list("<0", false, false);
 }
 
 static void test_exceptions(void **state)
@@ -292,6 +301,43 @@ static void test_mutes(void **state)
 	expect(1, ":b!~b@10.0.0.2 PRIVMSG #x :now\n");
 	line(1, "MODE #x +b m:");
 	expect(1, ":srv 696 a #x b m: :not a mask\n");
+	line(1, "MODE #x +I m:b");
+	expect(1, ":srv 696 a #x I m:b :a mute is no invitation\n");
+	/* An exception of a mute is one of mutes alone. */
+	line(1, "MODE #x -v+be b m:*!*@10.* m:b");
+	forget_all();
+	line(2, "PRIVMSG #x :all but me");
+	expect(1, ":b!~b@10.0.0.2 PRIVMSG #x :all but me\n");
+	line(2, "PART #x");
+	line(1, "MODE #x +b b!*@*");
+	forget_all();
+	line(2, "JOIN #x");
+	expect(2, ":srv 474 b #x :Cannot join channel (+b)\n");
+}
+
+/* A part of a mask that was left out is any. */
+static void test_masks_are_completed(void **state)
+{
+	static const char *const masks[][2] = {
+		{ "nick", "nick!*@*" },          { "@host", "*!*@host" },
+		{ "user@", "*!user@*" },         { "!user", "*!user@*" },
+		{ "nick!", "nick!*@*" },         { "nick!@host", "nick!*@host" },
+		{ "nick!user@", "nick!user@*" }, { "n!u@h", "n!u@h" },
+	};
+	char text[64];
+
+	room_config.bans_per_channel = 20;
+	enter(1, "a");
+	line(1, "JOIN #x");
+	for (size_t i = 0; i < ELEMENTSOF(masks); i++) {
+		forget(1);
+		snprintf(text, sizeof(text), "MODE #x +b %s", masks[i][0]);
+		line(1, text);
+		line(1, "MODE #x b");
+		expect_part(1, masks[i][1]);
+		snprintf(text, sizeof(text), "MODE #x -b %s", masks[i][1]);
+		line(1, text);
+	}
 }
 
 static void test_lists_share_their_limit(void **state)
@@ -378,6 +424,9 @@ static void test_knock(void **state)
 	line(1, "MODE #x +s");
 	line(2, "KNOCK #x");
 	expect(2, ":srv 403 b #x :No such channel\n");
+	line(1, "MODE #x -is+l 2"); /* there is a place */
+	line(2, "KNOCK #x");
+	expect(2, ":srv 713 b #x :Channel is open\n");
 }
 
 static void test_modes(void **state)
@@ -429,9 +478,11 @@ static void test_bans(void **state)
 	expect(1, ":a!~a@10.0.0.1 MODE #x +b b!*@*\n");
 	line(1, "MODE #x +b *@10.0.0.7");
 	expect(1, ":a!~a@10.0.0.1 MODE #x +b *!*@10.0.0.7\n");
-	line(2, "MODE #x b");
-	expect(2, ":srv 367 b #x b!*@* a 1600000000\n:srv 367 b #x *!*@10.0.0.7 a 1600000000\n"
-		  ":srv 368 b #x :End of channel ban list\n");
+	line(1, "MODE #x b");
+	expect(1, ":srv 367 a #x b!*@* a 1600000000\n:srv 367 a #x *!*@10.0.0.7 a 1600000000\n"
+		  ":srv 368 a #x :End of channel ban list\n");
+	line(2, "MODE #x b"); /* addresses are the members' business */
+	expect(2, ":srv 442 b #x :You're not on that channel\n");
 	line(2, "JOIN #x");
 	expect(2, ":srv 474 b #x :Cannot join channel (+b)\n");
 	line(1, "MODE #x +b b!*@*"); /* there already */
@@ -479,6 +530,32 @@ static void test_doors(void **state)
 	forget(3);
 	line(3, "JOIN #x"); /* an invitation is good for once */
 	expect(3, ":srv 473 c #x :Cannot join channel (+i)\n");
+}
+
+/* Of somebody without rank it is a word: it opens nothing, neither now nor later. */
+static void test_invitation_without_rank(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	enter(3, "c");
+	line(1, "JOIN #x");
+	line(2, "JOIN #x");
+	line(1, "MODE #x +k key");
+	forget_all();
+	line(2, "INVITE c #x");
+	expect(2, ":srv 341 b c #x\n");
+	expect(3, ":b!~b@10.0.0.2 INVITE c #x\n");
+	line(3, "JOIN #x");
+	expect(3, ":srv 475 c #x :Cannot join channel (+k)\n");
+	line(1, "MODE #x -k+b * c");
+	line(3, "JOIN #x");
+	expect(3, ":srv 474 c #x :Cannot join channel (+b)\n");
+	line(1, "MODE #x -b+i c!*@*");
+	line(3, "JOIN #x");
+	expect(3, ":srv 473 c #x :Cannot join channel (+i)\n");
+	line(1, "INVITE c #x");
+	line(3, "JOIN #x");
+	expect_part(3, " JOIN #x\n");
 }
 
 static void test_invite_errors(void **state)
@@ -592,6 +669,8 @@ int main(void)
 		ROOM_TEST(test_bans),
 		ROOM_TEST(test_doors),
 		ROOM_TEST(test_invite_errors),
+		ROOM_TEST(test_invitation_without_rank),
+		ROOM_TEST(test_masks_are_completed),
 		ROOM_TEST(test_invitation_dies_with_its_channel),
 		ROOM_TEST(test_kick),
 		ROOM_TEST(test_kick_the_last),

@@ -410,6 +410,9 @@ static void test_a_busy_store(void **state)
 	expect(1, "");
 	line(1, "CHATHISTORY LATEST #x * 7");
 	expect(1, FAIL "MESSAGE_ERROR LATEST #x :Try again later\n");
+	want(1, "labeled-response batch");
+	line(1, "@label=l CHATHISTORY LATEST #x * 7"); /* the label is that of the answer */
+	expect(1, "@label=l " FAIL "MESSAGE_ERROR LATEST #x :Try again later\n");
 	answer_with_last(0);
 	forget(1);
 	line(1, "CHATHISTORY LATEST #x * 7");
@@ -565,6 +568,33 @@ static void test_replay_on_join(void **state)
 	expect(3, "");
 }
 
+/* The date takes the place of what is said then: that goes on in a second line. */
+static void test_replay_of_a_full_line(void **state)
+{
+	char text[500], *got, *second;
+
+	room_config.history_on_join = 3;
+	two_in_a_channel();
+	snprintf(text, sizeof(text), "PRIVMSG #x :%0470d", 7);
+	line(1, text);
+	snprintf(text, sizeof(text), "PRIVMSG #x :\1ACTION %0460d\1", 8);
+	line(1, text);
+	forget_queries();
+	enter(3, "old");
+	line(3, "JOIN #x");
+	forget(3);
+	n_kept = 2;
+	answer_with_last(2);
+	expect_part(3, ":bob!~bob@10.0.0.1 PRIVMSG #x :[2020-09-13 12:26] 0000");
+	expect_part(3, "0007\n:bob!~bob@10.0.0.1 PRIVMSG #x :\1ACTION [2020-09-13 12:26] 0000");
+	expect_part(3, "0\1\n:bob!~bob@10.0.0.1 PRIVMSG #x :\1ACTION 0");
+	expect_part(3, "08\1\n");
+	got = strdup(told(3));
+	second = strchr(got, '\n');
+	assert_int_equal(second - got, 510);
+	free(got);
+}
+
 static void test_no_replay_to_who_can_ask_and_to_programs(void **state)
 {
 	room_config.history_on_join = 3;
@@ -602,6 +632,7 @@ int main(void)
 		TEST(test_targets),
 		TEST(test_what_changed_meanwhile),
 		TEST(test_replay_on_join),
+		TEST(test_replay_of_a_full_line),
 		TEST(test_no_replay_to_who_can_ask_and_to_programs),
 	};
 

@@ -22,10 +22,15 @@ static void test_only_as_configured(void **state)
 	expect(1, ":srv 473 a #ops :Cannot join channel: log in to an operator's account\n");
 	line(1, "LIST");
 	expect_no(1, "#ops");
-	line(1, "PRIVMSG #ops :!status");
-	expect_part(1, "404");
-	line(1, "KNOCK #ops");
 	forget(1);
+	line(1, "PRIVMSG #ops :!status"); /* as where there is no such channel */
+	line(1, "MODE #ops");
+	line(1, "MODE #ops b");
+	line(1, "KNOCK #ops");
+	expect(1, ":srv 401 a #ops :No such nick/channel\n"
+		  ":srv 403 a #ops :No such channel\n"
+		  ":srv 403 a #ops :No such channel\n"
+		  ":srv 403 a #ops :No such channel\n");
 	line(1, "WHOIS foster");
 	expect_part(1, ":srv 311 a foster foster srv * :");
 	expect_no(1, "#ops");

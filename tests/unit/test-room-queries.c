@@ -206,7 +206,7 @@ static void test_monitor_has_an_end(void **state)
 	}
 	forget_all();
 	line(1, "MONITOR + more,again");
-	expect(1, ":srv 734 a 100 more :Monitor list is full\n");
+	expect(1, ":srv 734 a 100 more,again :Monitor list is full\n");
 	/* Who leaves watches no more. */
 	line(2, "MONITOR + n5");
 	line(1, "QUIT");

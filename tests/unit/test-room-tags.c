@@ -142,6 +142,8 @@ static void test_tagmsg(void **state)
 	expect(2, "");
 	line(1, "@+x TAGMSG #nowhere");
 	expect(1, ":srv 401 bob #nowhere :No such nick/channel\n");
+	line(2, "@+x TAGMSG @#a"); /* to its operators */
+	expect(1, "@msgid=0-4;+x :eve!~eve@10.0.0.2 TAGMSG @#a\n");
 	line(1, "MODE #a +m");
 	forget_all();
 	line(2, "@+x TAGMSG #a");
@@ -183,6 +185,15 @@ static void test_label_of_an_echo(void **state)
 	ask_for(1, "labeled-response batch echo-message message-tags");
 	line(1, "@label=e;+a=b PRIVMSG #a :hi");
 	expect(1, "@label=e;msgid=0-1;+a=b :bob!~bob@10.0.0.1 PRIVMSG #a :hi\n");
+	line(1, "@label=s PRIVMSG bob :me"); /* what comes to him is no answer */
+	expect(1, "@msgid=0-2 :bob!~bob@10.0.0.1 PRIVMSG bob :me\n"
+		  "@label=s;msgid=0-2 :bob!~bob@10.0.0.1 PRIVMSG bob :me\n");
+	ask_for(1, "-echo-message");
+	line(1, "@label=s PRIVMSG bob :me");
+	expect(1, "@msgid=0-3 :bob!~bob@10.0.0.1 PRIVMSG bob :me\n@label=s :srv ACK\n");
+	line(1, "@label=w PRIVMSG eve :\xff");
+	expect_part(1, "@label=w :srv WARN PRIVMSG INVALID_UTF8 ");
+	forget(1);
 	line(1, "@label=j JOIN #new");
 	expect_part(1, "@label=j :srv BATCH +");
 	expect_part(1, ":bob!~bob@10.0.0.1 JOIN #new\n");

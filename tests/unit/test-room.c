@@ -42,7 +42,7 @@ static void test_registration(void **state)
 		  "CHANMODES=Ibe,k,l,Cimnpst CHANNELLEN=64 CHANTYPES=# ELIST=CMNTU EXCEPTS=e "
 		  "EXTBAN=,m :are supported by this server\n"
 		  ":srv 005 bob FOSTER/NICKALPHABETS=1 INVEX=I KEYLEN=32 KICKLEN=255 LINELEN=512 "
-		  "MAXLIST=Ibe:5 MODES=6 MONITOR=100 NETWORK=net NICKLEN=32 "
+		  "MAXLIST=Ibe:5 MODES=6 MONITOR=100 NAMELEN=64 NETWORK=net NICKLEN=32 "
 		  ":are supported by this server\n"
 		  ":srv 005 bob PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ "
 		  "TARGMAX=JOIN:,KICK:4,LIST:,MONITOR:,NAMES:,NOTICE:4,PART:,PRIVMSG:4,TAGMSG:4,"
@@ -127,6 +127,7 @@ static void test_capabilities(void **state)
 	open_irc(1);
 	line(1, "CAP LS 302");
 	expect(1, ":srv CAP * LS :account-notify account-tag away-notify batch cap-notify "
+		  "chghost "
 		  "echo-message extended-join "
 		  "invite-notify labeled-response message-tags multi-prefix server-time setname "
 		  "standard-replies userhost-in-names\n");
@@ -150,8 +151,93 @@ static void test_capabilities(void **state)
 	expect(1, ":srv CAP bob LIST :cap-notify echo-message\n");
 	line(1, "CAP END");
 	expect(1, "");
-	line(1, "PRIVMSG bob :to myself");
-	expect(1, ":bob!~bob@10.0.0.1 PRIVMSG bob :to myself\n");
+	line(1, "CAP REQ :-cap-notify"); /* it came with the version, and stays */
+	expect(1, ":srv CAP bob NAK :-cap-notify\n");
+	line(1, "PRIVMSG bob :to myself"); /* the message, and its echo */
+	expect(1, ":bob!~bob@10.0.0.1 PRIVMSG bob :to myself\n"
+		  ":bob!~bob@10.0.0.1 PRIVMSG bob :to myself\n");
+}
+
+/* What another config offers is told to whoever wants to be, and what it does not is off. */
+static void test_capabilities_change(void **state)
+{
+	struct room_config other = room_config;
+
+	open_irc(1);
+	line(1, "CAP LS 302");
+	enter(2, "old");
+	line(1, "NICK bob");
+	line(1, "USER bob 0 * :Bob");
+	line(1, "CAP END");
+	forget_all();
+	other.history = true;
+	room_configure(room, &other);
+	expect(1, ":srv CAP bob NEW :draft/chathistory draft/event-playback\n");
+	expect(2, "");
+	line(1, "CAP REQ :draft/chathistory");
+	expect_part(1, " ACK ");
+	forget(1);
+	room_configure(room, &room_config);
+	expect(1, ":srv CAP bob DEL :draft/chathistory draft/event-playback\n");
+	line(1, "CAP LIST");
+	expect(1, ":srv CAP bob LIST :cap-notify\n");
+	room_configure(room, &room_config);
+	expect(1, "");
+}
+
+static void test_no_name(void **state)
+{
+	open_irc(1);
+	line(1, "NICK a");
+	line(1, "USER a 0 * :");
+	expect(1, ":srv 461 a USER :Not enough parameters\n");
+}
+
+static void test_away_again_is_no_news(void **state)
+{
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(2, "JOIN #x");
+	line(2, "CAP REQ :away-notify");
+	forget_all();
+	line(1, "AWAY :out");
+	expect(2, ":a!~a@10.0.0.1 AWAY :out\n");
+	line(1, "AWAY :out");
+	expect(2, "");
+	line(1, "AWAY :still out");
+	expect(2, ":a!~a@10.0.0.1 AWAY :still out\n");
+	line(1, "AWAY");
+	expect(2, ":a!~a@10.0.0.1 AWAY\n");
+	line(1, "AWAY");
+	expect(2, "");
+}
+
+/* Text that goes on in a second line does not become a request between programs there. */
+static void test_no_ctcp_by_length(void **state)
+{
+	const int fits = 512 - 2 - (int)strlen(":a!~a@10.0.0.1 PRIVMSG #x :");
+	char text[600];
+
+	enter(1, "a");
+	enter(2, "b");
+	line(1, "JOIN #x");
+	line(2, "JOIN #x");
+	forget_all();
+	for (int before = fits - 3; before <= fits; before++) {
+		snprintf(text, sizeof(text), "PRIVMSG #x :%0*d\1VERSION\1", before, 7);
+		if (strlen(text) > 510)
+			continue;
+		line(1, text);
+		expect_part(2, "N\1\n");
+		expect_no(2, "#x :\1");
+		forget(2);
+	}
+	memset(text, '\1', sizeof(text));
+	memcpy(text, "PRIVMSG #x :x", 13);
+	text[505] = '\0';
+	line(1, text);
+	expect_no(2, "#x :\1");
 }
 
 static void test_echo_message(void **state)
@@ -265,9 +351,11 @@ static void test_messages(void **state)
 		  ":srv 412 a :No text to send\n"
 		  ":srv 412 a :No text to send\n"
 		  ":srv 401 a #nowhere :No such nick/channel\n");
-	line(1, "PRIVMSG b,b,b,b,b :x");
-	expect(1, ":srv 407 a b :Too many recipients\n");
-	forget(2);
+	line(1, "PRIVMSG b,,B,b :once");
+	expect(2, ":a!~a@10.0.0.1 PRIVMSG b :once\n");
+	line(1, "PRIVMSG ,b,,#1,#2,#3,#4 :x");
+	expect_part(1, ":srv 407 a #4 :Too many recipients\n");
+	forget_all();
 	line(1, "NOTICE b :note");
 	expect(2, ":a!~a@10.0.0.1 NOTICE b :note\n");
 	line(1, "NOTICE nobody :x");
@@ -460,6 +548,10 @@ int main(void)
 		ROOM_TEST(test_times),
 		ROOM_TEST(test_no_limit_of_time),
 		ROOM_TEST(test_user_modes),
+		ROOM_TEST(test_capabilities_change),
+		ROOM_TEST(test_no_name),
+		ROOM_TEST(test_away_again_is_no_news),
+		ROOM_TEST(test_no_ctcp_by_length),
 		ROOM_TEST(test_ids),
 	};
 
