@@ -165,11 +165,7 @@ size_t course_plain(char *buf, size_t room, const char *text, size_t size)
 		}
 		n = utf8_decode(text + i, size - i, &code);
 		piece = n;
-		if (n > 0 && turns_direction(code)) {
-			i += n;
-			continue;
-		}
-		if (n == 0) {
+		if (n == 0 || turns_direction(code)) {
 			from = UTF8_REPLACEMENT;
 			piece = strlen(UTF8_REPLACEMENT);
 		} else if (code < ' ' || (code >= 0x7f && code < 0xa0)) {
