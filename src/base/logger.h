@@ -26,14 +26,15 @@ enum logger_type {
 	LOGGER_OPEN = 1, /* with the read end of a pipe; one that the number had is replaced */
 	LOGGER_SET,      /* other settings for a number that is open */
 	LOGGER_RUN,      /* the process whose output comes from now on */
-	LOGGER_CLOSE,    /* forget the number: what is in the pipe is written first */
-	LOGGER_QUIT,     /* write what is in the pipes, and exit */
-	LOGGER_LEAVE,    /* exit at once: another logger takes the pipes over */
-	LOGGER_REOPEN,   /* close all files: they are opened anew by their names */
-	LOGGER_SYNC,     /* its process has ended: write what the pipe holds, then answer */
-	LOGGER_COUNT,    /* with the memfd of counts, which it may have as descriptor 3 already */
+	LOGGER_CLOSE,  /* forget the number: what is in the pipe is written first, then answered */
+	LOGGER_QUIT,   /* write what is in the pipes, and exit */
+	LOGGER_LEAVE,  /* exit at once: another logger takes the pipes over */
+	LOGGER_REOPEN, /* close all files: they are opened anew by their names */
+	LOGGER_SYNC,   /* its process has ended: write what the pipe holds, then answer */
+	LOGGER_COUNT,  /* with the file of counts, which it may have as descriptor 3 already */
 	/* to the manager */
 	LOGGER_SYNCED, /* the answer to LOGGER_SYNC, with its value */
+	LOGGER_CLOSED, /* to LOGGER_CLOSE, of a number that is open, unless the value is 0 */
 };
 
 struct logger_message {
@@ -81,10 +82,13 @@ enum logger_text {
 };
 
 /*
- * What the logger counts of a number. LOGGER_NUMBERS of them lie in a memfd that both map and that
- * the supervisor's store holds: so the manager may read them at any time without asking, and they
- * do not begin anew when either of the two is replaced. Only the logger writes; each field by
- * itself is whole at any moment.
+ * What the logger notes of a number: what it has counted, and what it is doing with the first
+ * bytes of the pipe. All of it lies in one file of the run directory, which manager and logger map
+ * shared and the supervisor's store holds open: it outlives all three of them, as what is written
+ * into such a memory is the kernel's. So the manager reads counts at any time without asking, and
+ * the next logger knows what the last one was at, of this fosterd or of an earlier one. The
+ * manager makes it and gives a number to a pipe; all the rest only the logger writes. Each field
+ * by itself is whole at any moment.
  */
 enum logger_loss {
 	LOGGER_LOSS_FULL, /* it could not be written, and may not wait */
@@ -92,22 +96,48 @@ enum logger_loss {
 	_LOGGER_LOSSES
 };
 
-/* What the logger does with what a pipe holds, for the next logger when it is killed over it. */
+/* What the logger does with what a pipe holds: see logger/intent.h. */
 enum logger_stage {
 	LOGGER_STAGE_NONE, /* what is written is out of the pipe, what is in the pipe is not written */
-	LOGGER_STAGE_WRITING, /* what stands in the file from `before` to `after` is still in the pipe */
-	LOGGER_STAGE_TAKING, /* that is whole in the file, and is being taken out of the pipe */
+	LOGGER_STAGE_WRITING, /* the first `done` bytes are written, more are being: to `file` */
+	LOGGER_STAGE_TAKING,  /* the first `done` bytes are being taken out of the pipe */
+};
+
+struct logger_record {
+	uint64_t pipe;          /* its inode: whose record it is */
+	uint64_t done, sum;     /* bytes of the pipe; of what it begins with */
+	uint64_t file, device;  /* the inode of the one that is written to; 0: none */
+	uint64_t before, after; /* its size without and with what is being written */
+	uint8_t last;           /* the last byte that is taken out */
+	uint8_t taken;          /* where it is taken to: another one until then */
+	uint8_t reserved[6];
 };
 
 struct logger_count {
-	uint64_t pipe;                 /* the inode of the pipe that all this is of; 0: of none */
+	uint64_t pipe, pipe_device;    /* the pipe that all this is of, its inode; 0: unknown */
 	uint64_t lines, bytes;         /* of what its service said, written */
 	uint64_t lost[_LOGGER_LOSSES]; /* lines that were dropped */
 	uint64_t blocked;              /* 1: nothing can be written now */
-	uint64_t stage;                /* enum logger_stage */
-	uint64_t file, device;         /* the file that was written last, its inode; 0: none */
-	uint64_t before, after;        /* its size without and with what the pipe holds */
-	uint64_t taken, sum;           /* of what is taken out, where that ends within a line */
+	uint64_t stage; /* enum logger_stage, twice, and which of the records holds */
+	struct logger_record records[2];
+};
+
+#define LOGGER_NO_PIPE UINT64_MAX /* instead of an inode: the service was started without one */
+
+#define LOGGER_MEMORY_FILE    "log-counts" /* in the run directory */
+#define LOGGER_MEMORY_MAGIC   0x666f737465726cU
+#define LOGGER_MEMORY_VERSION 3
+
+struct logger_memory_head {
+	uint64_t magic;
+	uint32_t version, size_of_count;
+	char boot_id[40]; /* in another boot pipes have other numbers */
+	uint64_t reserved;
+};
+
+struct logger_memory {
+	struct logger_memory_head head;
+	struct logger_count counts[LOGGER_NUMBERS];
 };
 
 /* Appends to *field, which one process alone writes. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -58,7 +59,7 @@ static enum channel_state handle(const struct logger_message *m, const struct lo
 	case LOGGER_OPEN:
 	case LOGGER_SET: open_or_set(m, set, texts, fd); break;
 	case LOGGER_RUN: stream_run(m->number, m->pid, texts[LOGGER_NAME_TEXT]); break;
-	case LOGGER_CLOSE: stream_close(m->number); break;
+	case LOGGER_CLOSE: stream_close(m->number, m->value); break;
 	case LOGGER_REOPEN: log_files_close(); break;
 	case LOGGER_SYNC:
 		stream_sync(m->number);
@@ -123,12 +124,54 @@ enum channel_state channel_read(int fd)
 	return state;
 }
 
-void channel_tell(enum logger_type type, uint32_t number, uint64_t value)
+/* -EAGAIN: the manager is slow. */
+static int tell(struct logger_message m)
 {
-	struct logger_message m = { .type = type, .number = number, .value = value };
 	char data[sizeof(m)];
 	int size = logger_encode(&m, NULL, NULL, 0, data, sizeof(data));
+	ssize_t n = 0;
 
 	if (channel >= 0 && size > 0)
-		fd_send(channel, data, (size_t)size, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = fd_send(channel, data, (size_t)size, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? (int)n : 0;
+}
+
+void channel_tell(enum logger_type type, uint32_t number, uint64_t value)
+{
+	tell((struct logger_message){ .type = type, .number = number, .value = value });
+}
+
+static struct untold {
+	struct untold *next;
+	struct logger_message message;
+} * untold, **untold_end = &untold;
+
+void channel_tell_surely(enum logger_type type, uint32_t number, uint64_t value)
+{
+	struct logger_message m = { .type = type, .number = number, .value = value };
+	struct untold *u;
+
+	if (!untold && tell(m) != -EAGAIN)
+		return;
+	u = calloc(1, sizeof(*u));
+	if (!u) {
+		log_error_errno(-ENOMEM, "the manager is not told that a pipe is closed");
+		return;
+	}
+	u->message = m;
+	*untold_end = u;
+	untold_end = &u->next;
+}
+
+bool channel_tell_rest(void)
+{
+	while (untold && tell(untold->message) != -EAGAIN) {
+		struct untold *u = untold;
+
+		untold = u->next;
+		free(u);
+	}
+	if (!untold)
+		untold_end = &untold;
+	return untold;
 }

@@ -21,4 +21,10 @@ enum channel_state channel_read(int fd);
 /* Never blocks: a manager that does not listen is not told. */
 void channel_tell(enum logger_type, uint32_t number, uint64_t value);
 
+/* The same, but what the channel does not take now is kept for channel_tell_rest(). */
+void channel_tell_surely(enum logger_type, uint32_t number, uint64_t value);
+
+/* True when something is left, for which the channel has to become writable. */
+bool channel_tell_rest(void);
+
 #endif

@@ -2,56 +2,66 @@
 /* Counting: see count.h. */
 #include "logger/count.h"
 
-#include <errno.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
+#include "base/guarded-map.h"
 #include "base/log.h"
 #include "logger/lines.h"
 #include "logger/stream.h"
 
-#define SIZE (LOGGER_NUMBERS * sizeof(struct logger_count))
+static struct logger_memory *memory; /* NULL: nothing is counted */
 
-static struct logger_count *counts; /* LOGGER_NUMBERS of them; NULL: nothing is counted */
+static bool is_ours(int fd)
+{
+	struct logger_memory_head head;
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 &&
+	       st.st_size >= (off_t)sizeof(struct logger_memory) &&
+	       pread(fd, &head, sizeof(head), 0) == sizeof(head) &&
+	       head.magic == LOGGER_MEMORY_MAGIC && head.version == LOGGER_MEMORY_VERSION &&
+	       head.size_of_count == sizeof(struct logger_count);
+}
 
 void count_to(int fd)
 {
-	void *map = MAP_FAILED;
-	bool counted = counts;
-	struct stat st;
+	bool ours = is_ours(fd);
 
 	/* Its pages are there when they are first touched, of those numbers alone that are used. */
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size >= (off_t)SIZE)
-		map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	fd_close(fd);
-	if (map == MAP_FAILED) {
-		log_warning("what is written cannot be counted: no memory for it came");
-		return;
+	if (ours) {
+		guarded_unmap();
+		memory = guarded_map(fd, sizeof(*memory));
 	}
-	if (counts)
-		munmap(counts, SIZE);
-	counts = map;
-	streams_count(counted);
+	fd_close(fd);
+	if (ours && memory)
+		streams_count();
+	else
+		log_warning("what is written cannot be counted: no memory for it came");
 }
 
-/* Its number may be another one's by now. */
+/* Its number may be another one's by now, or that of nobody: then it is being closed. */
 struct logger_count *count_of(const struct stream *s)
 {
-	return counts && stream_has_number(s) ? &counts[s->number] : NULL;
+	struct logger_count *c = memory ? &memory->counts[s->number] : NULL;
+
+	return c && c->pipe == s->pipe_inode ? c : NULL;
 }
 
 void count_begin(const struct stream *s)
 {
-	struct logger_count *c = counts ? &counts[s->number] : NULL;
-	struct stat st;
+	struct logger_count *c = memory ? &memory->counts[s->number] : NULL;
 
-	if (!c || fstat(s->pipe, &st) < 0)
+	if (!c)
 		return;
-	if (c->pipe != st.st_ino)
+	if (c->pipe != s->pipe_inode || c->pipe_device != s->pipe_device) {
 		memset(c, 0, sizeof(*c));
-	c->pipe = st.st_ino;
+		c->pipe_device = s->pipe_device;
+		__atomic_store_n(&c->pipe, s->pipe_inode, __ATOMIC_RELEASE);
+	}
 	c->blocked = stream_is_stuck(s);
 }
 

@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/logger.h"
 #include "base/macro.h"
+#include "base/units.h"
 #include "logger/lines.h"
 
 #define PRIORITY_INFO    6
@@ -22,10 +25,13 @@
 #define SEND_BUFFER      (1 << 20)
 
 static struct peer {
-	int fd; /* 0: none */
+	int fd;         /* 0: none */
+	bool watched;   /* the epoll knows it */
+	uint64_t taken; /* when it took the last message */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 } peers[SOCKETS_MAX];
 static size_t next_peer;
+static int epoll_fd = -1;
 
 /* --- the messages ----------------------------------------------------------------------- */
 
@@ -117,11 +123,20 @@ static int open_peer(const char *path, struct peer **ret)
 		p = &peers[next_peer++ % SOCKETS_MAX];
 		if (p->fd > 0)
 			fd_close(p->fd);
-		p->fd = fd;
+		*p = (struct peer){ .fd = fd };
 		strcpy(p->path, path);
 	}
 	*ret = p;
 	return 0;
+}
+
+/* Writable is one whose queue has room, too: it is connected. */
+static void watch(struct peer *p)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLONESHOT, .data.ptr = p };
+
+	if (epoll_ctl(epoll_fd, p->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, p->fd, &event) == 0)
+		p->watched = true;
 }
 
 static int send_message(const char *path, const char *data, size_t size)
@@ -135,10 +150,14 @@ static int send_message(const char *path, const char *data, size_t size)
 	do
 		n = send(p->fd, data, size, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	if (n >= 0)
+	if (n >= 0) {
+		p->taken = now_monotonic();
 		return 0;
+	}
 	error = -errno;
-	if (error != -EAGAIN && error != -ENOBUFS) {
+	if (error == -EAGAIN) {
+		watch(p);
+	} else if (error != -ENOBUFS) {
 		/* It was restarted, perhaps: the next try is with the one that is there then. */
 		fd_close(p->fd);
 		p->fd = 0;
@@ -146,18 +165,48 @@ static int send_message(const char *path, const char *data, size_t size)
 	return error;
 }
 
+void datagram_init(int fd)
+{
+	epoll_fd = fd;
+}
+
+bool datagram_is_peer(const void *p)
+{
+	return (const char *)p >= (const char *)peers &&
+	       (const char *)p < (const char *)(peers + SOCKETS_MAX);
+}
+
+bool datagram_leads_to(const void *peer, const char *path)
+{
+	return strcmp(((const struct peer *)peer)->path, path) == 0;
+}
+
+uint64_t datagram_taken(const char *path)
+{
+	const struct peer *p = find_peer(path);
+
+	return p ? p->taken : 0;
+}
+
+const char *datagram_path(uint32_t sink, const char *socket_path)
+{
+	if (*socket_path)
+		return socket_path;
+	return sink == LOGGER_SINK_JOURNAL ? JOURNAL_SOCKET : SYSLOG_SOCKET;
+}
+
 static char message[LINES_PIECE + HEAD_MAX];
 
 int journal_send(const char *socket_path, const struct line_source *source, const char *line,
 		 size_t size, bool partial)
 {
-	return send_message(*socket_path ? socket_path : JOURNAL_SOCKET, message,
+	return send_message(datagram_path(LOGGER_SINK_JOURNAL, socket_path), message,
 			    journal_format(source, line, size, partial, message));
 }
 
 int syslog_send(const char *socket_path, const struct line_source *source, const char *line,
 		size_t size, uint64_t realtime)
 {
-	return send_message(*socket_path ? socket_path : SYSLOG_SOCKET, message,
+	return send_message(datagram_path(LOGGER_SINK_SYSLOG, socket_path), message,
 			    syslog_format(source, line, size, realtime, message));
 }

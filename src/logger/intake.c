@@ -4,23 +4,22 @@
  *
  * tee(2) puts references to what a service's pipe holds into a pipe of our own, which alone is
  * read; the service's pipe keeps everything. Only after the write(2) to the file has returned is
- * the same number of bytes spliced from the service's pipe to /dev/null. A signal, SIGKILL
- * included, ends a process between system calls or in an interruptible wait, and each of the
- * calls moves nothing or says how much it moved. So, killed
+ * the same number of bytes read from the service's pipe, to nowhere. A signal, SIGKILL
+ * included, ends a process between system calls or in an interruptible wait; a read of what a pipe
+ * holds does not wait. So, killed
  *
  *	before the write	the bytes are in the pipe, and nowhere else: nothing happened
- *	within it, or after	they are in the file as far as the write came, and in the pipe: the
- *				next logger writes them again
- *	within the splice, or	some or all of them are out of the pipe, and all of them are in the
- *	after it		file
+ *	within it, or after	they are in the file as far as the write came, and in the pipe
+ *	after the read		they are in the file alone
  *
- * Each line is whole in the file, too, although a write may end within a line, and the next logger
- * goes on there or begins anew: intent.h.
+ * Which of it was the case is written down in memory that outlives this process: intent.h. The
+ * next logger cuts off what the pipe brings once more, or takes it out, and goes on where this one
+ * was.
  *
  * The pipe lives as long as fosterd or the service does, and nobody but the logger reads from it.
  * One that is full cannot be looked into further than it goes, so there is nothing that could be
- * read ahead and forgotten. (Splicing from the pipe to the file itself would repeat nothing,
- * either; but not to a file that is open for appending, and not with a time in front of each
+ * read ahead and forgotten. (Splicing from the pipe to the file itself would need no such memory;
+ * but it does not work with a file that is open for appending, nor with a time in front of each
  * line.)
  *
  * What is not taken out until it is written keeps its place. A writer that fills the usual 64 KiB
@@ -37,6 +36,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -44,9 +44,9 @@
 
 #define WIDE (2 * (int)INTAKE_MAX)
 #define NEW  ((size_t)64 * 1024) /* see pipe(7) */
+#define AWAY ((size_t)4096)
 
 static int inlet = -1, outlet = -1; /* of our own pipe, which is empty between two looks */
-static int null_fd = -1;
 static char buffer[INTAKE_MAX];
 
 int intake_init(void)
@@ -59,7 +59,6 @@ int intake_init(void)
 	inlet = ends[1];
 	/* Refused to an ordinary user with many pipes: the looks are smaller then. */
 	fcntl(inlet, F_SETPIPE_SZ, (int)INTAKE_MAX);
-	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return 0;
 }
 
@@ -93,32 +92,31 @@ ssize_t intake_look(int pipe, size_t max, const char **ret_data)
 	return read_own(n);
 }
 
-void intake_discard(int pipe, size_t size)
+void intake_take(int pipe, size_t size, unsigned char *last)
 {
-	char away[4096];
+	static char away[AWAY]; /* small, so that it stays in the processor's cache */
+	struct iovec to[INTAKE_MAX / AWAY + 2];
 
 	while (size > 0) {
-		ssize_t n = -1;
+		size_t left = MIN(size, INTAKE_MAX) - 1;
+		int n_to = 0;
+		ssize_t n;
 
-		if (null_fd >= 0)
-			n = splice(pipe, NULL, null_fd, NULL, size, SPLICE_F_NONBLOCK);
-		if (n < 0 && errno != EINTR) /* no /dev/null: through memory */
-			n = read(pipe, away, MIN(size, sizeof(away)));
+		for (; left > 0; left -= to[n_to++].iov_len)
+			to[n_to] = (struct iovec){ away, MIN(left, sizeof(away)) };
+		to[n_to++] = (struct iovec){ last, 1 };
+		n = readv(pipe, to, n_to);
 		if (n == 0 || (n < 0 && errno != EINTR))
 			return; /* nobody else reads from it: it is all there */
 		size -= MAX(n, (ssize_t)0);
 	}
 }
 
-void intake_discard_lines(int pipe, const char *data, size_t size)
+void intake_discard(int pipe, size_t size)
 {
-	static char away[INTAKE_MAX];
+	unsigned char last;
 
-	/*
-	 * Signals end a splice between two of the pipe's pages; but a read of what is there, never.
-	 */
-	if (size == 0 || data[size - 1] == '\n' || read(pipe, away, size) < 0)
-		intake_discard(pipe, size);
+	intake_take(pipe, size, &last);
 }
 
 void intake_widen(int pipe)

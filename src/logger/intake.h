@@ -21,11 +21,12 @@ int intake_init(void); /* 0 or -errno */
  */
 ssize_t intake_look(int pipe, size_t max, const char **ret_data);
 
-/* Takes the first bytes out: they have been seen, and written, or are dropped. */
-void intake_discard(int pipe, size_t size);
-
-/* The same with what they are: if they end within a line, all are taken out or none. */
-void intake_discard_lines(int pipe, const char *data, size_t size);
+/*
+ * Takes the first bytes out, which have been seen, and written, or are dropped: a kill leaves all
+ * of them there, or none. The last one of them goes to *last.
+ */
+void intake_take(int pipe, size_t size, unsigned char *last);
+void intake_discard(int pipe, size_t size); /* the same without that */
 
 /* Room for what comes while the last of it is written: see intake.c. */
 void intake_widen(int pipe);

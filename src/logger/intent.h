@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is being done with the first bytes of a pipe, kept where the next logger finds it if this
- * one is killed over it: in the counts of the stream (base/logger.h). Without it the next one knows
- * that nothing is lost, but not where in a line the file and the pipe stand, for what it finds at
- * the file's end may be a part of what the pipe holds, or all of it, or what came before.
+ * one is killed over it: in the counts of the stream (base/logger.h). What it finds at the end of
+ * the file may be a part of what the pipe holds, or all of it, or what came before: the bytes do
+ * not tell, for services say the same again and again. So nothing is judged by them.
  *
  *	NONE ----> WRITING ----> TAKING ----> NONE
- *	     write(2) begins;    taken out    done
- *	     killed now: the     of the pipe;
- *	     file is cut where   killed now:
- *	     it ended before     see find_place() in stream-write.c
+ *	     write(2) begins;    killed now: what of it the pipe still has is taken out
+ *	     killed now: the
+ *	     file is cut where it ended before
  *
- * Not for sinks that are no files. Who cannot count has none of this, and may damage a line.
+ * Taking out is one readv(2) of what is there, which no signal ends before its time: all of it
+ * goes or nothing. Its last byte goes to the record itself, where another byte stood: so the
+ * record says which it was.
+ *
+ * The record names the pipe. Where there is none of this very pipe nothing is known, and nothing
+ * done: the pipe goes on where the file ends. Then a logger that was killed may leave a line that
+ * is cut, and comes again.
  */
 #ifndef FOSTER_LOGGER_INTENT_H
 #define FOSTER_LOGGER_INTENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,32 +29,26 @@
 
 struct stream;
 
-/* So many bytes are about to be written to its open file. */
-void intent_write(const struct stream *, size_t size);
-/* All that was, is; n bytes of data are about to be taken out of the pipe. */
-void intent_take(const struct stream *, const char *data, size_t n);
+/*
+ * The first done bytes of the pipe, which begins with data, are written, and size bytes are about
+ * to be: to its open file. size 0: nothing is, and the file may become another one.
+ */
+void intent_write(const struct stream *, const char *data, size_t done, size_t size);
+
+/* Nothing is under way. */
 void intent_done(const struct stream *);
 
-/* What the last logger was at is known no more: the pipe is not what it was. */
-void intent_forget(const struct stream *);
-
-enum intent {
-	/*
-	 * Nothing is known: this is the first logger, or the last wrote to another file, or
-	 * somebody else has written to this one, whose words are not to be cut off.
-	 */
-	INTENT_UNKNOWN,
-	INTENT_DONE,    /* the pipe goes on where the file ends */
-	INTENT_WRITTEN, /* all that stands behind *ret_before is still in the pipe, if anything does */
-	INTENT_AGAIN, /* the same, and its end is a part of a line: see intent_left() */
-};
+/* All that was to be written is: n bytes of data, which the pipe begins with, go out of it. */
+void intent_take_out(const struct stream *, const char *data, size_t n);
 
 /*
- * What the last logger was at with this stream and the file that is open now, when the pipe begins
- * with n bytes of data. INTENT_AGAIN is told by a sum of the bytes: if it was killed in the moment
- * in which they had just been taken out, and its service has said the same once more since, they
- * are not in the pipe. So nothing is to be cut off the file then.
+ * What the last logger was at with this stream. The first is for its beginning: ends a taking out.
+ * Then, if a write was under way, *ret is its record, until the stream is told what is done.
  */
-enum intent intent_left(const struct stream *, const char *data, size_t n, uint64_t *ret_before);
+void intent_resume(const struct stream *);
+bool intent_was_writing(const struct stream *, struct logger_record *ret);
+
+/* That is repaired as far as it can be: what is written goes out of the pipe. */
+void intent_resume_done(const struct stream *);
 
 #endif

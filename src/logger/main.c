@@ -22,6 +22,7 @@
 #include "logger/channel.h"
 #include "logger/compress.h"
 #include "logger/count.h"
+#include "logger/datagram.h"
 #include "logger/file.h"
 #include "logger/rotation.h"
 #include "logger/stream.h"
@@ -48,12 +49,25 @@ static void read_channel(void)
 		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, CHANNEL, NULL);
 }
 
+static void watch_channel(bool writable)
+{
+	static bool watched;
+	struct epoll_event event = { .events = EPOLLIN | (writable ? EPOLLOUT : 0),
+				     .data.ptr = &channel_tag };
+
+	if (writable != watched && channel == CHANNEL_OPEN)
+		epoll_ctl(epoll_fd, EPOLL_CTL_MOD, CHANNEL, &event);
+	watched = writable;
+}
+
 static void handle_event(const struct epoll_event *event)
 {
 	if (event->data.ptr == &channel_tag)
 		read_channel();
 	else if (event->data.ptr == &compress_tag)
 		compress_done(); /* closes what was watched */
+	else if (datagram_is_peer(event->data.ptr))
+		streams_writable(event->data.ptr);
 	else
 		stream_event(event->data.ptr, event->events & (EPOLLHUP | EPOLLERR));
 }
@@ -77,9 +91,12 @@ static void turn(uint64_t longest)
 {
 	struct epoll_event events[EVENTS_A_TURN];
 	uint64_t next = streams_retry(now_monotonic());
+	int n;
+
+	watch_channel(channel_tell_rest());
 	/* The signals are let in here alone: what was begun is done by then. */
-	int n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN,
-			    milliseconds(next < longest ? next : longest), &waiting_mask);
+	n = epoll_pwait(epoll_fd, events, EVENTS_A_TURN,
+			milliseconds(next < longest ? next : longest), &waiting_mask);
 
 	if (reopen)
 		log_files_close();
@@ -172,6 +189,7 @@ static int init(void)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
 		return -errno;
+	datagram_init(epoll_fd);
 	error = streams_init(epoll_fd);
 	if (error < 0)
 		return error;

@@ -2,6 +2,7 @@
 /* What happens when something cannot be written, or must not be: see stream.h. */
 #include "logger/stream.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,11 +54,19 @@ struct trouble *stream_trouble(struct stream *s)
 	return s->trouble;
 }
 
-void trouble_try_at(struct trouble *t, uint64_t due)
+static void look_at(struct trouble *t, uint64_t when)
 {
 	if (!t->due)
 		append(t);
-	t->due = due;
+	t->due = t->due ? MIN(t->due, when) : when;
+}
+
+/* One that is taken back stays on the list until then: lines are held and completed often. */
+void trouble_set(struct trouble *t, enum trouble_timer timer, uint64_t when)
+{
+	t->times[timer] = when;
+	if (when)
+		look_at(t, when);
 }
 
 bool stream_is_stuck(const struct stream *s)
@@ -80,13 +89,8 @@ static const char *target(const struct stream *s)
 	}
 }
 
-/* Nothing can be written: it is tried again a little later. */
-void stream_get_stuck(struct stream *s, int error)
+static void get_stuck(struct stream *s, struct trouble *t, int error)
 {
-	struct trouble *t = stream_trouble(s);
-
-	if (!t)
-		return; /* the watch tells of it again and again, which is a way to wait, too */
 	if (t->error == 0 && (!t->said || now_monotonic() - t->said > SAY_EVERY)) {
 		log_error_errno(error, "%s: cannot be written to %s: its output waits%s",
 				stream_label(s), target(s),
@@ -98,7 +102,21 @@ void stream_get_stuck(struct stream *s, int error)
 	t->error = error;
 	count_blocked(s, true);
 	stream_watch(s, stream_may_drop(s) ? WATCH_NEWS : WATCH_NONE);
-	trouble_try_at(t, now_monotonic() + RETRY);
+	trouble_set(t, TROUBLE_HOLD, 0);
+	trouble_set(t, TROUBLE_TRY, now_monotonic() + RETRY);
+}
+
+/* Nothing can be written: it is tried again a little later. */
+void stream_get_stuck(struct stream *s, int error)
+{
+	struct trouble *t = stream_trouble(s);
+
+	if (!t)
+		return; /* the watch tells of it again and again, which is a way to wait, too */
+	if (error == -EAGAIN && stream_get_slow(s))
+		return;
+	stream_get_fast(s);
+	get_stuck(s, t, error);
 }
 
 void stream_get_going(struct stream *s)
@@ -122,8 +140,8 @@ void stream_count_dropped(struct stream *s, uint64_t lines, int error)
 	t->dropped += lines;
 	count_lost(s, error < 0 ? LOGGER_LOSS_FULL : LOGGER_LOSS_RATE, lines);
 	t->drop_error = error;
-	if (!t->due)
-		trouble_try_at(t, now_monotonic() + NOTE_AFTER);
+	if (!t->times[TROUBLE_NOTE])
+		trouble_set(t, TROUBLE_NOTE, now_monotonic() + NOTE_AFTER);
 }
 
 /* Says in the log itself what is missing there. 0 or -errno. */
@@ -147,21 +165,47 @@ int stream_note_dropped(struct stream *s)
 
 /* --- trying again ----------------------------------------------------------------------- */
 
-static void retry(struct trouble *t)
+static bool is_due(struct trouble *t, enum trouble_timer timer, uint64_t now)
+{
+	if (t->times[timer] == 0 || t->times[timer] > now)
+		return false;
+	t->times[timer] = 0;
+	return true;
+}
+
+static void retry(struct trouble *t, uint64_t now)
 {
 	struct stream *s = t->stream;
-	int error;
+	int error = 0;
 
 	if (stream_is_stuck(s)) {
-		if (!stream_pump(s, LOOKS_A_TRY) && s->closing)
+		if (is_due(t, TROUBLE_TRY, now) && !stream_pump(s, LOOKS_A_TRY) && s->closing)
 			stream_drain(s);
 		return;
 	}
-	error = stream_note_dropped(s);
-	if (error < 0)
+	if (is_due(t, TROUBLE_SLOW, now) && stream_has_waited(s)) {
+		get_stuck(s, t, -EAGAIN);
+		return;
+	}
+	if (is_due(t, TROUBLE_NOTE, now))
+		error = stream_note_dropped(s);
+	if (error < 0) {
+		trouble_set(t, TROUBLE_NOTE, now + NOTE_AFTER);
 		stream_get_stuck(s, error);
-	else if (s->watch == WATCH_NEWS)
+	} else if (is_due(t, TROUBLE_HOLD, now) && s->watch == WATCH_NEWS) {
 		stream_write_unfinished(s);
+	}
+}
+
+/* Of one that cannot be written nothing else is due before it can. */
+static void put_on_list(struct trouble *t)
+{
+	const bool stuck = stream_is_stuck(t->stream);
+
+	for (int timer = 0; timer < _TROUBLE_TIMERS; timer++) {
+		if (t->times[timer] && stuck == (timer == TROUBLE_TRY))
+			look_at(t, t->times[timer]);
+	}
 }
 
 /* Takes those off the list whose time has come, in their order. */
@@ -212,9 +256,10 @@ uint64_t streams_retry(uint64_t now)
 		struct trouble *t = due;
 
 		due = t->next;
-		retry(t);
+		retry(t, now);
 		if (t->stream->dead)
 			continue;
+		put_on_list(t);
 		fails += stream_is_stuck(t->stream);
 		next = t->due ? MIN(next, t->due) : next;
 	}

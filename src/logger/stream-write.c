@@ -33,7 +33,7 @@ const char *stream_label(const struct stream *s)
 
 bool stream_is_placed(const struct stream *s)
 {
-	return s->placed || s->settings->set.sink != LOGGER_SINK_FILE;
+	return s->placed;
 }
 
 bool stream_needs_lines(const struct stream *s)
@@ -111,31 +111,50 @@ static struct log_place place_of(const struct stream *s, char name[LOG_FILE_NAME
 							 s->number >= LOGGER_STDERR) };
 }
 
-int stream_place(struct stream *s, const char *data, size_t n)
+static int place_in_file(struct stream *s)
 {
-	uint64_t realtime = now_realtime();
 	char name[LOG_FILE_NAME_MAX];
 	struct log_place place = place_of(s, name);
-	struct line_style style;
 	size_t room;
-	int error;
+	int error = log_file_open(&s->file, &place, now_realtime(), false, &room);
 
-	if (stream_is_placed(s))
-		return 0;
-	error = make_style(s, realtime, &style);
-	if (error == 0)
-		error = log_file_open(&s->file, &place, realtime, false, &room);
-	return error < 0 ? error : stream_find_place(s, &style, data, n);
+	return error < 0 ? error : stream_find_place(s, s->settings->set.flags & LOGGER_JSON);
 }
+
+int stream_place(struct stream *s)
+{
+	int error = 0;
+
+	if (s->placed)
+		return 0;
+	intent_resume(s);
+	if (s->settings->set.sink == LOGGER_SINK_FILE)
+		error = place_in_file(s);
+	if (error < 0)
+		return error;
+	intent_resume_done(s);
+	s->placed = true;
+	return 0;
+}
+
+/* What a pipe begins with, and how much of it is written. A note of ours comes from no pipe. */
+struct progress {
+	const char *data;
+	size_t used;
+};
 
 /* One write. *ret_used is 0 when what there is must wait, or a new file has been begun. */
 static int write_piece(struct stream *s, const struct log_place *place,
-		       const struct line_style *style, uint64_t realtime, const char *data,
-		       size_t n, bool last, struct output *o)
+		       const struct line_style *style, uint64_t realtime,
+		       const struct progress *pipe, const char *data, size_t n, bool last,
+		       struct output *o)
 {
 	size_t room;
-	int error = log_file_open(&s->file, place, realtime, !s->inside, &room);
+	int error;
 
+	if (pipe->used > 0) /* before the file is rotated away, which nobody would know then */
+		intent_write(s, pipe->data, pipe->used, 0);
+	error = log_file_open(&s->file, place, realtime, !s->inside, &room);
 	if (error < 0)
 		return error;
 	produce(s, style, data, n, last, false, room, o);
@@ -143,7 +162,7 @@ static int write_piece(struct stream *s, const struct log_place *place,
 		return log_file_rotate(&s->file, place);
 	if (o->used == 0) /* a line that is larger than a file, or goes on in this one */
 		produce(s, style, data, n, last, true, LINES_ROOM, o);
-	intent_write(s, o->size);
+	intent_write(s, pipe->data, pipe->used, o->size);
 	error = log_file_write(&s->file, o->data, o->size);
 	if (error == 0)
 		s->inside = o->inside;
@@ -151,9 +170,10 @@ static int write_piece(struct stream *s, const struct log_place *place,
 }
 
 static int write_to_file(struct stream *s, struct line_style *style, const char *data, size_t n,
-			 bool last, uint64_t realtime, size_t *ret_used)
+			 bool last, bool note, uint64_t realtime, size_t *ret_used)
 {
 	char name[LOG_FILE_NAME_MAX];
+	struct progress pipe = { .data = data };
 	struct log_place place = place_of(s, name);
 	int error = 0;
 
@@ -163,9 +183,11 @@ static int write_to_file(struct stream *s, struct line_style *style, const char 
 
 		if (waits_for_its_end(style, rest, n - *ret_used, last))
 			break;
-		error = write_piece(s, &place, style, realtime, rest, n - *ret_used, last, &o);
+		error = write_piece(s, &place, style, realtime, &pipe, rest, n - *ret_used, last,
+				    &o);
 		if (error == 0)
 			*ret_used += o.used;
+		pipe.used = note ? 0 : *ret_used;
 	}
 	return error;
 }
@@ -173,7 +195,7 @@ static int write_to_file(struct stream *s, struct line_style *style, const char 
 /* --- other daemons ---------------------------------------------------------------------- */
 
 static int send_lines(const struct stream *s, const char *stream, const char *data, size_t n,
-		      bool last, uint64_t realtime, size_t *ret_used)
+		      bool last, bool note, uint64_t realtime, size_t *ret_used)
 {
 	struct line_source source = { s->name, stream, s->instance ? s->instance : "", s->pid };
 	const char *path = s->settings->socket;
@@ -189,6 +211,8 @@ static int send_lines(const struct stream *s, const char *stream, const char *da
 			error = syslog_send(path, &source, line, piece.size, realtime);
 		if (error == 0)
 			*ret_used += piece.used;
+		if (error == 0 && !note)
+			intent_write(s, data, *ret_used, 0);
 	}
 	return error;
 }
@@ -203,11 +227,11 @@ int stream_write(struct stream *s, const char *data, size_t n, bool last, size_t
 
 	*ret_used = 0;
 	if (s->settings->set.sink != LOGGER_SINK_FILE)
-		return send_lines(s, stream_name(s), data, n, last, realtime, ret_used);
+		return send_lines(s, stream_name(s), data, n, last, false, realtime, ret_used);
 	error = make_style(s, realtime, &style);
 	if (error < 0)
 		return error;
-	return write_to_file(s, &style, data, n, last, realtime, ret_used);
+	return write_to_file(s, &style, data, n, last, false, realtime, ret_used);
 }
 
 int stream_write_note(struct stream *s, const char *text)
@@ -217,20 +241,20 @@ int stream_write_note(struct stream *s, const char *text)
 	struct line_style style;
 	char line[256];
 	size_t used = 0, size;
-	int error = stream_place(s, "", 0);
+	int error = stream_place(s);
 
 	if (error < 0)
 		return error;
 	/* A line that was cut off ends here. */
 	size = (size_t)snprintf(line, sizeof(line), "%s%s\n", s->inside ? "\n" : "", text);
 	if (s->settings->set.sink != LOGGER_SINK_FILE)
-		return send_lines(s, "foster", line, size, true, realtime, &used);
+		return send_lines(s, "foster", line, size, true, true, realtime, &used);
 	error = make_style(s, realtime, &style);
 	if (style.json && error == 0)
 		style.members = members = make_members(s, "foster");
 	if (error < 0 || (style.json && !members))
 		return -ENOMEM;
-	error = write_to_file(s, &style, line, size, true, realtime, &used);
+	error = write_to_file(s, &style, line, size, true, true, realtime, &used);
 	intent_done(s);
 	return error;
 }

@@ -16,6 +16,7 @@
 #include "base/log-name.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "logger/channel.h"
 #include "logger/count.h"
 #include "logger/intake.h"
 #include "logger/intent.h"
@@ -32,7 +33,7 @@
 
 static struct stream *by_number[LOGGER_NUMBERS];
 static struct stream *all, *dead, *listed;
-static size_t n_streams;
+static size_t n_streams, n_closing;
 static int epoll_fd;
 
 int streams_init(int fd)
@@ -51,14 +52,14 @@ bool stream_has_number(const struct stream *s)
 	return by_number[s->number] == s;
 }
 
-void streams_count(bool counted)
+void streams_count(void)
 {
 	for (const struct stream *s = all; s; s = s->next) {
 		if (!stream_has_number(s))
 			continue;
 		count_begin(s);
-		if (!counted) /* it may have been written since */
-			intent_forget(s);
+		if (s->placed) /* it was another logger that was at anything */
+			intent_done(s);
 	}
 }
 
@@ -124,7 +125,7 @@ static size_t drop(struct stream *s, const char *data, size_t n, int error)
 
 	stream_count_dropped(s, newline ? lines_count(data, size) : 1, error);
 	if (!stream_is_placed(s))
-		intent_forget(s); /* what it wrote is in the pipe no more */
+		intent_done(s); /* what it wrote is in the pipe no more */
 	s->skipping = !newline;
 	intake_discard(s->pipe, size);
 	return size;
@@ -238,11 +239,15 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
 			  lines_count(data, used));
 	count_written(s, data, used);
-	intent_take(s, data, used);
-	intake_discard_lines(s->pipe, data, used);
-	intent_done(s);
+	intent_take_out(s, data, used);
+	if (s->trouble && used > 0) { /* what is left has just begun */
+		trouble_set(s->trouble, TROUBLE_HOLD, 0);
+		trouble_set(s->trouble, TROUBLE_SLOW, 0);
+	}
 	if (error < 0 && try_less(s, n, error))
 		return WENT_ON;
+	if (error == -EAGAIN && used > 0 && stream_is_stuck(s)) /* slow it is, and no more */
+		stream_get_going(s);
 	if (error < 0) {
 		stream_get_stuck(s, error);
 		return STUCK;
@@ -259,9 +264,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 static enum outcome look(struct stream *s)
 {
 	const char *data;
-	/* The first time, what the pipe begins with is compared with what the last logger took. */
-	bool small = stream_is_placed(s) &&
-		     (stream_is_stuck(s) || (s->trouble && s->trouble->small > 0));
+	bool small = stream_is_stuck(s) || (s->trouble && s->trouble->small > 0);
 	ssize_t n = intake_look(s->pipe, small ? FIRST_TRY : INTAKE_MAX, &data);
 	int error;
 
@@ -274,9 +277,16 @@ static enum outcome look(struct stream *s)
 		skip(s, data, (size_t)n);
 		return WENT_ON;
 	}
-	error = stream_place(s, data, (size_t)n);
+	if (!stream_is_placed(s)) { /* the pipe may begin elsewhere then */
+		error = stream_place(s);
+		if (error == 0)
+			return WENT_ON;
+		stream_get_stuck(s, error);
+		return STUCK;
+	}
+	error = 0;
 	/* What was too much is told of by the second, not between any two lines. */
-	if (error == 0 && s->trouble && s->trouble->drop_error < 0)
+	if (s->trouble && s->trouble->drop_error < 0)
 		error = stream_note_dropped(s);
 	if (error < 0) {
 		stream_get_stuck(s, error);
@@ -300,8 +310,12 @@ static void end(struct stream *s)
 {
 	if (s->trouble && !stream_is_stuck(s))
 		stream_note_dropped(s);
+	stream_get_fast(s);
 	if (s->trouble)
 		trouble_forget(s->trouble);
+	if (s->close_value)
+		channel_tell_surely(LOGGER_CLOSED, s->number, s->close_value);
+	n_closing -= s->closing;
 	take_out(s);
 	unlist(s);
 	n_streams--;
@@ -341,14 +355,14 @@ static void start_anew(struct stream *s)
 	stream_watch(s, WATCH_LEVEL);
 }
 
-/* What is there is no whole line. It is not waited for too long, whatever its service is at. */
+/* What is there is no whole line. Its end is not waited for too long. */
 static void hold(struct stream *s)
 {
 	struct trouble *t = stream_trouble(s);
 
 	stream_watch(s, WATCH_NEWS);
-	if (t && !t->due)
-		trouble_try_at(t, now_monotonic() + HOLD_MAX);
+	if (t && !t->times[TROUBLE_HOLD])
+		trouble_set(t, TROUBLE_HOLD, now_monotonic() + HOLD_MAX);
 }
 
 /* True when the stream has ended. */
@@ -362,6 +376,8 @@ bool stream_pump(struct stream *s, int looks)
 		end(s);
 		return true;
 	}
+	if (outcome != STUCK)
+		stream_get_fast(s);
 	if (outcome == HELD)
 		hold(s);
 	else if (outcome == WENT_ON)
@@ -376,7 +392,8 @@ void stream_drain(struct stream *s)
 {
 	int looks = (int)(intake_capacity(s->pipe) / 4096) + 1;
 
-	if (!stream_is_stuck(s) && !stream_pump(s, looks) && s->closing && !stream_is_stuck(s))
+	if (!stream_is_stuck(s) && !stream_pump(s, looks) && s->closing && !stream_is_stuck(s) &&
+	    !stream_is_slow(s))
 		end(s);
 }
 
@@ -418,26 +435,28 @@ static void set_rate(struct stream *s)
 	}
 }
 
-static bool is_same_pipe(int a, int b)
+static bool is_pipe_of(const struct stream *s, int fd)
 {
-	struct stat x, y;
+	struct stat st;
 
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino &&
-	       x.st_dev == y.st_dev;
+	return fstat(fd, &st) == 0 && st.st_ino == s->pipe_inode && st.st_dev == s->pipe_device;
 }
 
 static struct stream *make(uint32_t number, int pipe, struct settings *settings, const char *name)
 {
 	struct stream *s = calloc(1, sizeof(*s) + strlen(name) + 1);
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = s };
+	struct stat st;
 
-	if (!s || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipe, &event) < 0) {
+	if (!s || fstat(pipe, &st) < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pipe, &event) < 0) {
 		free(s);
 		return NULL;
 	}
 	strcpy(s->name, name);
 	s->number = number;
 	s->pipe = pipe;
+	s->pipe_inode = st.st_ino;
+	s->pipe_device = st.st_dev;
 	s->settings = settings;
 	log_file_init(&s->file);
 	set_rate(s);
@@ -452,16 +471,33 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	return s;
 }
 
+/* One that is being closed: never are there two streams that read one pipe. */
+static struct stream *take_back(int pipe)
+{
+	struct stream *s = n_closing > 0 ? all : NULL;
+
+	while (s && !(s->closing && is_pipe_of(s, pipe)))
+		s = s->next;
+	if (!s)
+		return NULL;
+	n_closing--;
+	s->closing = false;
+	s->close_value = 0;
+	return s;
+}
+
 void stream_open(uint32_t number, int pipe, struct settings *settings, const char *name)
 {
 	struct stream *s = by_number[number];
 
-	if (s && is_same_pipe(s->pipe, pipe) && strcmp(s->name, name) == 0) {
+	if (!s)
+		s = by_number[number] = take_back(pipe);
+	if (s && is_pipe_of(s, pipe) && strcmp(s->name, name) == 0) {
 		fd_close(pipe);
 		stream_set(number, settings);
 		return;
 	}
-	stream_close(number);
+	stream_close(number, 0);
 	s = make(number, pipe, settings, name);
 	if (!s) {
 		log_error_errno(-errno, "%s: cannot be read", name);
@@ -481,6 +517,10 @@ void stream_set(uint32_t number, struct settings *settings)
 		return;
 	}
 	buffer = s->settings->set.buffer;
+	if (stream_is_slow(s)) { /* it may wait for another daemon */
+		stream_get_fast(s);
+		stream_watch(s, WATCH_LEVEL);
+	}
 	if (s->settings != settings) {
 		log_file_close(&s->file); /* it may be another one, or of another mode */
 		free(s->members);
@@ -493,7 +533,7 @@ void stream_set(uint32_t number, struct settings *settings)
 	set_buffer(s, buffer);
 	look_for_left(s);
 	if (stream_is_stuck(s))
-		trouble_try_at(s->trouble, now_monotonic());
+		trouble_set(s->trouble, TROUBLE_TRY, now_monotonic());
 }
 
 /* All that is there, a part of a line too. */
@@ -521,15 +561,22 @@ void stream_run(uint32_t number, uint32_t pid, const char *instance)
 	s->pid = pid;
 }
 
-void stream_close(uint32_t number)
+static void begin_to_close(struct stream *s)
+{
+	n_closing += !s->closing;
+	s->closing = true;
+	stream_drain(s);
+}
+
+void stream_close(uint32_t number, uint64_t value)
 {
 	struct stream *s = by_number[number];
 
-	if (!s)
+	if (!s) /* it was meant for the last logger: nobody has read that pipe to its end */
 		return;
 	by_number[number] = NULL; /* it may have to wait, and the number is another's by then */
-	s->closing = true;
-	stream_drain(s);
+	s->close_value = value;
+	begin_to_close(s);
 }
 
 void stream_sync(uint32_t number)
@@ -564,8 +611,7 @@ void streams_close_all(void)
 {
 	for (struct stream *s = all, *next; s; s = next) {
 		next = s->next;
-		s->closing = true;
-		stream_drain(s);
+		begin_to_close(s);
 	}
 }
 

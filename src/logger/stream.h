@@ -26,13 +26,24 @@ enum stream_watch {
 	WATCH_NONE,
 };
 
+/* What a stream with trouble waits for. */
+enum trouble_timer {
+	TROUBLE_TRY,  /* what cannot be written is tried again */
+	TROUBLE_NOTE, /* what was dropped is told of */
+	TROUBLE_HOLD, /* a part of a line is written as one */
+	TROUBLE_SLOW, /* what it is written to is more than slow */
+	_TROUBLE_TIMERS
+};
+
 /* What went wrong. Most streams have none. */
 struct trouble {
-	struct trouble *next;
+	struct trouble *next, *next_slow;
 	struct stream *stream;
-	uint64_t due;  /* us: when it is tried again; 0: not on the list */
+	uint64_t times[_TROUBLE_TIMERS]; /* us; 0: none */
+	uint64_t due;  /* when it is looked at, not later than these; 0: it is not on the list */
 	uint64_t said; /* us: when it was told of */
 	bool say_end;
+	bool slow;           /* it waits until a daemon takes more */
 	unsigned char small; /* looks that are to be small */
 	int error;           /* why nothing can be written; 0: it can */
 	int drop_error;      /* why lines were dropped; 0: there were too many */
@@ -42,6 +53,8 @@ struct trouble {
 struct stream {
 	int pipe;
 	uint32_t number, pid;
+	uint64_t pipe_inode, pipe_device;
+	uint64_t close_value; /* the manager is told it when this has ended; 0: it is not */
 	struct settings *settings;
 	struct log_file file;
 	struct trouble *trouble; /* NULL: none, ever */
@@ -50,7 +63,7 @@ struct stream {
 	char *instance;          /* NULL: not known */
 	struct stream *next, *before, *next_listed;
 	unsigned char watch, full_looks;
-	bool placed;     /* the end of its file was looked at */
+	bool placed;     /* what the last logger was at is done, the end of its file seen */
 	bool inside;     /* the next byte goes on a line */
 	bool skipping;   /* the rest of a line whose beginning was dropped */
 	bool listed;     /* it has been on WATCH_NEWS */
@@ -65,14 +78,18 @@ int streams_init(int epoll_fd);
 void stream_open(uint32_t number, int pipe, struct settings *, const char *name);
 void stream_set(uint32_t number, struct settings *);
 void stream_run(uint32_t number, uint32_t pid, const char *instance);
-void stream_close(uint32_t number); /* writes what is in the pipe first */
-void stream_sync(uint32_t number);  /* its process has ended: writes all of it */
+/* Writes what is in the pipe first, and then tells the manager the value, unless that is 0. */
+void stream_close(uint32_t number, uint64_t value);
+void stream_sync(uint32_t number); /* its process has ended: writes all of it */
 
 /* The pipe has something, or has hung up. */
 void stream_event(struct stream *, bool hung_up);
 
 /* SIGIO: one that is watched for news has some. */
 void streams_news(void);
+
+/* A daemon takes messages again. */
+void streams_writable(const void *peer);
 
 /* Tries again what could not be written; us until the next time, UINT64_MAX: nothing waits. */
 uint64_t streams_retry(uint64_t now);
@@ -81,21 +98,21 @@ void streams_bury(void); /* frees those that ended, when no event of theirs is l
 void streams_close_all(void);
 void streams_write_notes(void); /* of what was dropped */
 size_t streams_number(void);
-void streams_count(bool counted); /* there is somewhere else to count to; false: the first time */
+void streams_count(void); /* there is somewhere else to count to */
 
 /* --- between stream*.c ------------------------------------------------------------------ */
 
-/* False: what the last logger wrote to its file has not been looked at yet. */
+/* False: what the last logger was at has not been looked at yet. */
 bool stream_is_placed(const struct stream *);
 
 /*
- * Goes to where the last logger stopped, when the pipe begins with all these bytes, or, with none
- * of them, has been emptied. 0, also if it has been done before, or -errno.
+ * Ends what the last logger was at when it was killed, and goes to where it stopped: what the pipe
+ * holds may become less by that. 0, also if it has been done before, or -errno.
  */
-int stream_place(struct stream *, const char *data, size_t n);
+int stream_place(struct stream *);
 
-/* stream-place.c. The same in a file that is open, by the end of it and by what the pipe has. */
-int stream_find_place(struct stream *, const struct line_style *, const char *data, size_t n);
+/* stream-place.c. The same in a file that is open. */
+int stream_find_place(struct stream *, bool json);
 
 /*
  * Formats and writes what n bytes say, as far as it can be. last: an unfinished line is due.
@@ -123,12 +140,21 @@ void stream_write_unfinished(struct stream *); /* a part of a line, too */
 
 /* stream-trouble.c. The trouble of a stream is made when it is asked for; NULL: out of memory. */
 struct trouble *stream_trouble(struct stream *);
-void trouble_try_at(struct trouble *, uint64_t when);
-void trouble_forget(struct trouble *); /* it is not tried again */
+void trouble_set(struct trouble *, enum trouble_timer, uint64_t when); /* 0: not any more */
+void trouble_forget(struct trouble *);                                 /* it is not tried again */
 bool stream_is_stuck(const struct stream *);
 bool stream_may_drop(const struct stream *);
 void stream_get_stuck(struct stream *, int error); /* nothing can be written: tried again later */
 void stream_get_going(struct stream *);            /* it can */
+
+/*
+ * stream-slow.c. A daemon takes no more at the moment: the stream goes on when it does. False: it
+ * is in more trouble than that.
+ */
+bool stream_get_slow(struct stream *);
+void stream_get_fast(struct stream *); /* it does not wait, or not for that, any more */
+bool stream_is_slow(const struct stream *);
+bool stream_has_waited(struct stream *); /* the daemon takes nothing: slow is no word for it */
 
 /* error: why they were dropped; 0: there were more than may be. */
 void stream_count_dropped(struct stream *, uint64_t lines, int error);

@@ -72,8 +72,12 @@ static bool is_ours(pid_t pid, int number, int fd)
 int log_pipe_adopt(struct log_pipe *p, pid_t pid, int fd)
 {
 	char path[48];
+	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	if (stat(path, &st) < 0 ||
+	    !S_ISFIFO(st.st_mode)) /* to open a terminal is to do something */
+		return -ENOTCONN;
 	p->both = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (!is_ours(pid, fd, p->both))
 		return -ENOTCONN;

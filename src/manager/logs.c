@@ -21,6 +21,7 @@
 #include "base/units.h"
 #include "manager/control.h"
 #include "manager/events.h"
+#include "manager/log-closing.h"
 #include "manager/log-count.h"
 #include "manager/log-pipe.h"
 #include "manager/packet-queue.h"
@@ -45,7 +46,8 @@ struct logs {
 	struct service *logger;
 	struct packet_queue *channel;
 	struct log_counts *counts; /* NULL: nothing is counted */
-	int fd;                    /* our end of the channel */
+	struct log_closings *closings;
+	int fd; /* our end of the channel */
 	struct event *readable;
 	struct event *impatient;   /* once it was told to quit */
 	bool made[LOGGER_NUMBERS]; /* by this manager: the pipe lies in the store */
@@ -92,6 +94,17 @@ static int make_channel(struct manager *m)
 }
 
 /* Takes fd. */
+static void send_encoded(struct manager *m, const char *data, int size, const char *name, int fd)
+{
+	if (size > 0) {
+		packet_queue_send(m->logs->channel, data, (size_t)size, fd);
+		return;
+	}
+	log_error("%s: names and paths of its log are too long together", name);
+	fd_close(fd);
+}
+
+/* The same. */
 static void send_message(struct manager *m, struct logger_message *message,
 			 const struct logger_settings *settings, const char *const *texts,
 			 size_t n_texts, int fd)
@@ -99,12 +112,7 @@ static void send_message(struct manager *m, struct logger_message *message,
 	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
 	int size = logger_encode(message, settings, texts, n_texts, data, sizeof(data));
 
-	if (size > 0) {
-		packet_queue_send(m->logs->channel, data, (size_t)size, fd);
-		return;
-	}
-	log_error("%s: names and paths of its log are too long together", texts[0]);
-	fd_close(fd);
+	send_encoded(m, data, size, n_texts > 0 ? texts[0] : "", fd);
 }
 
 static void tell(struct manager *m, enum logger_type type, uint32_t number, uint64_t value)
@@ -131,6 +139,18 @@ static void on_synced(struct manager *m, uint64_t number)
 	forget_crash(c);
 }
 
+static uint32_t place_of(uint32_t number)
+{
+	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
+}
+
+/* Nothing is left in that pipe. */
+static void on_closed(struct manager *m, const struct logger_message *message)
+{
+	if (log_closings_done(m->logs->closings, message->number, message->value))
+		supervisor_link_drop(m, place_of(message->number));
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct manager *m = arg;
@@ -142,9 +162,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		const struct logger_settings *settings;
 		const char *texts[LOGGER_TEXTS_MAX];
 
-		if (logger_decode(data, (size_t)n, &message, &settings, texts) > 0 &&
-		    message->type == LOGGER_SYNCED)
+		if (logger_decode(data, (size_t)n, &message, &settings, texts) < 0)
+			continue;
+		if (message->type == LOGGER_SYNCED)
 			on_synced(m, message->value);
+		else if (message->type == LOGGER_CLOSED)
+			on_closed(m, message);
 	}
 	if (n == 0) /* fosterd is gone, and with it the other end */
 		event_del(m->logs->readable);
@@ -205,12 +228,15 @@ int logs_init(struct manager *m, const struct link_child *child)
 	l->channel = packet_queue_new(m->base, l->fd, "channel to foster-log");
 	l->readable = event_new(m->base, l->fd, EV_READ | EV_PERSIST, on_readable, m);
 	l->logger = service_new(m, &logger_config);
-	if (!l->channel || !l->logger || !l->readable || event_add(l->readable, NULL) < 0)
+	l->closings = log_closings_new(m);
+	if (!l->channel || !l->closings || !l->logger || !l->readable ||
+	    event_add(l->readable, NULL) < 0)
 		return -ENOMEM;
 	l->counts = log_counts_new(m);
-	if (child)
-		tell_counts(m);
 	if (child) {
+		/* One that is of another release is about to be replaced, and counts as it did. */
+		if (!m->hello.renewed)
+			tell_counts(m);
 		restore_service(m, l->logger, child);
 		return 0;
 	}
@@ -229,6 +255,7 @@ void logs_shutdown(struct manager *m)
 	service_free(l->logger);
 	packet_queue_free(l->channel);
 	log_counts_free(l->counts);
+	log_closings_free(l->closings);
 	for (size_t i = 0; i < CRASHES_MAX; i++)
 		forget_crash(&l->crashes[i]);
 	if (l->readable)
@@ -252,16 +279,53 @@ bool logs_is_logged(const struct service *s)
 	return s->config->log <= LOG_TYPE_SYSLOG;
 }
 
-static bool is_apart(const struct service *s)
+static void name_of(const struct service *s, uint32_t number, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s:%s", number < LOGGER_STDERR ? "log" : "err", s->config->name);
+}
+
+/* The last manager made it: its name tells whose it is. */
+static bool is_stored(const struct service *s, uint32_t number)
+{
+	const char *stored = supervisor_link_stored(s->manager, place_of(number));
+	char name[LINK_NAME_MAX + 8];
+
+	name_of(s, number, name, sizeof(name));
+	return stored && strcmp(stored, name) == 0;
+}
+
+static bool has_pipe(const struct service *s, uint32_t number)
+{
+	const struct logs *l = s->manager->logs;
+
+	return !log_closings_has(l->closings, number) && (l->made[number] || is_stored(s, number));
+}
+
+static bool wants_apart(const struct service *s)
 {
 	return logs_is_logged(s) && s->config->log_stderr == LOG_STDERR_APART;
+}
+
+/* One that has outlived a fosterd is logged as it was started, whatever its section says now. */
+static bool is_apart(const struct service *s)
+{
+	if (!s->adopted || s->slot == NO_SLOT)
+		return wants_apart(s);
+	return has_pipe(s, s->slot + LOGGER_STDERR);
+}
+
+static bool writes_to_file(const struct service *s)
+{
+	if (logs_is_logged(s))
+		return s->config->log == LOG_TYPE_FILE;
+	return s->adopted && s->slot != NO_SLOT && has_pipe(s, s->slot);
 }
 
 char *logs_path(const struct service *s, bool only_stderr, char *buf, size_t size)
 {
 	char name[CONFIG_NAME_MAX + 16];
 
-	if (s->config->log != LOG_TYPE_FILE || (only_stderr && !is_apart(s)))
+	if (!writes_to_file(s) || (only_stderr && !is_apart(s)))
 		return NULL;
 	snprintf(buf, size, "%s/%s", s->manager->log_directory,
 		 log_name(name, sizeof(name), s->config->name, only_stderr));
@@ -275,8 +339,7 @@ static uint32_t flags_of(const struct service_config *c)
 	       (c->log_timestamps == LOG_STAMPS_LOCAL ? LOGGER_LOCAL : 0) |
 	       (c->log_compress == LOG_COMPRESS_GZIP ? LOGGER_GZIP : 0) |
 	       (c->log_compress == LOG_COMPRESS_ZSTD ? LOGGER_ZSTD : 0) |
-	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0) |
-	       (c->log_stderr == LOG_STDERR_APART ? LOGGER_APART : 0);
+	       (c->log_full == LOG_FULL_DROP ? LOGGER_DROP : 0);
 }
 
 static enum logger_sink sink_of(const struct service_config *c)
@@ -288,14 +351,15 @@ static enum logger_sink sink_of(const struct service_config *c)
 	}
 }
 
-/* OPEN or SET. Takes fd. */
-static void tell_settings(struct service *s, enum logger_type type, uint32_t number, int fd)
+/* OPEN or SET, of LOGGER_MESSAGE_MAX bytes at most. Its size, or -EMSGSIZE. */
+static int encode_settings(const struct service *s, enum logger_type type, uint32_t number,
+			   char *data)
 {
 	const struct service_config *c = s->config;
 	struct logger_message message = { .type = type, .number = number };
 	const struct logger_settings settings = {
 		.sink = sink_of(c),
-		.flags = flags_of(c),
+		.flags = flags_of(c) | (is_apart(s) ? LOGGER_APART : 0),
 		.size = c->log_size,
 		.keep_size = c->log_keep_size,
 		.period = c->log_time,
@@ -311,7 +375,17 @@ static void tell_settings(struct service *s, enum logger_type type, uint32_t num
 				      c->log_prefix ? c->log_prefix : "",
 				      c->log_socket ? c->log_socket : "" };
 
-	send_message(s->manager, &message, &settings, texts, ELEMENTSOF(texts), fd);
+	return logger_encode(&message, &settings, texts, ELEMENTSOF(texts), data,
+			     LOGGER_MESSAGE_MAX);
+}
+
+/* Takes fd. */
+static void tell_settings(struct service *s, enum logger_type type, uint32_t number, int fd)
+{
+	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
+	int size = encode_settings(s, type, number, data);
+
+	send_encoded(s->manager, data, size, s->config->name, fd);
 }
 
 /* Only where it is written down. */
@@ -333,11 +407,6 @@ static void tell_process(struct service *s, uint32_t number)
 
 /* --- pipes ------------------------------------------------------------------------------ */
 
-static uint32_t place_of(uint32_t number)
-{
-	return number < LOGGER_STDERR ? number : PLACE_STDERR + (number - LOGGER_STDERR);
-}
-
 static uint32_t number_of(uint32_t place)
 {
 	return place < LINK_SLOTS ? place : place - PLACE_STDERR + LOGGER_STDERR;
@@ -346,11 +415,6 @@ static uint32_t number_of(uint32_t place)
 bool logs_is_place(uint32_t place)
 {
 	return place < LINK_SLOTS || (place >= PLACE_STDERR && place < PLACE_STDERR + LINK_SLOTS);
-}
-
-static void name_of(const struct service *s, uint32_t number, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s:%s", number < LOGGER_STDERR ? "log" : "err", s->config->name);
 }
 
 /* Keeps the pipe with the supervisor, and gives the logger its read end. Takes both. */
@@ -364,52 +428,63 @@ static void take_pipe(struct service *s, uint32_t number, struct log_pipe *pipe)
 	s->manager->logs->made[number] = true;
 }
 
-static void adopt_pipe(struct service *s, uint32_t number, int fd)
+/*
+ * That it is open for both directions does not tell a pipe of ours from one of another fosterd,
+ * whose service this one is. The configuration may have changed since, and is asked only where
+ * nothing is known.
+ */
+static bool was_made_for(const struct service *s, uint32_t number, const struct log_pipe *pipe,
+			 bool wanted)
+{
+	const struct log_counts *counts = s->manager->logs->counts;
+
+	return log_counts_say(counts, number) ? log_counts_is_of(counts, number, pipe->both)
+					      : wanted;
+}
+
+static void adopt_pipe(struct service *s, uint32_t number, int fd, bool wanted)
 {
 	_cleanup_(log_pipe_clear) struct log_pipe pipe = LOG_PIPE_NONE;
 
+	if (has_pipe(s, number))
+		return;
 	/* Its standard output is the pipe, unless it has put something else there. */
-	if (log_pipe_adopt(&pipe, s->pid, fd) < 0) {
+	if (log_pipe_adopt(&pipe, s->pid, fd) == 0 && was_made_for(s, number, &pipe, wanted)) {
+		take_pipe(s, number, &pipe);
+		tell_process(s, number);
+	} else if (wanted) {
 		log_warning("%s: its %s is no pipe of ours any more; it is not logged",
 			    service_label(s), fd == STDERR_FILENO ? "standard error" : "output");
-		return;
 	}
-	take_pipe(s, number, &pipe);
-	tell_process(s, number);
 }
 
 void logs_adopt(struct service *s)
 {
-	if (!logs_is_logged(s) || s->pid <= 0)
+	if (s->pid <= 0)
 		return;
-	adopt_pipe(s, s->slot, STDOUT_FILENO);
-	/* As it was started: the configuration may have changed since. */
-	if (!log_pipe_is_same(s->pid, STDOUT_FILENO, STDERR_FILENO) && is_apart(s))
-		adopt_pipe(s, s->slot + LOGGER_STDERR, STDERR_FILENO);
+	/* First: of the other it is said whether there is one. */
+	if (!log_pipe_is_same(s->pid, STDOUT_FILENO, STDERR_FILENO))
+		adopt_pipe(s, s->slot + LOGGER_STDERR, STDERR_FILENO, wants_apart(s));
+	adopt_pipe(s, s->slot, STDOUT_FILENO, logs_is_logged(s));
 }
 
-/* The last manager made it: its name tells whose it is. */
-static bool is_stored(const struct service *s, uint32_t number)
-{
-	const char *stored = supervisor_link_stored(s->manager, place_of(number));
-	char name[LINK_NAME_MAX + 8];
-
-	name_of(s, number, name, sizeof(name));
-	return stored && strcmp(stored, name) == 0;
-}
-
-static bool has_pipe(const struct service *s, uint32_t number)
-{
-	return s->manager->logs->made[number] || is_stored(s, number);
-}
-
+/* Its pipe stays in the store until what is in it is written. */
 static void forget_pipe(struct service *s, uint32_t number)
 {
+	char data[LOGGER_MESSAGE_MAX] __attribute__((aligned(8)));
+	struct logs *l = s->manager->logs;
+	uint64_t value = 0;
+	int size;
+
 	if (!has_pipe(s, number))
 		return;
-	supervisor_link_drop(s->manager, place_of(number));
-	tell(s->manager, LOGGER_CLOSE, number, 0);
-	s->manager->logs->made[number] = false;
+	size = encode_settings(s, LOGGER_OPEN, number, data);
+	if (size > 0)
+		value = log_closings_add(l->closings, number, data, (size_t)size);
+	if (value == 0)
+		supervisor_link_drop(s->manager, place_of(number));
+	tell(s->manager, LOGGER_CLOSE, number, value);
+	l->made[number] = false;
 }
 
 static uint32_t pipe_place(struct service *s, uint32_t number)
@@ -425,15 +500,25 @@ static uint32_t pipe_place(struct service *s, uint32_t number)
 		log_error_errno(error, "%s: no pipe for its log; its output is lost", c->name);
 		return LINK_PLACE_NULL;
 	}
-	log_counts_clear(s->manager->logs->counts, number);
+	log_closings_forget(s->manager->logs->closings, number);
+	log_counts_begin(s->manager->logs->counts, number, pipe.reader);
 	take_pipe(s, number, &pipe);
 	return place_of(number);
 }
 
+/* The next fosterd must not take what it inherits for its pipe. */
+static void forget_number(struct service *s, uint32_t number)
+{
+	if (!logs_is_logger(s) && !has_pipe(s, number))
+		log_counts_no_pipe(s->manager->logs->counts, number);
+}
+
 uint32_t logs_place(struct service *s)
 {
-	if (s->config->log == LOG_TYPE_INHERIT)
+	if (s->config->log == LOG_TYPE_INHERIT) {
+		forget_number(s, s->slot);
 		return LINK_PLACE_INHERIT;
+	}
 	if (s->config->log == LOG_TYPE_NONE)
 		return LINK_PLACE_NULL;
 	return pipe_place(s, s->slot);
@@ -441,10 +526,17 @@ uint32_t logs_place(struct service *s)
 
 uint32_t logs_stderr_place(struct service *s, uint32_t stdout_place)
 {
-	if (is_apart(s))
+	if (wants_apart(s))
 		return pipe_place(s, s->slot + LOGGER_STDERR);
-	if (!logs_is_logger(s))
-		forget_pipe(s, s->slot + LOGGER_STDERR); /* of another configuration */
+	if (logs_is_logger(s) || s->slot == NO_SLOT)
+		return stdout_place;
+	if (has_pipe(s, s->slot + LOGGER_STDERR)) { /* of another configuration */
+		forget_pipe(s, s->slot + LOGGER_STDERR);
+		if (has_pipe(s, s->slot))
+			tell_settings(s, LOGGER_SET, s->slot, -1);
+	}
+	if (s->config->log == LOG_TYPE_INHERIT)
+		forget_number(s, s->slot + LOGGER_STDERR);
 	return stdout_place;
 }
 
@@ -459,6 +551,12 @@ void logs_forget(struct service *s)
 		return;
 	forget_pipe(s, s->slot);
 	forget_pipe(s, s->slot + LOGGER_STDERR);
+	log_closings_store(s->manager->logs->closings, s->slot, s->config->name);
+}
+
+bool logs_hold_slot(const struct manager *m, uint32_t slot)
+{
+	return m->logs && log_closings_hold_slot(m->logs->closings, slot);
 }
 
 void logs_crashed(struct service *s, int pid, const char *end)
@@ -528,6 +626,10 @@ void logs_changed(struct service *s)
 /* The supervisor sends them one by one: logs_fetched(). */
 static void ask_for_pipes(struct manager *m)
 {
+	for (uint32_t number = 0; number < LOGGER_NUMBERS; number++) {
+		if (log_closings_has(m->logs->closings, number))
+			supervisor_link_ask(m, place_of(number));
+	}
 	for (size_t i = 0; i < m->n_services; i++) {
 		const struct service *s = m->services[i];
 
@@ -553,12 +655,45 @@ void logs_catch_up(struct manager *m)
 		ask_for_pipes(m);
 }
 
+/* A logger that may not know of it. Takes reader. */
+static void close_again(struct manager *m, uint32_t number, int reader)
+{
+	uint64_t value;
+	size_t size;
+	const char *open = log_closings_open(m->logs->closings, number, &size, &value);
+
+	if (reader < 0) {
+		log_closings_forget(m->logs->closings, number);
+		supervisor_link_drop(m, place_of(number));
+		return;
+	}
+	packet_queue_send(m->logs->channel, open, size, reader);
+	tell(m, LOGGER_CLOSE, number, value);
+}
+
+bool logs_closing_fetched(struct manager *m, uint32_t place, int fd)
+{
+	uint32_t slot = place - PLACE_READY;
+
+	if (!m->logs || !log_closings_fetched(m->logs->closings, place, fd))
+		return false;
+	for (uint32_t number = slot; number < LOGGER_NUMBERS; number += LOGGER_STDERR) {
+		if (log_closings_has(m->logs->closings, number))
+			supervisor_link_ask(m, place_of(number));
+	}
+	return true;
+}
+
 void logs_fetched(struct manager *m, uint32_t place, int fd)
 {
 	uint32_t number = number_of(place);
 	struct service *s = m->by_slot[number % LOGGER_STDERR];
 	int reader = fd < 0 ? -EBADF : log_pipe_reader(fd);
 
+	if (log_closings_has(m->logs->closings, number)) {
+		close_again(m, number, reader);
+		return;
+	}
 	if (reader >= 0 && s) {
 		tell_settings(s, LOGGER_OPEN, number, reader);
 		tell_process(s, number);

@@ -36,8 +36,8 @@ uint32_t logs_program_place(struct manager *);
 
 /*
  * What the logger gets as descriptor 3: the memory that it counts in. It has that from its start,
- * for a pipe that its predecessor was told of may be the first thing that waits in the channel. How
- * many.
+ * for a pipe that its predecessor was told of may be the first thing that waits in the channel.
+ * How many.
  */
 size_t logs_places(const struct manager *, uint32_t *places);
 
@@ -47,21 +47,32 @@ uint32_t logs_stdin_place(const struct service *);
 void logs_spawned(struct service *); /* it has a process */
 void logs_changed(struct service *); /* it has another configuration */
 
-/* The service was adopted: its pipe, which it still has, is taken back for the new logger. */
+/*
+ * The service was adopted: its pipes, which it still has, are taken back for the new logger,
+ * unless that has been done already. They are read as it was started, whatever the configuration
+ * says now: one that nobody read would stop it when it is full.
+ */
 void logs_adopt(struct service *);
 
 /* A pipe that was asked for: goes to the new logger. fd stays the caller's. */
 void logs_fetched(struct manager *, uint32_t place, int fd);
 
 /*
- * Tells the logger of all pipes and settings again. What the last manager was about to tell when it
- * died is lost, while the supervisor may have had the pipe, and have started its service, already:
- * the two sockets do not empty at the same moment.
+ * Tells the logger of all pipes and settings again. What the last manager was about to tell when
+ * it died is lost, while the supervisor may have had the pipe, and have started its service,
+ * already: the two sockets do not empty at the same moment.
  */
 void logs_catch_up(struct manager *);
 
-/* The service is gone for good. */
+/*
+ * The service is gone for good. Its pipe is not, before all that is in it is written; until then
+ * its slot is not to be given to another: logs_hold_slot().
+ */
 void logs_forget(struct service *);
+bool logs_hold_slot(const struct manager *, uint32_t slot);
+
+/* What the last manager has kept of such a pipe. False: the place is of something else. */
+bool logs_closing_fetched(struct manager *, uint32_t place, int fd);
 
 /* Sends what the logger has not been told yet. */
 void logs_flush(struct manager *);

@@ -106,7 +106,7 @@ int manager_take_slot(struct manager *m, struct service *s)
 	for (uint32_t i = 0; i < LINK_SLOTS; i++) {
 		uint32_t slot = (next + i) % LINK_SLOTS;
 
-		if (m->by_slot[slot])
+		if (m->by_slot[slot] || logs_hold_slot(m, slot))
 			continue;
 		next = slot + 1;
 		s->slot = slot;

@@ -301,7 +301,7 @@ static void catch_up(struct manager *m, const struct link_child *child)
 
 	if (!s || s->slot != child->slot)
 		return;
-	if (m->generation == 1 && s->adopted)
+	if (s->adopted)
 		logs_adopt(s);
 	readiness_restore(s);
 	service_arm(s);

@@ -313,7 +313,10 @@ static void take_fetched(struct manager *m, const struct link_place *place, int 
 		logs_fetched(m, place->place, fd);
 		fd_close(fd);
 	} else if (place->place >= PLACE_READY && place->place < PLACE_READY + LINK_SLOTS) {
-		readiness_fetched(m, place->place, fd);
+		if (logs_closing_fetched(m, place->place, fd))
+			fd_close(fd);
+		else
+			readiness_fetched(m, place->place, fd);
 	} else if (place->place >= PLACE_FD_STORE) {
 		fd_store_fetched(m, place->place, fd);
 	} else {

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/logger.h"
 #include "base/units.h"
 #include "supervisor/descendants.h"
 #include "supervisor/identity.h"
@@ -157,6 +158,7 @@ void end_all(struct supervisor *s)
 		end_remains(s);
 	if (!anything_left(s) && dir_fd >= 0) {
 		table_remove(dir_fd);
+		unlinkat(dir_fd, LOGGER_MEMORY_FILE, 0);
 		unlinkat(dir_fd, "control", 0);
 		unlinkat(dir_fd, "notify", 0);
 		unlinkat(dir_fd, "lock", 0);

@@ -1,5 +1,5 @@
 """Kills logger, manager and supervisor at random while a service writes numbered lines as fast as
-it can, and looks whether a number is missing in its log.
+it can, and looks whether each number is in its log, once and as a whole line.
 
 What is done follows from the seed alone; when it happens does not.
 """
@@ -168,6 +168,7 @@ class LogChaos:
         self.foster.wait_end()
         self.checker.check_all()
         assert self.checker.next == written, f"{written - self.checker.next} lines are missing"
+        assert (self.checker.repeated, self.checker.torn) == (0, 0), "lines are repeated or torn"
         return written
 
     def answers(self):

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For LD_PRELOAD: the process is killed by SIGKILL as soon as a call of KILL_AT has handed the text
- * KILL_AT_TEXT to the kernel: send, sendmsg, write; or has got it from there: read. At its
+ * For LD_PRELOAD: the process is killed by SIGKILL as soon as a call of KILL_AT has handed the
+ * text KILL_AT_TEXT to the kernel: send, sendmsg, write; or has got it from there: read. At its
  * KILL_AT_COUNT-th time, the first unless set. Or, with ftruncate, before a file that has the text
- * in it is cut; with no-read and no-splice, before a pipe is read, or spliced from; with
- * write-part, when the text is written, and nothing of what was to be written behind it. With
- * no-cut it is not killed, but no file can be cut.
- * Then no moment is left in which anything else could be done.
+ * in it is cut; with no-read and no-readv, before a pipe is read, with readv, after it was; with
+ * no-rename and rename, before and after a file gets another name; with write-part, when the text
+ * is written, and nothing of what was to be written behind it. With no-cut it is not killed, but
+ * no file can be cut. Then no moment is left in which anything else could be done.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* What stands behind the text in data, when it is the time to die; else NULL. */
@@ -82,10 +84,16 @@ static bool is_pipe(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t size, unsigned flags)
+ssize_t readv(int fd, const struct iovec *to, int n_to)
 {
-	die_if("no-splice", "", 1);
-	return syscall(SYS_splice, in, in_at, out, out_at, size, flags);
+	ssize_t n;
+
+	if (is_pipe(fd))
+		die_if("no-readv", "", 1);
+	n = syscall(SYS_readv, fd, to, n_to);
+	if (n > 0 && is_pipe(fd))
+		die_if("readv", "", 1);
+	return n;
 }
 
 ssize_t read(int fd, void *data, size_t size)
@@ -98,6 +106,17 @@ ssize_t read(int fd, void *data, size_t size)
 	if (n > 0)
 		die_if("read", data, n);
 	return n;
+}
+
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags)
+{
+	int error;
+
+	die_if("no-rename", "", 1);
+	error = (int)syscall(SYS_renameat2, from, old, to, new, flags);
+	if (error == 0)
+		die_if("rename", "", 1);
+	return error;
 }
 
 int ftruncate(int fd, off_t length)

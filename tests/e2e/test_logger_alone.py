@@ -17,7 +17,7 @@ import pytest
 
 from foster import until
 
-OPEN, SET, RUN, CLOSE, QUIT, LEAVE, REOPEN, SYNC, COUNT, SYNCED = range(1, 11)
+OPEN, SET, RUN, CLOSE, QUIT, LEAVE, REOPEN, SYNC, COUNT, SYNCED, CLOSED = range(1, 12)
 
 
 def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
@@ -27,11 +27,14 @@ def message(kind, number=0, value=0, pid=0, settings=b"", texts=()):
     return struct.pack("=IIIIQ", kind, 24 + len(body), number, pid, value) + body
 
 
-JSON, UTC = 1 << 0, 1 << 1
+JSON, UTC, DROP = 1 << 0, 1 << 1, 1 << 4
 
 
-def settings(flags=0, size=0, buffer=0, rate=(0, 0), keep=10):
-    return struct.pack("=IIQQQQQQIIII", 0, flags, size, 0, 0, *rate, buffer, keep, 0o640, 2**32 - 1,
+FILE, JOURNAL, SYSLOG = range(3)
+
+
+def settings(flags=0, size=0, buffer=0, rate=(0, 0), keep=10, sink=FILE):
+    return struct.pack("=IIQQQQQQIIII", sink, flags, size, 0, 0, *rate, buffer, keep, 0o640, 2**32 - 1,
                        2**32 - 1)
 
 
@@ -52,9 +55,9 @@ class Logger:
         else:
             socket.send_fds(self.ours, [data], [fd])
 
-    def open(self, fd, number=7, name="a", prefix="", **named):
+    def open(self, fd, number=7, name="a", prefix="", socket="", **named):
         self.send(OPEN, number, fd=fd, settings=settings(**named),
-                  texts=(name, str(self.directory), prefix, ""))
+                  texts=(name, str(self.directory), prefix, socket))
 
     def sync(self, number=7):
         """Returns when what it was told before is done."""
@@ -121,87 +124,24 @@ def next_log(builddir, directory, reader, **named):
     return read_log(directory)
 
 
-def test_a_torn_line_ends(builddir, directory, pipe):
-    """The last logger was killed within a write: all of it comes again."""
-    reader, writer = pipe
-    (directory / "a.log").write_bytes(b"whole\nhalf of a long li")
-    os.write(writer, b"half of a long line\nmore\n")
-    assert next_log(builddir, directory, reader) == b"whole\nhalf of a long li\nhalf of a long line\nmore\n"
-
-
-SAID = b"".join(b"line %05d\n" % i for i in range(1000))
-
-
-def with_times(text):
-    return b"".join(b"2026-11-29T10:11:12.%06dZ > %b" % (i, line)
-                    for i, line in enumerate(text.splitlines(keepends=True)))
-
-
-def without_times(text):
-    return re.sub(rb"(?m)^2026-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z > ", b"", text)
-
-
-@pytest.mark.parametrize("times, ended, began", [
-    *((times, *place) for times in (False, True) for place in (
-        (8192, 8000), (8192, 8176), (8192, 1000),  # cut at a page, where nothing is in front
-        (8500, 8000), (8500, 8450), (5000, 0),  # all of it was written
-    )),
-])
-def test_a_write_is_told_by_what_comes_again(builddir, directory, pipe, ended, began, times):
-    """Nobody is left who knew what the last logger was at. The write began within a line."""
-    reader, writer = pipe
-    written = with_times(SAID[:ended]) if times else SAID[:ended]
-    (directory / "a.log").write_bytes(written)
-    os.write(writer, SAID[began:])
-    text = next_log(builddir, directory, reader, flags=UTC if times else 0, prefix="> " if times else "")
-    line = SAID.rfind(b"\n", 0, began) + 1
-    assert text.startswith(written)
-    assert without_times(text) == SAID[:ended] + b"\n" + SAID[line:]
-
-
-def test_a_cut_write_of_many_short_lines_is_told(builddir, directory, pipe):
-    """What is in front of them is most of the file."""
-    reader, writer = pipe
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 128 * 1024)
-    said, prefix = SAID * 6, "a long prefix " * 18
-    whole = b"".join(prefix.encode() + line for line in said.splitlines(keepends=True))
-    cut = next(at for at in range(200 * 4096, len(whole), 4096)
-               if len(prefix) < len(whole[:at].rsplit(b"\n", 1)[1]) < len(prefix) + 11)
-    (directory / "a.log").write_bytes(whole[:cut])
-    os.write(writer, said)
-    assert next_log(builddir, directory, reader, prefix=prefix) == whole[:cut] + b"\n" + whole
-
-
-def test_a_file_that_was_begun_within_a_write_is_told(builddir, directory, pipe):
-    """It was rotated within what comes again."""
-    reader, writer = pipe
-    written = SAID[2200:2200 + 4096]
-    (directory / "a.log").write_bytes(written)
-    os.write(writer, SAID)
-    assert next_log(builddir, directory, reader) == written + b"\n" + SAID
-
-
-# Healthy logs: an orderly end of the last logger is not remembered for ever.
-
-@pytest.mark.parametrize("ended", range(8180, 8202))
-def test_a_file_that_ends_within_a_line_is_gone_on_with(builddir, directory, pipe, ended):
-    """At a page, too: programs write what they have buffered in pages."""
-    reader, writer = pipe
-    said = b"".join(b"committee %d commits: 0000%05d \n" % (i % 3, i) for i in range(500))
-    (directory / "a.log").write_bytes(said[:ended])
-    os.write(writer, said[ended:])
-    assert next_log(builddir, directory, reader) == said
-
+# Where nothing is noted of a pipe nothing is judged by the bytes: programs say the same again.
 
 @pytest.mark.parametrize("ends, goes_on", [
     (b"one more ok\n", b"ok\n\nok\n"), (b"x\n" + b"=" * 100 + b"\n", b"=" * 80 + b"\nhello\n"),
     (b"trace:\n ", b"    at com.foo\n"), (b"in all: 0", b"05388\n"),
+    (b"test 1 " + b"." * 70, b"." * 70 + b" ok\n"),
+    (b"heartbeat ok\n" * 300 + b"hea", b"rtbeat ok\n" * 300), (b"00 " * 2730 + b"00", b" 00" * 1400 + b"\n"),
+    (b"-" * 4096, b"-" * 4096), (b"GET /\n" * 1000, b"GET /\n" * 1000),
 ])
-def test_what_is_said_again_is_no_write_that_comes_again(builddir, directory, pipe, ends, goes_on):
+def test_what_is_said_again_goes_on(builddir, directory, pipe, ends, goes_on):
     reader, writer = pipe
     (directory / "a.log").write_bytes(b"begun\n" + ends)
     os.write(writer, goes_on)
-    assert next_log(builddir, directory, reader) == b"begun\n" + ends + goes_on
+    logger = Logger(builddir, directory)
+    logger.open(reader)
+    logger.send(QUIT)
+    logger.wait()
+    assert read_log(directory) == b"begun\n" + ends + goes_on
 
 
 def test_an_unfinished_line_goes_on(builddir, directory, pipe):
@@ -231,6 +171,33 @@ def test_another_pipe_for_a_number(builddir, directory, pipe):
     assert read_log(directory) == b"first\n" and read_log(directory, "b.log") == b"second\n"
     logger.send(QUIT)
     assert logger.wait() == (0, "")
+
+
+def closed(logger):
+    kind, _, number, _, value = struct.unpack("=IIIIQ", logger.ours.recv(100))
+    assert kind == CLOSED
+    return number, value
+
+
+def test_closing_is_answered_when_all_is_written(builddir, directory, pipe):
+    """But not of a number that there is not, which the last logger did not come to. A pipe that is opened
+    again meanwhile is read once."""
+    reader, writer = pipe
+    place = directory / "log"
+    place.write_text("no directory")
+    logger = Logger(builddir, place)
+    logger.open(reader)
+    logger.send(CLOSE, 8, value=99)
+    os.write(writer, b"waits\n")
+    logger.send(CLOSE, 7, value=5)
+    logger.sync(9)
+    logger.open(reader)
+    logger.send(CLOSE, 7, value=6)
+    logger.sync(9)
+    place.unlink()
+    assert closed(logger) == (7, 6)
+    logger.send(QUIT)
+    assert logger.wait()[0] == 0 and read_log(place) == b"waits\n"
 
 
 def test_without_a_manager(builddir, directory, pipe):
@@ -312,19 +279,32 @@ def test_buffer(builddir, directory, pipe):
     assert "its pipe stays at 65536 bytes, for log-buffer = 4096 cannot be had" in errors
 
 
-COUNT_SIZE = 104  # struct logger_count: pipe, lines, bytes, lost (full, rate), blocked; the intent
+HEAD = struct.pack("=QII48x", 0x666f737465726c, 3, 192)  # struct logger_memory_head
+# struct logger_count: pipe, its device, lines, bytes, lost (full, rate), blocked; stage, two records.
+COUNT_SIZE = 192
 NUMBERS = 2 * 12288
 
 
+def make_memory(head=HEAD):
+    fd = os.memfd_create("counts")
+    os.ftruncate(fd, len(HEAD) + NUMBERS * COUNT_SIZE)
+    os.pwrite(fd, head, 0)
+    return fd
+
+
+def place_in_memory(number):
+    return len(HEAD) + number * COUNT_SIZE
+
+
 def counts_of(memory, number):
-    return struct.unpack("=6Q", os.pread(memory, 48, number * COUNT_SIZE))
+    inode, _, *counts = struct.unpack("=7Q", os.pread(memory, 56, place_in_memory(number)))
+    return (inode, *counts)
 
 
 def test_counts(builddir, directory, pipe):
     """They go on with the next logger, and begin anew with another pipe."""
     reader, writer = pipe
-    memory = os.memfd_create("counts")
-    os.ftruncate(memory, NUMBERS * COUNT_SIZE)
+    memory = make_memory()
     inode = os.fstat(reader).st_ino
     for turn in (1, 2):
         logger = Logger(builddir, directory)
@@ -353,8 +333,7 @@ def test_counts(builddir, directory, pipe):
 def test_counts_from_the_first_line(builddir, directory, pipe):
     """The memory is there before the first message is read: a pipe may be what that is about."""
     reader, writer = pipe
-    memory = os.memfd_create("counts")
-    os.ftruncate(memory, NUMBERS * COUNT_SIZE)
+    memory = make_memory()
     logger = Logger(builddir, directory, env=dict(os.environ, LISTEN_FDS="1"), pass_fds=(3,),
                     preexec_fn=lambda: os.dup2(memory, 3))
     os.write(writer, b"one\n")
@@ -365,10 +344,16 @@ def test_counts_from_the_first_line(builddir, directory, pipe):
     os.close(memory)
 
 
-def test_memory_that_is_too_small_is_not_counted_in(builddir, directory, pipe):
+OTHER_HEADS = {"of no kind": b"", "of another version": HEAD[:8] + b"\x02" + HEAD[9:],
+               "of another size": HEAD[:12] + b"\x68" + HEAD[13:]}
+
+
+@pytest.mark.parametrize("other", ["too small", *OTHER_HEADS])
+def test_memory_of_another_layout_is_not_counted_in(builddir, directory, pipe, other):
     reader, writer = pipe
-    memory = os.memfd_create("counts")
-    os.ftruncate(memory, COUNT_SIZE)
+    memory = make_memory(OTHER_HEADS.get(other, HEAD))
+    if other == "too small":
+        os.ftruncate(memory, COUNT_SIZE)
     logger = Logger(builddir, directory)
     logger.send(COUNT, fd=memory)
     logger.open(reader)
@@ -377,7 +362,38 @@ def test_memory_that_is_too_small_is_not_counted_in(builddir, directory, pipe):
     code, errors = logger.wait()
     assert code == 0 and "cannot be counted" in errors
     assert read_log(directory) == b"one\n"
+    assert counts_of(memory, 7) == (0,) * 6 if other != "too small" else os.fstat(memory).st_size == COUNT_SIZE
     os.close(memory)
+
+
+def test_memory_that_is_cut_off_is_no_end(builddir, directory, pipe, memory):
+    """Of a file in the run directory somebody may think that it can be emptied."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.send(COUNT, fd=memory)
+    logger.open(reader)
+    os.write(writer, b"one\n")
+    logger.sync()
+    os.ftruncate(memory, 0)
+    os.write(writer, b"two\n")
+    logger.sync()
+    logger.open(reader, number=9000, name="b")
+    os.write(writer, b"three\n")
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert read_log(directory).startswith(b"one\ntwo\n")
+
+
+@pytest.mark.parametrize("field", ["pipe", "device", "record"])
+def test_what_is_noted_of_another_pipe_is_not_believed(builddir, directory, pipe, memory, field):
+    """Not of one that had the number before: its file is not cut, and nothing taken out for it."""
+    reader, writer = pipe
+    os.write(writer, b"first\nsecond\n")
+    killed(builddir, directory, reader, memory, "", "no-readv", "", 1)
+    for offset in {"pipe": [0], "device": [8], "record": [64, 128]}[field]:
+        os.pwrite(memory, struct.pack("=Q", 12345), place_in_memory(7) + offset)
+    log_once(builddir, directory, reader, memory)
+    assert read_log(directory) == b"first\nsecond\n" * 2
 
 
 def killed(builddir, directory, reader, memory, prefix, moment, text, count, unfinished=False,
@@ -396,53 +412,194 @@ def killed(builddir, directory, reader, memory, prefix, moment, text, count, unf
 
 # What the pipe brings after "ab" was written, where the logger is killed, and what it brings then.
 KILLS = {
-    "within the rest of a line": (b"cdef\ngh", "write-part", "cd", 1, b"i\n", None),
-    "within a later line": (b"cdef\ngh", "write-part", "g", 1, b"i\n", None),
-    "after a part of a line": (b"cd", "write", "cd", 1, b"ef\nghi\n", None),
-    "after several": (b"cdef\ngh", "write", "gh", 1, b"i\n", None),
-    "after it is taken out": (b"cd", "read", "cd", 2, b"ef\nghi\n", None),
-    "after all is taken out": (b"cdef\ngh", "read", "gh", 2, b"i\n", None),
-    "before a part is taken out": (b"cd", "no-read", "", 2, b"ef\nghi\n", b"abcd\nabcdef\nghi\n"),
-    "before all is": (b"cdef\ngh", "no-read", "", 2, b"i\n", b"abcdef\ngh\nabcdef\nghi\n"),
-    "before whole lines are": (b"cdef\n", "no-splice", "", 1, b"ghi\n", b"abcdef\ncdef\nghi\n"),
+    "within the rest of a line": (b"cdef\ngh", "write-part", "cd", 1, b"i\n"),
+    "within a later line": (b"cdef\ngh", "write-part", "g", 1, b"i\n"),
+    "after a part of a line": (b"cd", "write", "cd", 1, b"ef\nghi\n"),
+    "after several": (b"cdef\ngh", "write", "gh", 1, b"i\n"),
+    "before a part is taken out": (b"cd", "no-readv", "", 1, b"ef\nghi\n"),
+    "before all is": (b"cdef\ngh", "no-readv", "", 1, b"i\n"),
+    "before whole lines are": (b"cdef\n", "no-readv", "", 1, b"ghi\n"),
+    "after a part is taken out": (b"cd", "readv", "", 1, b"ef\nghi\n"),
+    "after all is": (b"cdef\ngh", "readv", "", 1, b"i\n"),
+    "after whole lines are": (b"cdef\n", "readv", "", 1, b"ghi\n"),
+    "before it, and the same is said": (b"cdef\nghi\n", "no-readv", "", 1, b""),
 }
 
 
 @pytest.mark.parametrize("kill", KILLS)
 @pytest.mark.parametrize("prefix", ["", "web: "], ids=["plain", "prefixed"])
-def test_lines_are_whole_whenever_it_is_killed(builddir, directory, pipe, kill, prefix):
-    """Also those of which the pipe brings a part now and a part then. Nothing is repeated, but where
-    the logger is killed between writing and taking out of the pipe."""
+def test_lines_are_whole_whenever_it_is_killed(builddir, directory, pipe, memory, kill, prefix):
+    """Also those of which the pipe brings a part now and a part then. Nothing is repeated."""
     reader, writer = pipe
-    more, moment, text, count, rest, repeats = KILLS[kill]
-    memory = os.memfd_create("counts")
-    os.ftruncate(memory, NUMBERS * COUNT_SIZE)
-    first = Logger(builddir, directory)
-    first.send(COUNT, fd=memory)
-    first.open(reader, prefix=prefix)
+    more, moment, text, count, rest = KILLS[kill]
     os.write(writer, b"ab")
-    first.sync()
-    first.send(LEAVE)
-    assert first.wait() == (0, "")
+    log_once(builddir, directory, reader, memory, prefix=prefix)
     os.write(writer, more)
     killed(builddir, directory, reader, memory, prefix, moment, text, count)
     os.write(writer, rest)
-    last = Logger(builddir, directory)
-    last.send(COUNT, fd=memory)
-    last.open(reader, prefix=prefix)
-    last.send(QUIT)
-    assert last.wait() == (0, "")
-    assert read_log(directory).decode().splitlines() == [
-        prefix + line for line in (repeats or b"abcdef\nghi\n").decode().splitlines()]
-    os.close(memory)
+    log_once(builddir, directory, reader, memory, prefix=prefix)
+    assert read_log(directory).decode().splitlines() == [prefix + "abcdef", prefix + "ghi"]
+
+
+SAME = b"the same again and again " * 4
+
+
+@pytest.mark.parametrize("moment", ["write", "no-readv", "readv"])
+@pytest.mark.parametrize("cut", [0, 7, 4096 - len(SAME)])
+def test_what_is_said_again_does_not_look_like_what_was_taken(builddir, directory, pipe, memory,
+                                                              moment, cut):
+    """It is the same, byte for byte, and ends within a line."""
+    reader, writer = pipe
+    block = (SAME * 50 + b"\n" + SAME)[:4096 - cut]
+    os.write(writer, block)
+    killed(builddir, directory, reader, memory, "", moment, "", 1)
+    os.write(writer, block)
+    log_once(builddir, directory, reader, memory)
+    assert read_log(directory) == block * 2
+
+
+SAID = b"".join(b"line %05d\n" % i for i in range(200))
+
+
+def all_of_log(directory):
+    return b"".join(path.read_bytes() for path in sorted(directory.glob("a.log.*"))) + read_log(directory)
+
+
+@pytest.mark.parametrize("moment", ["write-part", "write", "no-rename", "rename", "no-readv", "readv"])
+@pytest.mark.parametrize("flags", [0, JSON], ids=["text", "json"])
+def test_nothing_is_cut_or_repeated_by_a_kill_about_a_rotation(builddir, directory, pipe, memory, moment,
+                                                               flags):
+    """Each call in its turn is the last one of a logger; a line goes on from one look to the next."""
+    reader, writer = pipe
+    size, said, at = (1500 if flags else 100), SAID, 0
+    for count in (1, 2, 3, 1, 3, 2) if "readv" not in moment else [1] * 6:
+        os.write(writer, said[at:at + 355])
+        at += 355
+        killed(builddir, directory, reader, memory, "", moment, "", count, size=size, keep=1000,
+               flags=flags)
+    os.write(writer, said[at:])
+    log_once(builddir, directory, reader, memory, size=size, keep=1000, flags=flags)
+    text = all_of_log(directory)
+    if flags & JSON:
+        text = b"".join(json.loads(line)["text"].encode() + b"\n" for line in text.splitlines())
+    assert len(list(directory.glob("a.log.*"))) > 10 and text == said
+
+
+def receive_all(sock):
+    messages = []
+    try:
+        while True:
+            messages.append(sock.recv(65536).rsplit(b" - ", 1)[1])
+    except BlockingIOError:
+        return messages
+
+
+def test_messages_are_sent_once_or_twice(builddir, directory, pipe, memory):
+    """Twice is the one alone at which the logger was killed."""
+    reader, writer = pipe
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        sock.bind(str(directory / "socket"))
+        os.write(writer, b"one\ntwo\nthree\nfour\nfi")
+        arguments = dict(sink=SYSLOG, socket=str(directory / "socket"))
+        killed(builddir, directory, reader, memory, "", "send", " - three", 1, **arguments)
+        os.write(writer, b"ve\n")
+        log_once(builddir, directory, reader, memory, **arguments)
+        assert receive_all(sock) == [b"one", b"two", b"three", b"three", b"four", b"five"]
 
 
 @pytest.fixture
 def memory():
-    fd = os.memfd_create("counts")
-    os.ftruncate(fd, NUMBERS * COUNT_SIZE)
+    fd = make_memory()
     yield fd
     os.close(fd)
+
+
+@pytest.fixture
+def pipes():
+    made = []
+
+    def make(n):
+        made.extend(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) for _ in range(n))
+        return made
+
+    yield make
+    for ends in made:
+        for fd in ends:
+            os.close(fd)
+
+
+@pytest.fixture
+def daemon(directory):
+    """The socket of one who takes messages, with a short queue, as it is by default."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(directory / "socket"))
+        sock.settimeout(10)
+        yield sock
+
+
+def write_more(fd, data):
+    try:
+        return data[os.write(fd, data):]
+    except BlockingIOError:
+        return data
+
+
+@pytest.mark.parametrize("sink", [JOURNAL, SYSLOG], ids=["journal", "syslog"])
+@pytest.mark.parametrize("flags", [0, DROP], ids=["block", "drop"])
+def test_the_daemon_sets_the_pace(builddir, directory, pipes, memory, daemon, flags, sink):
+    """Two services say more than pipes and queue hold. Nothing is dropped, and none waits for a timer."""
+    logger = Logger(builddir, directory)
+    logger.send(COUNT, fd=memory)
+    rest, heard = {}, {}
+    for number, (reader, writer) in enumerate(pipes(2)):
+        logger.open(reader, number=number, name=f"s{number}", sink=sink, flags=flags,
+                    socket=str(directory / "socket"))
+        rest[writer] = b"".join(b"said by s%d: %d\n" % (number, i) for i in range(8000))
+        heard[number] = 0
+    for _ in range(16000):
+        for writer, data in rest.items():
+            rest[writer] = write_more(writer, data)
+        number, i = map(int, re.search(rb"said by s(\d): (\d+)", daemon.recv(65536)).groups())
+        assert i == heard[number]
+        heard[number] += 1
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert [counts_of(memory, number)[3:] for number in range(2)] == [(0, 0, 0)] * 2
+
+
+def test_a_daemon_that_takes_nothing_is_trouble(builddir, directory, pipe, memory, daemon):
+    """Then, and not before, lines are dropped; it goes on when the daemon does."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.send(COUNT, fd=memory)
+    logger.open(reader, sink=SYSLOG, flags=DROP, socket=str(directory / "socket"))
+    rest = b"".join(b"line %05d\n" % i for i in range(20000))
+    begin = time.monotonic()
+    while rest:
+        rest = write_more(writer, rest)
+        assert time.monotonic() < begin + 20
+    assert time.monotonic() > begin + 0.9
+    until(lambda: counts_of(memory, 7)[3] > 0)
+    texts = [b""]
+    while b"were dropped" not in texts[-1]:
+        texts.append(daemon.recv(65536))
+    os.write(writer, b"the end\n")
+    while b"the end" not in texts[-1]:
+        texts.append(daemon.recv(65536))
+    logger.send(QUIT)
+    code, errors = logger.wait()
+    assert code == 0 and "cannot be written to syslog" in errors and "is written again" in errors
+
+
+def test_what_waits_for_a_slow_daemon_is_sent_at_the_end(builddir, directory, pipe, daemon):
+    reader, writer = pipe
+    os.write(writer, b"".join(b"line %d\n" % i for i in range(1000)))
+    logger = Logger(builddir, directory)
+    logger.open(reader, sink=SYSLOG, socket=str(directory / "socket"))
+    logger.send(QUIT)
+    for i in range(1000):
+        assert daemon.recv(65536).endswith(b" - line %d" % i)
+    assert logger.wait() == (0, "")
 
 
 def log_once(builddir, directory, reader, memory, during=None, env=None, **named):
@@ -457,6 +614,11 @@ def log_once(builddir, directory, reader, memory, during=None, env=None, **named
     code, errors = logger.wait()
     assert code == 0
     return errors
+
+
+def no_cut(builddir):
+    return dict(os.environ, LD_PRELOAD=str(builddir / ".libs/test-kill-at-call.so"), KILL_AT="no-cut",
+                ASAN_OPTIONS="verify_asan_link_order=0")
 
 
 def kill_within_a_line(builddir, directory, pipe, memory):
@@ -489,15 +651,16 @@ def test_a_file_that_cannot_be_opened_for_a_while(builddir, directory, pipe, mem
 
 
 def test_a_long_line_begins_again_as_a_whole(builddir, directory, pipe, memory):
-    """Its beginning, which is not in the pipe any more, is written once more, however long it is."""
+    """Where the file cannot be cut: its beginning, which is not in the pipe any more, is written once
+    more, however long it is."""
     reader, writer = pipe
     line = b"".join(b"%07d " % i for i in range(5000))
     os.write(writer, line[:20000])
     log_once(builddir, directory, reader, memory)
     os.write(writer, line[20000:30000])
-    killed(builddir, directory, reader, memory, "", "no-read", "", 2)
+    killed(builddir, directory, reader, memory, "", "write", "", 1)
     os.write(writer, line[30000:] + b"\n")
-    log_once(builddir, directory, reader, memory)
+    log_once(builddir, directory, reader, memory, env=no_cut(builddir))
     assert read_log(directory) == line[:30000] + b"\n" + line + b"\n"
 
 
@@ -506,9 +669,7 @@ def test_a_file_that_may_not_be_cut(builddir, directory, pipe, memory):
     reader, writer = pipe
     kill_within_a_line(builddir, directory, pipe, memory)
     os.write(writer, b"i\n")
-    log_once(builddir, directory, reader, memory, env=dict(
-        os.environ, LD_PRELOAD=str(builddir / ".libs/test-kill-at-call.so"), KILL_AT="no-cut",
-        ASAN_OPTIONS="verify_asan_link_order=0"))
+    log_once(builddir, directory, reader, memory, env=no_cut(builddir))
     assert read_log(directory) == b"abcd\nabcdef\nghi\n"
 
 
@@ -525,8 +686,9 @@ def replace_by_more(directory, memory):
 
 def be_on_another_device(directory, memory):
     """As far as the record goes: the inodes of two file systems have the same numbers."""
-    at = 7 * COUNT_SIZE + 8 * 8
-    os.pwrite(memory, struct.pack("=Q", struct.unpack("=Q", os.pread(memory, 8, at))[0] + 1), at)
+    for record in range(2):
+        at = place_in_memory(7) + 64 + record * 64 + 4 * 8
+        os.pwrite(memory, struct.pack("=Q", struct.unpack("=Q", os.pread(memory, 8, at))[0] + 1), at)
     return b"abcdc"
 
 
@@ -560,11 +722,11 @@ def test_a_rate_that_lets_less_through_than_was_taken(builddir, directory, pipe,
     reader, writer = pipe
     rate = (1, 3600 * 10**6)
     os.write(writer, b"ab\ncd")
-    killed(builddir, directory, reader, memory, "", "no-read", "", 2, rate=rate)
+    killed(builddir, directory, reader, memory, "", "no-readv", "", 1, rate=rate)
     assert read_log(directory) == b"ab\ncd"
     os.write(writer, b"ef\nghi\n")
     log_once(builddir, directory, reader, memory, rate=rate)
-    assert read_log(directory).startswith(b"ab\ncd\nab\n")
+    assert read_log(directory) == b"ab\ncdef\nfoster-log: 1 line was dropped: more than log-rate\n"
 
 
 def test_a_file_that_has_the_inode_of_the_one_before(builddir, directory, pipe, memory):
@@ -576,7 +738,7 @@ def test_a_file_that_has_the_inode_of_the_one_before(builddir, directory, pipe, 
     killed(builddir, directory, reader, memory, "", "write-part", "bbbbbbb", 1, size=10, keep=0)
     assert read_log(directory) == b"bbbbbbb"
     log_once(builddir, directory, reader, memory)
-    assert read_log(directory) == b"aaaa\nbbbbbbbbb\n"
+    assert read_log(directory) == b"bbbbbbbbb\n"  # what was before that is not to be kept
 
 
 def test_a_part_of_an_object(builddir, directory, pipe, memory):
@@ -594,31 +756,67 @@ def test_a_part_of_an_object(builddir, directory, pipe, memory):
     assert [json.loads(line)["text"] for line in read_log(directory).splitlines()] == ["ghi"]
 
 
+def test_the_end_of_each_line_is_waited_for(builddir, directory, pipe):
+    """Of each by itself, not of the first one alone: in steady output, each line is whole in time."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.open(reader, flags=JSON)
+    lines, longest, begin = 0, 0, time.monotonic()
+    os.write(writer, b"line ")
+    while time.monotonic() < begin + 2.5:
+        last = time.monotonic()
+        os.write(writer, b"%d\nline " % lines)
+        lines += 1
+        until(lambda: read_log(directory).count(b"\n") >= lines, "it is written")
+        longest = max(longest, time.monotonic() - last)
+    os.write(writer, b"%d\n" % lines)
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    objects = [json.loads(line) for line in read_log(directory).splitlines()]
+    assert longest > 1 or [o["text"] for o in objects] == [f"line {n}" for n in range(lines + 1)]
+
+
+def test_a_note_does_not_end_a_line(builddir, directory, pipe):
+    """It is told between two lines of JSON; the one that waits for its end goes on waiting."""
+    reader, writer = pipe
+    logger = Logger(builddir, directory)
+    logger.open(reader, flags=JSON, rate=(2, 3600 * 10**6))
+    os.write(writer, b"1\n2\n3\n4\n")
+    until(lambda: b'"2"' in read_log(directory), "two are written")
+    begin = time.monotonic()
+    os.write(writer, b"five ")
+    until(lambda: b"were dropped" in read_log(directory), "it is told")
+    os.write(writer, b"six\n")
+    logger.sync()
+    end = time.monotonic()
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
+    assert end > begin + 1.9 or b'"five ' not in read_log(directory)
+
+
 def test_objects_after_text(builddir, directory, pipe, memory):
     """The settings change before the next logger begins: no object goes on a line of text."""
     reader, writer = pipe
     os.write(writer, b"ab")
     log_once(builddir, directory, reader, memory)
     os.write(writer, b"cd")
-    killed(builddir, directory, reader, memory, "", "no-read", "", 2)
+    killed(builddir, directory, reader, memory, "", "no-readv", "", 1)
     os.write(writer, b"ef\n")
     log_once(builddir, directory, reader, memory, flags=JSON)
     text, line = read_log(directory).splitlines()
-    assert text == b"abcd" and json.loads(line)["text"] == "cdef"
+    assert text == b"abcd" and json.loads(line)["text"] == "ef"
 
 
-@pytest.fixture
-def pipes():
-    made = []
-
-    def make(n):
-        made.extend(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) for _ in range(n))
-        return made
-
-    yield make
-    for ends in made:
-        for fd in ends:
-            os.close(fd)
+def test_a_manager_that_does_not_listen_hears_of_each_end(builddir, directory, pipes):
+    """More than the channel takes: none is lost, and the rest comes as it is read."""
+    logger = Logger(builddir, directory)
+    for number, (reader, _) in enumerate(pipes(700)):
+        logger.open(reader, number=number, name=f"s{number}")
+    for number in range(700):
+        logger.send(CLOSE, number, value=number + 1)
+    assert [closed(logger) for _ in range(700)] == [(n, n + 1) for n in range(700)]
+    logger.send(QUIT)
+    assert logger.wait() == (0, "")
 
 
 def naps(pid):
