@@ -74,6 +74,15 @@ static int read_line(char *buf, size_t room, const sigset_t *mask)
 	return 0;
 }
 
+static int cannot_read(int r, struct error *e)
+{
+	if (r == -ENODATA)
+		return error_set(e, r, "no password was given");
+	if (r == -E2BIG)
+		return error_set(e, r, "a password has at most %d bytes", PASSWORD_MAX);
+	return error_set_errno(e, r, "no password");
+}
+
 static int ask_twice(char *buf, size_t room, const sigset_t *mask, struct error *e)
 {
 	char again[PASSWORD_MAX + 3] = "";
@@ -86,7 +95,7 @@ static int ask_twice(char *buf, size_t room, const sigset_t *mask, struct error 
 		r = read_line(again, sizeof(again), mask);
 	}
 	if (r < 0)
-		error_set_errno(e, r, "no password");
+		cannot_read(r, e);
 	else if (strcmp(buf, again) != 0)
 		r = error_set(e, -EINVAL, "these were two passwords");
 	explicit_bzero(again, sizeof(again));
@@ -140,7 +149,7 @@ static int read_password(struct credential *credential, struct error *e)
 		if (r == -ENODATA)
 			error_set(e, r, "no password came from the standard input");
 		else if (r < 0)
-			error_set_errno(e, r, "the password");
+			cannot_read(r, e);
 	}
 	if (r < 0)
 		return r;
@@ -252,13 +261,14 @@ static int print_thing(void *arg, const char *name, const char *value)
 	return 0;
 }
 
-/* "AA:BB:..." and "aabb..." are the same. */
+/* "AA:BB:..." and "aabb..." are the same, and so is the line "sha256 Fingerprint=AA:BB:...". */
 static int read_fingerprint(const char *text, char fingerprint[FINGERPRINT_SIZE + 1],
 			    struct error *e)
 {
+	const char *equals = strchr(text, '=');
 	size_t n = 0;
 
-	for (; *text; text++) {
+	for (text = equals ? equals + 1 : text; *text; text++) {
 		if (*text == ':')
 			continue;
 		if (!isxdigit((unsigned char)*text) || n == FINGERPRINT_SIZE)
@@ -310,10 +320,21 @@ static int cert_remove(struct call *c)
 	return give_or_take(c, ACCOUNT_CERTIFICATE, false);
 }
 
+/* Of one that is not there nothing would be told. */
+static int list_things(struct call *c, enum account_thing thing)
+{
+	struct account account;
+	int r = c->n > 0 ? account_db_find(c->db, c->args[0], &account, &c->e) : 0;
+
+	if (r < 0)
+		return r;
+	return account_db_list_things(c->db, thing, c->n > 0 ? c->args[0] : NULL, print_thing, NULL,
+				      &c->e);
+}
+
 static int cert_list(struct call *c)
 {
-	return account_db_list_things(c->db, ACCOUNT_CERTIFICATE, c->n > 0 ? c->args[0] : NULL,
-				      print_thing, NULL, &c->e);
+	return list_things(c, ACCOUNT_CERTIFICATE);
 }
 
 static int nick_add(struct call *c)
@@ -328,8 +349,7 @@ static int nick_remove(struct call *c)
 
 static int nick_list(struct call *c)
 {
-	return account_db_list_things(c->db, ACCOUNT_NICK, c->n > 0 ? c->args[0] : NULL,
-				      print_thing, NULL, &c->e);
+	return list_things(c, ACCOUNT_NICK);
 }
 
 static int print_kline(void *arg, const struct room_kline *k)

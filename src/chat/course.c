@@ -143,6 +143,12 @@ static size_t format_size(const char *s, size_t size)
 	return s[0] && strchr("\1\2\x0f\x11\x16\x1d\x1e\x1f", s[0]) ? 1 : 0;
 }
 
+/* They turn around how what follows is read, also in the lines of others. */
+static bool turns_direction(uint32_t code)
+{
+	return (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
 size_t course_plain(char *buf, size_t room, const char *text, size_t size)
 {
 	size_t used = 0, i = 0;
@@ -159,7 +165,7 @@ size_t course_plain(char *buf, size_t room, const char *text, size_t size)
 		}
 		n = utf8_decode(text + i, size - i, &code);
 		piece = n;
-		if (n == 0) {
+		if (n == 0 || turns_direction(code)) {
 			from = UTF8_REPLACEMENT;
 			piece = strlen(UTF8_REPLACEMENT);
 		} else if (code < ' ' || (code >= 0x7f && code < 0xa0)) {

@@ -64,8 +64,8 @@ void course_format(struct course_datagram *d, const char *fmt, ...) PRINTF(2, 3)
 
 /*
  * Copies text without what a terminal would obey: IRC's colours and formats go, other controls
- * become blanks, invalid UTF-8 becomes U+FFFD. NUL-terminated; cut at a character. Returns the
- * size.
+ * become blanks, invalid UTF-8 and what turns the direction of writing become U+FFFD.
+ * NUL-terminated; cut at a character. Returns the size.
  */
 size_t course_plain(char *buf, size_t room, const char *text, size_t size);
 

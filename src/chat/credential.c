@@ -14,6 +14,7 @@
 
 #include "base/macro.h"
 #include "chat/names.h"
+#include "chat/utf8.h"
 
 #define COST            5 /* yescrypt: 4 MiB here, some 20 ms */
 #define PREFIX          "$y$j"
@@ -31,6 +32,9 @@ const char *password_refusal(const char *password, size_t size)
 	if (memchr(password, '\0', size) || memchr(password, '\n', size) ||
 	    memchr(password, '\r', size))
 		return "a password is one line";
+	/* By SASL there is no way to say another one. */
+	if (!utf8_is_valid(password, size))
+		return "a password is UTF-8";
 	return NULL;
 }
 

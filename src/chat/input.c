@@ -203,6 +203,9 @@ void input_read(struct connection *x)
 	memcpy(data, x->in ? x->in + x->in_start : "", old);
 	n = read_some(x, data + old, READ_MAX);
 	if (n <= 0 && n != -EAGAIN) {
+		/* Who says goodbye in TLS is told goodbye (RFC 8446, 6.1). */
+		if (n == 0 && x->tls)
+			tls_end(x->tls);
 		connection_abandon(x, n == 0         ? "Connection closed"
 				      : n == -EPROTO ? "TLS error"
 						     : strerror((int)-n));

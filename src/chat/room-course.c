@@ -253,9 +253,14 @@ static void login(struct room *room, struct user *user, const struct course_peer
 	admit(room, peer, name);
 }
 
+/* As it was logged in with, or in letters of the other case: to the room that is one name. */
 static bool is_own_name(const struct user *user, const struct course_request *r)
 {
-	return strlen(user->nick) == r->name_size && memcmp(user->nick, r->name, r->name_size) == 0;
+	bool same = strlen(user->nick) == r->name_size;
+
+	for (size_t i = 0; i < r->name_size && same; i++)
+		same = name_fold(user->nick[i]) == name_fold(r->name[i]);
+	return same;
 }
 
 static void say(struct room *room, struct user *user, const struct course_request *r)

@@ -257,8 +257,11 @@ static void on_orphaned(int fd, short what, void *arg)
 {
 	struct server *s = arg;
 
-	s->failed = !s->stopping;
-	s->stopping = true;
+	if (s->stopping)
+		return;
+	log_error("the admin child and its stand-in have both ended: the room has to be started "
+		  "anew");
+	s->failed = s->stopping = true;
 }
 
 /* A stop that was sent to them as well comes to us, too, in a moment. */
@@ -271,8 +274,6 @@ static void on_admin_gone(void *arg)
 		log_warning("the admin child and its stand-in have both ended");
 		return;
 	}
-	log_error("the admin child and its stand-in have both ended: the room has to be started "
-		  "anew");
 	if (event_base_once(s->base, -1, EV_TIMEOUT, on_orphaned, s, &wait) < 0)
 		on_orphaned(-1, 0, s);
 }

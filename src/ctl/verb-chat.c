@@ -31,6 +31,10 @@ static int say(const struct ctl *ctl, char **args, size_t n)
 	int code;
 
 	text = join_words(args, n);
+	if (text && !*text) {
+		complain("there is no text to say");
+		return EXIT_USAGE;
+	}
 	document = text ? json_pack("{s:s}", "text", text) : NULL;
 	body = document ? json_dumps(document, JSON_COMPACT) : NULL;
 	if (text && !document) {
@@ -122,6 +126,10 @@ int verb_chat(const struct ctl *ctl, char **args, size_t n)
 {
 	if (strcmp(args[0], "say") == 0 && n > 1)
 		return say(ctl, args + 1, n - 1);
+	if (ctl->json && strcmp(args[0], "say") != 0) {
+		complain("--json is not for chat %s", args[0]);
+		return EXIT_USAGE;
+	}
 	if (strcmp(args[0], "account") == 0 || strcmp(args[0], "kline") == 0)
 		return run_chatd(ctl, args, n);
 	complain("usage: fosterctl chat say TEXT..., chat account VERB..., or chat kline VERB...");

@@ -90,6 +90,11 @@ def test_what_fosterctl_refuses(chatd):
             (["add", "LILY"], PASSWORD, '"LILY" belongs to the account "lily"'),
             (["add", "a b"], PASSWORD, '"a b" is no name'),
             (["add", "x"], "short", "a password has at least 8 bytes"),
+            (["add", "x"], "y" * 301, "a password has at most 300 bytes"),
+            (["add", "x"], "y" * 400, "a password has at most 300 bytes"),
+            (["cert", "list", "tom"], None, 'there is no account "tom"'),
+            (["nick", "list", "tom"], None, 'there is no account "tom"'),
+            (["list", "--json"], None, "--json is not for chat account"),
             (["add", "x"], None, "no password came from the standard input"),
             (["passwd", "tom"], PASSWORD, 'there is no account "tom"'),
             (["remove", "tom"], None, 'there is no account "tom"'),
@@ -100,7 +105,7 @@ def test_what_fosterctl_refuses(chatd):
             (["frobnicate"], None, "usage: fosterctl chat account")):
         result = fosterctl(room, *words, password=password, check=False)
         assert result.returncode in (1, 2) and reason in result.stderr, (words, result)
-    fosterctl(room, "cert", "add", "lily", ":".join(["AB"] * 32))
+    fosterctl(room, "cert", "add", "lily", "sha256 Fingerprint=" + ":".join(["AB"] * 32))
     assert fosterctl(room, "cert", "list") == f"lily\t{'ab' * 32}\n"
     assert fosterctl(room, "nick", "list", "lily") == ""
 

@@ -299,6 +299,19 @@ def test_an_encrypted_key_is_refused_without_a_question(rooms):
         room.output()
 
 
+def test_goodbye_is_answered(rooms):
+    """close_notify by close_notify (RFC 8446, 6.1), and not by a bare end of the connection."""
+    room = rooms()
+    context = client()
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    a = IrcClient(room.tls, "a", tls=context)
+    try:
+        a.sync()
+        a.socket.unwrap()  # raises when it is not
+    finally:
+        a.socket.close()
+
+
 def test_keys_that_are_none_of_the_certificate(rooms):
     """Each is told in words that say what is wrong with it."""
     room = rooms(start=False)

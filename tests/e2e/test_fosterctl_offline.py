@@ -34,6 +34,7 @@ def run(*args, **env):
     (["signal", "HUP"], "usage: fosterctl signal SIGNAL NAME..."),
     (["signal", "HUPP", "a"], "HUPP is no signal"),
     (["events", "--since", "x"], "--since=x: this takes the number of an event"),
+    (["chat", "say", ""], "there is no text to say"),
     (["chat", "say"], "usage: fosterctl chat say TEXT..."),
     (["chat", "sing", "x"], "usage: fosterctl chat say TEXT..."),
     (["help", "nothing"], "there is no verb nothing"),

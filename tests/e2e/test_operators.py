@@ -99,6 +99,17 @@ def test_reading_the_config_again_is_no_start(ops):
             lines.append(a.expect("PRIVMSG #ops :(.*)$")[1])
         started = [line for line in lines if line.startswith("chat: running")]
         assert len(started) <= 1, lines
+        # Nor for who has not seen its start: the events themselves tell.
+        admin, = [p for p in children_of(chat) if comm_of(p) == "chatd: admin"]
+        os.kill(admin, signal.SIGKILL)
+        until(lambda: room_answers(a, "a"))
+        os.kill(chat, signal.SIGHUP)
+        until(lambda: room.f.log("chat").count("config read again") == 7)
+        room.f.ctl("stop", "db", check=0)
+        lines = [a.expect("PRIVMSG #ops :(.*)$")[1]]
+        while "db: stopped" not in lines[-1]:
+            lines.append(a.expect("PRIVMSG #ops :(.*)$")[1])
+        assert not any("chat: running" in line for line in lines), lines
 
 
 def test_what_is_redacted(ops):
@@ -299,9 +310,18 @@ def test_admin_child_and_manager_are_replaced(ops):
             until(lambda: room_answers(boss))
 
 
-def room_answers(boss):
-    boss.send("PRIVMSG foster :status db")
-    return "db: running" in boss.expect("NOTICE boss :(.*)$")[1]
+def room_answers(client, nick="boss"):
+    client.send("PRIVMSG foster :status db")
+    return "db: running" in client.expect(f"NOTICE {nick} :(.*)$")[1]
+
+
+def test_an_orderly_stop_is_no_failure(ops):
+    room = ops(OPEN)
+    with room.enter("a") as a, room.enter("b"):
+        room.f.ctl("stop", "chat", check=0)
+        a.expect("^ERROR :Closing Link: .*Server shutting down")
+        room.f.wait_state("chat", "stopped")
+    assert "have both ended" not in room.f.log("chat")
 
 
 def test_no_supervisor_no_channel(builddir, directory):

@@ -194,6 +194,8 @@ static void passwords(void **state)
 	assert_null(password_refusal("12345678", 8));
 	assert_non_null(password_refusal("1234567", 7));
 	assert_non_null(password_refusal("1234567\n", 8));
+	assert_null(password_refusal("密码密码", 12));
+	assert_non_null(strstr(password_refusal("\xff\xfe bytes", 8), "UTF-8"));
 	assert_non_null(password_refusal("1234567\0", 8));
 	assert_int_equal(credential_make(&c, "correct horse", 13), 0);
 	assert_int_equal(strncmp(c.hash, "$y$", 3), 0);

@@ -89,6 +89,7 @@ static void test_plain(void **state)
 		  "1m",
 		  " 1m" },
 		{ "中文", "中文" },
+		{ "a\u202eb\u2066c\u2069d\u202c\u200f", "a\ufffdb\ufffdc\ufffdd\ufffd\u200f" },
 	};
 	char buf[64];
 

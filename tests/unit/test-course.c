@@ -102,6 +102,11 @@ static void test_names_are_bound_to_addresses(void **state)
 	expect_course(1, "");
 	datagram(1, "C lily i am lily");
 	expect_course(2, "\nlily : i am lily|");
+	/* Letters of the other case make no other name: she is not passed over in silence. */
+	datagram(1, "C LILY so am i");
+	expect_course(2, "\nlily : so am i|");
+	datagram(1, "Q Lily");
+	expect_course(1, "EXIT|");
 }
 
 /* Also who sends less than the answer: a line may be short. */

@@ -179,7 +179,7 @@ static void test_flapping_is_folded(void **state)
 	heard[0] = '\0';
 	becomes("web", "backoff", "exit 1");
 	expect("web: flaps: 4 ends in 15s, told once a minute until it stays up; last: "
-	       "web: backoff: exit 1\n");
+	       "backoff: exit 1\n");
 	for (int i = 0; i < 7; i++) {
 		becomes("web", "running", "");
 		pass(5 * USEC_PER_SEC);
@@ -189,7 +189,7 @@ static void test_flapping_is_folded(void **state)
 	becomes("web", "running", "");
 	expect("");
 	pass(25 * USEC_PER_SEC);
-	expect("web: 7 more ends in the last minute; last: web: backoff: exit 2; last lines: "
+	expect("web: 7 more ends in the last minute; last: backoff: exit 2; last lines: "
 	       "before | oh\n");
 	pass(6 * USEC_PER_SEC);
 	expect("web: runs again, for 30 s now\n");

@@ -201,6 +201,15 @@ static void let_go(struct feed *f, uint64_t now, struct record *r)
 	say(f, now, r->held_kind, r->name, r->held, r->held_tags);
 }
 
+/* Of a line that stands behind the name already. */
+static const char *without_name(const struct record *r, const char *line)
+{
+	size_t n = strlen(r->name);
+
+	return strncmp(line, r->name, n) == 0 && strncmp(line + n, ": ", 2) == 0 ? line + n + 2
+										 : line;
+}
+
 static bool begins_to_flap(struct record *r, uint64_t now)
 {
 	memmove(r->ends, r->ends + 1, sizeof(r->ends) - sizeof(r->ends[0]));
@@ -231,7 +240,7 @@ static void ended(struct feed *f, uint64_t now, struct record *r, struct news_ki
 			r->held, sizeof(r->held),
 			"%s: flaps: %d ends in %s, told once a minute until it stays up; last: %s",
 			r->name, FLAP_ENDS, format_duration(text, sizeof(text), now - r->ends[0]),
-			line);
+			without_name(r, line));
 		say(f, now, kind, r->name, r->held, "foster/event=flaps");
 	} else if (r->flaps) {
 		r->folded++;
@@ -477,7 +486,7 @@ static void tell_folded(struct feed *f, uint64_t now, struct record *r)
 	char line[LINE_SIZE] = "";
 
 	words_add(line, sizeof(line), "%s: %u more ends in the last minute; last: %s", r->name,
-		  r->folded, r->held);
+		  r->folded, without_name(r, r->held));
 	r->told_at = now;
 	r->folded = 0;
 	say(f, now, (struct news_kind){ .news = NEWS_ENDED }, r->name, line, "foster/event=flaps");
