@@ -120,13 +120,14 @@ struct logger_count {
 	uint64_t blocked;              /* 1: nothing can be written now */
 	uint64_t stage; /* enum logger_stage, twice, and which of the records holds */
 	struct logger_record records[2];
+	uint64_t told[_LOGGER_LOSSES]; /* of the lost ones, what the log itself tells of */
 };
 
 #define LOGGER_NO_PIPE UINT64_MAX /* instead of an inode: the service was started without one */
 
 #define LOGGER_MEMORY_FILE    "log-counts" /* in the run directory */
 #define LOGGER_MEMORY_MAGIC   0x666f737465726cU
-#define LOGGER_MEMORY_VERSION 3
+#define LOGGER_MEMORY_VERSION 4
 
 struct logger_memory_head {
 	uint64_t magic;

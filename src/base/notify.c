@@ -18,13 +18,19 @@
 #define LISTEN_FDS_MAX   1024
 
 static char *fd_names[LISTEN_FDS_MAX];
+#define PATIENCE 5 /* s, with a receiver that does not read */
+
 static int kept_fd = -1; /* to send by; -1: one is made for each message */
 
 static int make_socket(void)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct timeval patience = { .tv_sec = PATIENCE };
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	return fd;
 }
 
 int notify_keep_socket(void)

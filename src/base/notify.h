@@ -19,7 +19,7 @@ int notify_keep_socket(void);
 /*
  * Sends one datagram ("READY=1\nSTATUS=...") to the socket that NOTIFY_SOCKET names. 1 when
  * sent, 0 when nobody asked to be notified, else -errno. May block while the receiver's queue
- * is full, as sd_notify does.
+ * is full, as sd_notify does, but for 5 s at most: then -EAGAIN.
  */
 int notify_send(const char *fmt, ...) PRINTF(1, 2);
 

@@ -440,7 +440,10 @@ static int seek(struct log *log)
 
 /* --- following -------------------------------------------------------------------------- */
 
-/* Directories are watched: files come and go there, and so may they. */
+/*
+ * Directories are watched: files come and go there, and so may they. Of a directory that is removed
+ * nothing is heard while a file that was in it is open: so one that is gone is looked for.
+ */
 static int watch(const struct log *log, int inotify, struct source *s)
 {
 	_cleanup_free_ char *directory = strdup(s->path);
@@ -450,7 +453,8 @@ static int watch(const struct log *log, int inotify, struct source *s)
 		return -ENOMEM;
 	slash[slash == directory] = '\0';
 	s->watch = inotify_add_watch(inotify, directory,
-				     IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVE_SELF);
+				     IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE |
+					     IN_MOVED_FROM | IN_MOVE_SELF);
 	return s->watch < 0 ? -errno : 0;
 }
 
@@ -490,14 +494,21 @@ static bool read_events(struct log *log, int fd)
 		ours |= e->mask & IN_Q_OVERFLOW;
 		if (e->mask & (IN_IGNORED | IN_MOVE_SELF))
 			lose_watch(log, fd, e->wd, e->mask & IN_IGNORED);
-		for (size_t i = 0; e->len > 0 && i < log->n; i++)
-			ours |= strcmp(e->name, strrchr(log->sources[i].path, '/') + 1) == 0;
+		for (size_t i = 0; e->len > 0 && i < log->n; i++) {
+			struct source *s = &log->sources[i];
+
+			if (strcmp(e->name, strrchr(s->path, '/') + 1) != 0)
+				continue;
+			ours = true;
+			if (e->mask & (IN_DELETE | IN_MOVED_FROM))
+				s->watch = -1;
+		}
 		p += sizeof(*e) + e->len;
 	}
 	return ours;
 }
 
-/* How many directories are not there. *ret_found: one is there again. */
+/* How many files that were there are gone. *ret_found: one is there again. */
 static size_t watch_again(struct log *log, int inotify, bool *ret_found)
 {
 	size_t lost = 0;
@@ -506,10 +517,13 @@ static size_t watch_again(struct log *log, int inotify, bool *ret_found)
 	for (size_t i = 0; i < log->n; i++) {
 		if (log->sources[i].watch >= 0)
 			continue;
-		if (watch(log, inotify, &log->sources[i]) < 0)
-			lost++;
-		else
+		if (watch(log, inotify, &log->sources[i]) == 0 &&
+		    access(log->sources[i].path, F_OK) == 0) {
 			*ret_found = true;
+			continue;
+		}
+		log->sources[i].watch = -1;
+		lost++;
 	}
 	return lost;
 }

@@ -83,6 +83,21 @@ void count_lost(const struct stream *s, enum logger_loss loss, uint64_t lines)
 		logger_count_add(&c->lost[loss], lines);
 }
 
+void count_told(const struct stream *s)
+{
+	struct logger_count *c = count_of(s);
+
+	if (c)
+		memcpy(c->told, c->lost, sizeof(c->told));
+}
+
+uint64_t count_untold(const struct stream *s, enum logger_loss loss)
+{
+	const struct logger_count *c = count_of(s);
+
+	return c && c->lost[loss] > c->told[loss] ? c->lost[loss] - c->told[loss] : 0;
+}
+
 void count_blocked(const struct stream *s, bool blocked)
 {
 	struct logger_count *c = count_of(s);

@@ -20,6 +20,9 @@ void count_begin(const struct stream *);
 /* So much of what its service said is written. */
 void count_written(const struct stream *, const char *data, size_t n);
 void count_lost(const struct stream *, enum logger_loss, uint64_t lines);
+/* The log tells of all that was lost so far; what it does not tell of yet. */
+void count_told(const struct stream *);
+uint64_t count_untold(const struct stream *, enum logger_loss);
 void count_blocked(const struct stream *, bool);
 
 /* What is counted of it, to be written to; NULL: it is not counted. */

@@ -255,7 +255,7 @@ static char *format_object(const struct line_style *style, const char *text,
 	return mempcpy(to, "}\n", 2);
 }
 
-/* An object that turned out larger than the room is done again with more. */
+/* An object is at most so large; whether it fits is known when it is made. */
 static size_t format_json(const struct line_style *style, const char *in, size_t n, bool last,
 			  bool one, char *out, size_t room, size_t *ret_size)
 {
@@ -264,8 +264,12 @@ static size_t format_json(const struct line_style *style, const char *in, size_t
 	char *to = out;
 
 	while (lines_piece(in + used, n - used, last, &piece) &&
-	       object_bound(style, piece.size) <= room - (size_t)(to - out)) {
-		to = format_object(style, in + used, &piece, to);
+	       object_bound(style, piece.size) <= LINES_ROOM - (size_t)(to - out)) {
+		char *end = format_object(style, in + used, &piece, to);
+
+		if ((size_t)(end - out) > room)
+			break;
+		to = end;
 		used += piece.used;
 		if (one)
 			break;

@@ -38,11 +38,11 @@ struct line_style {
 void lines_stamp(struct line_style *style, enum line_stamps stamps, uint64_t realtime);
 
 /*
- * Formats what is in [in, in + n) into out, of which room bytes may be filled. *inside: whether
- * in begins in the middle of a line; set anew for what follows. last: nothing will follow, an
- * unfinished line is due. one: a line at most, or a piece. Returns how many bytes of in are done:
- * what remains did not fit, or waits for its end; 0 with room of at least LINES_ROOM means the
- * latter.
+ * Formats what is in [in, in + n) into out, which has LINES_ROOM bytes, of which room may be
+ * filled. *inside: whether in begins in the middle of a line; set anew for what follows. last:
+ * nothing will follow, an unfinished line is due. one: a line at most, or a piece. Returns how
+ * many bytes of in are done: what remains did not fit, or waits for its end; 0 with room of at
+ * least LINES_ROOM means the latter.
  */
 size_t lines_format(const struct line_style *style, bool *inside, const char *in, size_t n,
 		    bool last, bool one, char *out, size_t room, size_t *ret_size);

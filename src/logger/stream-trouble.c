@@ -13,10 +13,11 @@
 #include "base/units.h"
 #include "logger/count.h"
 
-#define LOOKS_A_TRY 4
-#define RETRY       (100 * USEC_PER_MSEC)
-#define NOTE_AFTER  (1 * USEC_PER_SEC)
-#define SAY_EVERY   (10 * USEC_PER_SEC) /* that there is trouble, at most */
+#define DROPPED_BEFORE 1 /* in place of -errno: the logger that knew it is no more */
+#define LOOKS_A_TRY    4
+#define RETRY          (100 * USEC_PER_MSEC)
+#define NOTE_AFTER     (1 * USEC_PER_SEC)
+#define SAY_EVERY      (10 * USEC_PER_SEC) /* that there is trouble, at most */
 /* Of thousands on one full disk, as many fail in vain before the others wait for the next time. */
 #define FAILS_A_TURN 256
 
@@ -144,6 +145,26 @@ void stream_count_dropped(struct stream *s, uint64_t lines, int error)
 		trouble_set(t, TROUBLE_NOTE, now_monotonic() + NOTE_AFTER);
 }
 
+void stream_recall_dropped(struct stream *s)
+{
+	uint64_t full = count_untold(s, LOGGER_LOSS_FULL);
+	uint64_t lines = full + count_untold(s, LOGGER_LOSS_RATE);
+	struct trouble *t = lines > 0 ? stream_trouble(s) : NULL;
+
+	if (!t || t->dropped > 0)
+		return;
+	t->dropped = lines;
+	t->drop_error = full > 0 ? DROPPED_BEFORE : 0;
+	trouble_set(t, TROUBLE_NOTE, now_monotonic() + NOTE_AFTER);
+}
+
+static const char *why_dropped(int error)
+{
+	if (error == DROPPED_BEFORE)
+		return "they could not be written";
+	return error < 0 ? strerror(-error) : "more than log-rate";
+}
+
 /* Says in the log itself what is missing there. 0 or -errno. */
 int stream_note_dropped(struct stream *s)
 {
@@ -154,12 +175,12 @@ int stream_note_dropped(struct stream *s)
 	if (!t || t->dropped == 0)
 		return 0;
 	snprintf(text, sizeof(text), "foster-log: %" PRIu64 " line%s dropped: %s", t->dropped,
-		 t->dropped == 1 ? " was" : "s were",
-		 t->drop_error < 0 ? strerror(-t->drop_error) : "more than log-rate");
+		 t->dropped == 1 ? " was" : "s were", why_dropped(t->drop_error));
 	error = stream_write_note(s, text);
 	if (error < 0)
 		return error;
 	t->dropped = 0;
+	count_told(s);
 	return 0;
 }
 

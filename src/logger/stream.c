@@ -54,10 +54,11 @@ bool stream_has_number(const struct stream *s)
 
 void streams_count(void)
 {
-	for (const struct stream *s = all; s; s = s->next) {
+	for (struct stream *s = all; s; s = s->next) {
 		if (!stream_has_number(s))
 			continue;
 		count_begin(s);
+		stream_recall_dropped(s);
 		if (s->placed) /* it was another logger that was at anything */
 			intent_done(s);
 	}
@@ -168,23 +169,37 @@ enum outcome {
 	ENDED,
 };
 
-/* The bytes of lines that may pass; what is behind them must not. */
+static const char *behind_line(const char *p, const char *end)
+{
+	const char *newline = memchr(p, '\n', (size_t)(end - p));
+
+	return newline ? newline + 1 : end;
+}
+
+/*
+ * The bytes of lines that may pass; what is behind them must not. A line counts when it begins: so
+ * one that may has its end, too, and of one that may not there is nothing.
+ */
 static size_t within_rate(struct stream *s, const char *data, size_t n)
 {
 	const struct logger_settings *set = &s->settings->set;
-	const char *p = data;
+	const char *end = data + n, *p = data;
 	uint64_t lines;
 
 	if (!s->rate)
 		return n;
+	if (s->inside)
+		p = behind_line(p, end);
 	lines = rate_left(s->rate, set->rate_lines, set->rate_period, now_monotonic());
-	for (; lines > 0; lines--) {
-		p = memchr(p, '\n', n - (size_t)(p - data));
-		if (!p)
-			return n;
-		p++;
-	}
-	return memchr(p, '\n', n - (size_t)(p - data)) ? (size_t)(p - data) : n;
+	for (; lines > 0 && p < end; lines--)
+		p = behind_line(p, end);
+	return (size_t)(p - data);
+}
+
+/* How many lines begin in these bytes. */
+static uint64_t lines_begun(const char *data, size_t n, bool inside)
+{
+	return n > 0 ? lines_count(data, n - 1) + !inside : 0;
 }
 
 /* Ends with a line where the next look will bring its rest: files are cut between lines. */
@@ -230,6 +245,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 {
 	bool last = s->hung_up || s->closing || s->unfinished;
 	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
+	bool inside = s->inside;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
@@ -237,7 +253,7 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		error = stream_write(s, data, may, true, &used);
 	if (s->rate)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
-			  lines_count(data, used));
+			  lines_begun(data, used, inside));
 	count_written(s, data, used);
 	intent_take_out(s, data, used);
 	if (s->trouble && used > 0) { /* what is left has just begun */
@@ -463,6 +479,7 @@ static struct stream *make(uint32_t number, int pipe, struct settings *settings,
 	set_buffer(s, 0);
 	look_for_left(s);
 	count_begin(s);
+	stream_recall_dropped(s);
 	s->next = all;
 	if (all)
 		all->before = s;

@@ -46,7 +46,7 @@ struct trouble {
 	bool slow;           /* it waits until a daemon takes more */
 	unsigned char small; /* looks that are to be small */
 	int error;           /* why nothing can be written; 0: it can */
-	int drop_error;      /* why lines were dropped; 0: there were too many */
+	int drop_error;      /* why lines were dropped; 0: too many; DROPPED_BEFORE: unknown */
 	uint64_t dropped;    /* lines, since it was written down */
 };
 
@@ -156,6 +156,8 @@ void stream_get_fast(struct stream *); /* it does not wait, or not for that, any
 bool stream_is_slow(const struct stream *);
 bool stream_has_waited(struct stream *); /* the daemon takes nothing: slow is no word for it */
 
+/* What the last logger dropped, and was killed before it wrote that down. */
+void stream_recall_dropped(struct stream *);
 /* error: why they were dropped; 0: there were more than may be. */
 void stream_count_dropped(struct stream *, uint64_t lines, int error);
 

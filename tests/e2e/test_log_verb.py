@@ -374,12 +374,13 @@ def test_follow_a_file_that_is_emptied(foster):
 def test_follow_a_directory_that_is_made_again(foster):
     f = foster(service("a", shell(SLOWLY)))
     until(lambda: lines_of(f))
-    follower = Follower(f, "a")
+    follower = Follower(f, "a", "-n", "all")
     log = f.run / "log"
     try:
-        for remove in (lambda: shutil.rmtree(log)), (lambda: log.rename(f.run / "elsewhere")):
+        follower.until("line 0")
+        for remove in (lambda: shutil.rmtree(log, ignore_errors=True)), (lambda: log.rename(f.run / "elsewhere")):
             remove()
-            log.mkdir()
+            log.mkdir(exist_ok=True)
             f.ctl("reopen", check=0)
             until(lambda: lines_of(f) > 20)
             follower.until(log_bytes(f, "a.log").split(b"\n")[-2].decode())

@@ -279,9 +279,9 @@ def test_buffer(builddir, directory, pipe):
     assert "its pipe stays at 65536 bytes, for log-buffer = 4096 cannot be had" in errors
 
 
-HEAD = struct.pack("=QII48x", 0x666f737465726c, 3, 192)  # struct logger_memory_head
-# struct logger_count: pipe, its device, lines, bytes, lost (full, rate), blocked; stage, two records.
-COUNT_SIZE = 192
+HEAD = struct.pack("=QII48x", 0x666f737465726c, 4, 208)  # struct logger_memory_head
+# struct logger_count: pipe, its device, lines, bytes, lost (full, rate), blocked; stage, two records; told.
+COUNT_SIZE = 208
 NUMBERS = 2 * 12288
 
 
@@ -720,13 +720,13 @@ def test_who_did_not_count_leaves_no_old_record(builddir, directory, pipe, memor
 def test_a_rate_that_lets_less_through_than_was_taken(builddir, directory, pipe, memory):
     """What the killed one was at is found in all that the pipe holds, not in what may pass."""
     reader, writer = pipe
-    rate = (1, 3600 * 10**6)
+    rate = (2, 3600 * 10**6)
     os.write(writer, b"ab\ncd")
     killed(builddir, directory, reader, memory, "", "no-readv", "", 1, rate=rate)
     assert read_log(directory) == b"ab\ncd"
-    os.write(writer, b"ef\nghi\n")
+    os.write(writer, b"ef\nghi\njkl\nmno\n")
     log_once(builddir, directory, reader, memory, rate=rate)
-    assert read_log(directory) == b"ab\ncdef\nfoster-log: 1 line was dropped: more than log-rate\n"
+    assert read_log(directory) == b"ab\ncdef\nghi\njkl\nfoster-log: 1 line was dropped: more than log-rate\n"
 
 
 def test_a_file_that_has_the_inode_of_the_one_before(builddir, directory, pipe, memory):

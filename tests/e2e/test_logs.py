@@ -610,6 +610,49 @@ def test_dropped_lines_are_in_the_status(foster):
         *(f"line {i}" for i in range(100)), "foster-log: 900 lines were dropped: more than log-rate"]
 
 
+def test_rate_lets_whole_lines_pass(foster):
+    """A line counts when it begins: of one that may not pass there is nothing."""
+    script = python("""
+import os, time
+for i in range(4):
+    for part in b"line", b" %d" % i, b" ends\\n":
+        os.write(1, part)
+        time.sleep(0.1)
+time.sleep(1000)
+""")
+    f = foster(service("a", script, 'log-rate = "2/h"'))
+    until(lambda: b"dropped" in log_bytes(f, "a.log"), "it is told", 20)
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
+    lines = log_bytes(f, "a.log").decode().splitlines()
+    assert lines[:2] == ["line 0 ends", "line 1 ends"]
+    told = [re.fullmatch(r"foster-log: (\d) lines? w\w+ dropped: more than log-rate", s) for s in lines[2:]]
+    assert all(told) and sum(int(m[1]) for m in told) == 2
+
+
+def test_a_killed_logger_s_note_is_written_by_the_next(foster):
+    """What it dropped is told in the log, once."""
+    f = foster(service("a", numbered(None, 1000), 'log-rate = "100/h"'))
+    until(lambda: f.service("a")["log_dropped"] == 900, "it is dropped", 20)
+    os.kill(logger_of(f), signal.SIGKILL)
+    until(lambda: b"dropped" in log_bytes(f, "a.log"), "the next one tells of it", 20)
+    os.kill(logger_of(f), signal.SIGKILL)
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
+    notes = [line for line in log_bytes(f, "a.log").decode().splitlines() if "dropped" in line]
+    assert notes in (["foster-log: 900 lines were dropped: more than log-rate"],
+                     ["foster-log: 900 lines were dropped: they could not be written"])
+
+
+def test_rotated_json_is_as_large_as_it_may_be(foster):
+    """What an object would take at the most is not what it takes."""
+    f = foster(service("a", numbered(None, 300), "log-format = json log-size = 2K log-keep = 100"))
+    until(lambda: b"line 299" in log_bytes(f, "a.log"))
+    sizes = [p.stat().st_size for p in rotated(f, "a.log")]
+    object_size = len(log_bytes(f, "a.log").split(b"\n")[0]) + 1
+    assert sizes and all(2048 - object_size - 10 < size <= 2048 for size in sizes)
+
+
 def test_rate_lets_the_usual_pass(foster):
     f = foster(service("a", numbered(None, 100, 0.005), 'log-rate = "1000/s"'))
     until(lambda: log_bytes(f, "a.log").endswith(b"line 99\n"))
