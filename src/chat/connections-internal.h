@@ -36,7 +36,7 @@ struct connection {
 	struct bucket flood;
 	uint64_t deadline; /* of closing; when throttled: of the next line */
 	uint32_t in_start, in_size, out_start, out_end, out_room;
-	uint32_t asked_for;   /* of what is to be written, at most */
+	uint32_t asked_for;   /* of what is to be written; in which order is not known */
 	uint32_t thrown_away; /* bytes that came while closing */
 	uint32_t id;
 	int fd;

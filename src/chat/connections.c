@@ -238,6 +238,7 @@ static int write_out(struct connection *x)
 			continue;
 		if (n < 0)
 			return (int)n;
+		x->asked_for -= (uint64_t)n * x->asked_for / (x->out_end - x->out_start);
 		x->out_start += n;
 		x->owner->queued -= n;
 	}

@@ -128,6 +128,21 @@ size_t irc_fit(const char *text, size_t size, size_t head_size)
 	return n;
 }
 
+size_t irc_fit_plain(const char *text, size_t size, size_t head_size, size_t *ret_skip)
+{
+	size_t fit = irc_fit(text, size, head_size), n = fit;
+
+	while (n > 0 && n < size && text[n] == '\1') {
+		do
+			n--;
+		while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80);
+	}
+	n = n > 0 ? n : fit;
+	for (*ret_skip = 0; n + *ret_skip < size && text[n + *ret_skip] == '\1';)
+		++*ret_skip;
+	return n;
+}
+
 bool irc_is_ctcp(const char *text)
 {
 	return text[0] == '\1' && text[1] && text[1] != '\1';

@@ -54,6 +54,13 @@ void irc_words_end(struct irc_line *line);
  */
 size_t irc_fit(const char *text, size_t size, size_t head_size);
 
+/*
+ * The same for text that is no CTCP, whose rest goes on in another line: that does not begin as
+ * CTCP does, which would be a request that nobody has looked at. *ret_skip: bytes to be left out
+ * between.
+ */
+size_t irc_fit_plain(const char *text, size_t size, size_t head_size, size_t *ret_skip);
+
 /* CTCP: "\1WORD rest\1", the second \1 may be missing. */
 bool irc_is_ctcp(const char *text);
 /* The rest of "\1ACTION rest\1" (not NUL-terminated), else NULL. */

@@ -19,32 +19,61 @@ struct range {
 };
 
 /* What is a sign of its own for Unicode, and on the screen nothing, or another sign. */
-static const struct range disguises[] = {
-	{ 0x1c0, 0x1c3 }, /* clicks, drawn as | and ! */
-	{ 0x251, 0x251 }, /* a, g, i and small capitals of phonetics */
-	{ 0x261, 0x262 },     { 0x26a, 0x26a },   { 0x274, 0x274 },
-	{ 0x280, 0x280 },     { 0x299, 0x299 },   { 0x29c, 0x29c },
-	{ 0x29f, 0x29f },     { 0x2b0, 0x2ff }, /* letters that are marks: drawn as quotes, ^, ` and the like */
-	{ 0x37a, 0x37a },     { 0x559, 0x559 },   { 0x640, 0x640 }, /* make a word longer */
-	{ 0x7fa, 0x7fa },     { 0x1ce9, 0x1cfa },                   /* signs of recitation */
-	{ 0x1d00, 0x1dbf },                                         /* more of phonetics */
-	{ 0x2100, 0x214f },                                         /* letters as symbols */
-	{ 0x2460, 0x24ff },                                         /* in circles */
-	{ 0x2800, 0x2800 },                                         /* no dots of Braille */
-	{ 0x2d7f, 0x2d7f },                                         /* a joiner */
-	{ 0x2e2f, 0x2e2f },                                         /* a tilde */
-	{ 0x2e80, 0x2fdf }, /* parts of Chinese characters, each drawn as the whole one is */
-	{ 0x3031, 0x3035 }, /* strokes that repeat, and one that masks */
-	{ 0x303c, 0x303c },   { 0x31c0, 0x31ef }, /* their strokes */
-	{ 0xa700, 0xa721 },                       /* tones */
-	{ 0xa788, 0xa78c },                       /* drawn as ^, :, = and quotes */
-	{ 0xa78f, 0xa78f },                       /* a dot */
-	{ 0xa9cf, 0xa9cf },   { 0xfffc, 0xfffd }, /* stand for something else */
-	{ 0x1107f, 0x1107f },                     /* a joiner */
-	{ 0x16fe4, 0x16fe4 },                     /* a filler */
-	{ 0x1d159, 0x1d159 },                     /* a note without a head */
-	{ 0x1f100, 0x1f1ff },                     /* in boxes; flags are two letters */
-};
+static const struct range
+	disguises[] = {
+		{ 0x1c0, 0x1c3 }, /* clicks, drawn as | and ! */
+		{ 0x185, 0x185 },
+		{ 0x196, 0x196 },
+		{ 0x1a6, 0x1a6 }, /* drawn as b, l, R and s */
+		{ 0x1bd, 0x1bd },
+		{ 0x251, 0x251 }, /* a, g, i and small capitals of phonetics */
+		{ 0x261, 0x262 },
+		{ 0x26a, 0x26a },
+		{ 0x274, 0x274 },
+		{ 0x280, 0x280 },
+		{ 0x299, 0x299 },
+		{ 0x29c, 0x29c },
+		{ 0x29f, 0x29f },
+		{ 0x2b0, 0x2ff }, /* letters that are marks: drawn as quotes, ^, ` and the like */
+		{ 0x37a, 0x37a },
+		{ 0x559, 0x559 },
+		{ 0x640, 0x640 }, /* make a word longer */
+		{ 0x7fa, 0x7fa },
+		{ 0x1ce9, 0x1cfa }, /* signs of recitation */
+		{ 0x1d00, 0x1dbf }, /* more of phonetics */
+		{ 0x2100, 0x214f }, /* letters as symbols */
+		{ 0x2460, 0x24ff }, /* in circles */
+		{ 0x2800, 0x2800 }, /* no dots of Braille */
+		{ 0x2d7f, 0x2d7f }, /* a joiner */
+		{ 0x2e2f, 0x2e2f }, /* a tilde */
+		{ 0x2e80, 0x2fdf }, /* parts of Chinese characters, each drawn as the whole one is */
+		{ 0x3031, 0x3035 }, /* strokes that repeat, and one that masks */
+		{ 0x303c, 0x303c },
+		{ 0x31c0, 0x31ef }, /* their strokes */
+		{ 0xa700, 0xa721 }, /* tones */
+		{ 0xa788, 0xa78c }, /* drawn as ^, :, = and quotes */
+		{ 0x263, 0x263 },
+		{ 0x269, 0x269 },
+		{ 0x28b, 0x28b }, /* drawn as y, i, u */
+		{ 0x28f, 0x28f },
+		{ 0x1e9d, 0x1e9d }, /* Y, f */
+		{ 0xa730, 0xa731 },
+		{ 0xa799, 0xa799 }, /* F, S, f */
+		{ 0xa7ae, 0xa7af },
+		{ 0xa7f7, 0xa7f7 }, /* I, Q, a dot */
+		{ 0xa7fe, 0xa7fe },
+		{ 0xab47, 0xab48 }, /* I, r */
+		{ 0xab4e, 0xab4e },
+		{ 0xab52, 0xab52 }, /* u */
+		{ 0xab5a, 0xab5a }, /* y */
+		{ 0xa78f, 0xa78f }, /* a dot */
+		{ 0xa9cf, 0xa9cf },
+		{ 0xfffc, 0xfffd },   /* stand for something else */
+		{ 0x1107f, 0x1107f }, /* a joiner */
+		{ 0x16fe4, 0x16fe4 }, /* a filler */
+		{ 0x1d159, 0x1d159 }, /* a note without a head */
+		{ 0x1f100, 0x1f1ff }, /* in boxes; flags are two letters */
+	};
 
 /* Scripts that are written together: one bit for each language, or rather writing. */
 enum writing {

@@ -41,6 +41,12 @@ static bool is_promised(const struct room *room, const char *name)
 }
 
 /* What is wrong with the request is said; true: nothing. */
+/* Who is to be turned away at the door makes no accounts before. */
+static bool may_come_in(struct room *room, const struct user *user)
+{
+	return (!room->config->password || user->password_ok) && !kline_of(room, user);
+}
+
 static bool check_user(struct room *room, const struct user *user, const char *name)
 {
 	const char *account = name_is_nick(name, ROOM_NICK_MAX) ? name : "*";
@@ -51,6 +57,8 @@ static bool check_user(struct room *room, const struct user *user, const char *n
 	else if (!registration_value(room, user))
 		refuse(room, user, "INSECURE", account,
 		       "Passwords are taken over encrypted connections only");
+	else if (!user->registered && !may_come_in(room, user))
+		refuse(room, user, "DISALLOWED", account, "You may not come in here");
 	else if (user->account)
 		refuse(room, user, "ALREADY_AUTHENTICATED", user->account,
 		       "You have an account, and are logged in to it");

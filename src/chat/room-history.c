@@ -450,7 +450,7 @@ static void format_dated(struct irc_line *line, const struct history_item *item,
 	static const char action[] = "\1ACTION ";
 	time_t seconds = (time_t)(item->time / 1000);
 	const char *text = strstr(kept + 1, " :"), *end = "";
-	size_t head, size, n;
+	size_t head, size, n, skip;
 	char date[32];
 	struct tm tm;
 
@@ -469,8 +469,9 @@ static void format_dated(struct irc_line *line, const struct history_item *item,
 		size -= size > 0 && text[size - 1] == '\1';
 	}
 	head = text - kept;
-	n = irc_fit(text, size, head + strlen(date) + strlen(end));
+	n = irc_fit_plain(text, size, head + strlen(date) + strlen(end), &skip);
 	irc_format(line, "%.*s%s%.*s%s", (int)head, kept, date, (int)n, text, end);
+	n += skip;
 	if (n < size)
 		snprintf(rest, rest_size, "%.*s%.*s%s", (int)head, kept, (int)(size - n), text + n,
 			 end);

@@ -135,7 +135,8 @@ void command_topic(struct room *room, struct user *user, struct irc_message *m)
 
 /* --- LIST --- */
 
-#define MASKS_MAX (IRC_LINE_MAX / 2) /* as many as a line may have */
+#define MASKS_MAX      (IRC_LINE_MAX / 2) /* as many as a line may have */
+#define WILD_MASKS_MAX 8                  /* of these, that are no names: each is tried with all */
 
 /* What a channel must be to be listed: ELIST. 0 and NULL: no matter. */
 struct wish {
@@ -143,8 +144,8 @@ struct wish {
 	uint64_t made_after, made_before, topic_after, topic_before; /* realtime */
 	const char *masks[MASKS_MAX], *not_masks[MASKS_MAX];
 	size_t n_masks, n_not_masks;
-	bool nobody; /* fewer users than one: no channel has that */
-	bool wild;   /* a mask is no name */
+	bool nobody;   /* fewer users than one: no channel has that */
+	size_t n_wild; /* masks that are no names */
 };
 
 /* "C<60": made less than 60 minutes ago; "T>5": its topic is older than five. */
@@ -160,6 +161,21 @@ static bool take_time(struct wish *w, const char *text, uint64_t now)
 	return true;
 }
 
+/* Each once. */
+static void add_mask(struct wish *w, const char *text)
+{
+	bool wild = strpbrk(text, "*?");
+
+	for (size_t i = 0; i < w->n_masks; i++) {
+		if (name_equal(w->masks[i], text))
+			return;
+	}
+	if (w->n_masks == MASKS_MAX || (wild && w->n_wild == WILD_MASKS_MAX))
+		return;
+	w->masks[w->n_masks++] = text;
+	w->n_wild += wild;
+}
+
 static void take_condition(struct wish *w, const char *text, uint64_t now)
 {
 	int64_t n;
@@ -171,11 +187,10 @@ static void take_condition(struct wish *w, const char *text, uint64_t now)
 		w->less = n - 1;
 	} else if ((text[0] == 'C' || text[0] == 'T') && take_time(w, text, now)) {
 		return;
-	} else if (text[0] == '!' && w->n_not_masks < MASKS_MAX) {
+	} else if (text[0] == '!' && w->n_not_masks < WILD_MASKS_MAX) {
 		w->not_masks[w->n_not_masks++] = text + 1;
-	} else if (*text && w->n_masks < MASKS_MAX) {
-		w->masks[w->n_masks++] = text;
-		w->wild |= strpbrk(text, "*?") != NULL;
+	} else if (*text && text[0] != '!') {
+		add_mask(w, text);
 	}
 }
 
@@ -212,16 +227,17 @@ static void list_wished(struct room *room, struct user *user, const struct wish 
 {
 	struct hash_node *node = NULL;
 
-	for (size_t i = 0; !wish->wild && i < wish->n_masks; i++) {
+	for (size_t i = 0; wish->n_wild == 0 && i < wish->n_masks; i++) {
 		const struct channel *channel = channel_find(room, wish->masks[i]);
 
+		room->work++;
 		if (channel)
 			list_one(room, user, wish, channel);
 	}
-	if (!wish->wild && wish->n_masks > 0)
+	if (wish->n_wild == 0 && wish->n_masks > 0)
 		return;
 	while ((node = hash_next(&room->channels, node)) != NULL) {
-		room->work++;
+		room->work += 1 + wish->n_masks + wish->n_not_masks;
 		list_one(room, user, wish, CONTAINER_OF(node, struct channel, by_name));
 	}
 }

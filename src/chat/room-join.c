@@ -196,8 +196,9 @@ static struct channel *own_channel(struct room *room, struct user *user, const c
 {
 	struct channel *channel = channel_find(room, name);
 
-	if (!channel) {
+	if (!channel || !channel_is_visible(channel, user)) {
 		reply(room, user, ERR_NOSUCHCHANNEL, name);
+		channel = NULL;
 	} else if (!channel_member(channel, user)) {
 		reply(room, user, ERR_NOTONCHANNEL, channel->name);
 		channel = NULL;

@@ -24,25 +24,9 @@ struct speech {
 	size_t size;
 };
 
-/*
- * Of text of n bytes for a line as much that the next one does not begin as CTCP does: that would
- * be a request that nobody has looked at.
- */
-static size_t before_ctcp(const struct speech *s, size_t n)
-{
-	size_t fit = n;
-
-	while (n > 0 && n < s->size && s->text[n] == '\1') {
-		do
-			n--;
-		while (n > 0 && ((unsigned char)s->text[n] & 0xc0) == 0x80);
-	}
-	return n > 0 ? n : fit;
-}
-
 static bool next_line(struct speech *s, struct irc_line *line)
 {
-	size_t head = strlen(s->source) + strlen(s->verb) + strlen(s->target) + 5, n;
+	size_t head = strlen(s->source) + strlen(s->verb) + strlen(s->target) + 5, n, skip;
 
 	if (s->size == 0)
 		return false;
@@ -54,12 +38,10 @@ static bool next_line(struct speech *s, struct irc_line *line)
 		s->size = 0;
 		return true;
 	}
-	n = before_ctcp(s, n);
+	n = irc_fit_plain(s->text, s->size, head, &skip);
 	irc_format(line, ":%s %s %s :%.*s", s->source, s->verb, s->target, (int)n, s->text);
-	s->text += n;
-	s->size -= n;
-	for (; *s->text == '\1' && s->size > 0; s->size--)
-		s->text++;
+	s->text += n + skip;
+	s->size -= n + skip;
 	return true;
 }
 

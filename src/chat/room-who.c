@@ -11,6 +11,7 @@
 
 #define WHO_MASK_MAX 200 /* users that one WHO with wildcards names */
 #define TOKEN_MAX    3   /* digits */
+#define WHO_TEXTS    5   /* of each, that a mask is tried with */
 
 struct who {
 	struct room *room;
@@ -126,7 +127,7 @@ static void who_mask(struct who *w, const char *mask)
 	while ((node = hash_next(&w->room->nicks, node)) != NULL && n < WHO_MASK_MAX) {
 		struct user *user = CONTAINER_OF(node, struct user, by_nick);
 
-		w->room->work++;
+		w->room->work += WHO_TEXTS;
 		if (!user->registered || !fits(w, mask, user))
 			continue;
 		if (user->invisible && user != w->asker &&

@@ -138,7 +138,7 @@ void status_ready(struct status *s)
 
 void status_reloading(struct status *s)
 {
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_monotonic());
+	notify_try_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_monotonic());
 }
 
 void status_stopping(struct status *s)

@@ -107,6 +107,11 @@ static void get_stuck(struct stream *s, struct trouble *t, int error)
 	trouble_set(t, TROUBLE_TRY, now_monotonic() + RETRY);
 }
 
+void stream_try_later(struct stream *s)
+{
+	trouble_set(s->trouble, TROUBLE_TRY, now_monotonic() + RETRY);
+}
+
 /* Nothing can be written: it is tried again a little later. */
 void stream_get_stuck(struct stream *s, int error)
 {

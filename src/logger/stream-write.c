@@ -130,6 +130,8 @@ int stream_place(struct stream *s)
 	intent_resume(s);
 	if (s->settings->set.sink == LOGGER_SINK_FILE)
 		error = place_in_file(s);
+	else
+		s->inside = false; /* as the file was, that it went to before */
 	if (error < 0)
 		return error;
 	intent_resume_done(s);

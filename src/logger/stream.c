@@ -128,6 +128,7 @@ static size_t drop(struct stream *s, const char *data, size_t n, int error)
 	if (!stream_is_placed(s))
 		intent_done(s); /* what it wrote is in the pipe no more */
 	s->skipping = !newline;
+	s->mid_line = false;
 	intake_discard(s->pipe, size);
 	return size;
 }
@@ -188,7 +189,7 @@ static size_t within_rate(struct stream *s, const char *data, size_t n)
 
 	if (!s->rate)
 		return n;
-	if (s->inside)
+	if (s->mid_line)
 		p = behind_line(p, end);
 	lines = rate_left(s->rate, set->rate_lines, set->rate_period, now_monotonic());
 	for (; lines > 0 && p < end; lines--)
@@ -238,14 +239,15 @@ static size_t patience(const struct stream *s)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = intake_capacity(s->pipe) / page;
 
-	return pages > 1 ? (pages - 1) / 2 * page : 0;
+	return pages > 2 ? (pages - 1) / 2 * page : page / 2;
 }
 
-static enum outcome write_some(struct stream *s, const char *data, size_t n)
+/* less: a part of it may be tried when there is no room for all. */
+static enum outcome write_some(struct stream *s, const char *data, size_t n, bool less)
 {
 	bool last = s->hung_up || s->closing || s->unfinished;
 	size_t size = whole_lines(data, n), may = within_rate(s, data, size), used = 0;
-	bool inside = s->inside;
+	bool mid_line = s->mid_line;
 	int error = may > 0 ? stream_write(s, data, may, last, &used) : 0;
 
 	/* A line that the pipe may have no room to end. */
@@ -253,14 +255,16 @@ static enum outcome write_some(struct stream *s, const char *data, size_t n)
 		error = stream_write(s, data, may, true, &used);
 	if (s->rate)
 		rate_pass(s->rate, s->settings->set.rate_lines, s->settings->set.rate_period,
-			  lines_begun(data, used, inside));
+			  lines_begun(data, used, mid_line));
+	if (used > 0)
+		s->mid_line = data[used - 1] != '\n';
 	count_written(s, data, used);
 	intent_take_out(s, data, used);
 	if (s->trouble && used > 0) { /* what is left has just begun */
 		trouble_set(s->trouble, TROUBLE_HOLD, 0);
 		trouble_set(s->trouble, TROUBLE_SLOW, 0);
 	}
-	if (error < 0 && try_less(s, n, error))
+	if (error < 0 && less && try_less(s, n, error))
 		return WENT_ON;
 	if (error == -EAGAIN && used > 0 && stream_is_stuck(s)) /* slow it is, and no more */
 		stream_get_going(s);
@@ -282,6 +286,7 @@ static enum outcome look(struct stream *s)
 	const char *data;
 	bool small = stream_is_stuck(s) || (s->trouble && s->trouble->small > 0);
 	ssize_t n = intake_look(s->pipe, small ? FIRST_TRY : INTAKE_MAX, &data);
+	enum outcome outcome;
 	int error;
 
 	if (n == -EAGAIN)
@@ -295,6 +300,7 @@ static enum outcome look(struct stream *s)
 	}
 	if (!stream_is_placed(s)) { /* the pipe may begin elsewhere then */
 		error = stream_place(s);
+		s->mid_line = error == 0 && s->inside;
 		if (error == 0)
 			return WENT_ON;
 		stream_get_stuck(s, error);
@@ -308,7 +314,12 @@ static enum outcome look(struct stream *s)
 		stream_get_stuck(s, error);
 		return STUCK;
 	}
-	return write_some(s, data, (size_t)n);
+	outcome = write_some(s, data, (size_t)n, true);
+	if (outcome != HELD || !small || n < FIRST_TRY)
+		return outcome;
+	/* It is longer than a look that was to be small. */
+	n = intake_look(s->pipe, INTAKE_MAX, &data);
+	return n > 0 ? write_some(s, data, (size_t)n, false) : outcome;
 }
 
 /* --- a stream's life -------------------------------------------------------------------- */
@@ -335,6 +346,8 @@ static void end(struct stream *s)
 	take_out(s);
 	unlist(s);
 	n_streams--;
+	/* A child that has just been forked to compress may have it still: no event may come. */
+	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, s->pipe, NULL);
 	s->pipe = fd_close(s->pipe);
 	log_file_close(&s->file);
 	s->dead = true;
@@ -396,6 +409,8 @@ bool stream_pump(struct stream *s, int looks)
 		stream_get_fast(s);
 	if (outcome == HELD)
 		hold(s);
+	else if (outcome == WENT_ON && stream_is_stuck(s)) /* the rest of a dropped line went */
+		stream_try_later(s);
 	else if (outcome == WENT_ON)
 		stream_watch(s, WATCH_LEVEL);
 	else if (outcome == DRY && stream_is_stuck(s))

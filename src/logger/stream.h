@@ -63,8 +63,9 @@ struct stream {
 	char *instance;          /* NULL: not known */
 	struct stream *next, *before, *next_listed;
 	unsigned char watch, full_looks;
-	bool placed;     /* what the last logger was at is done, the end of its file seen */
-	bool inside;     /* the next byte goes on a line */
+	bool placed; /* what the last logger was at is done, the end of its file seen */
+	bool inside; /* the next byte goes on a line */
+	bool mid_line; /* the next byte goes on a line that may pass, as far as the rate is concerned */
 	bool skipping;   /* the rest of a line whose beginning was dropped */
 	bool listed;     /* it has been on WATCH_NEWS */
 	bool unfinished; /* a part of a line is written as one */
@@ -155,6 +156,9 @@ bool stream_get_slow(struct stream *);
 void stream_get_fast(struct stream *); /* it does not wait, or not for that, any more */
 bool stream_is_slow(const struct stream *);
 bool stream_has_waited(struct stream *); /* the daemon takes nothing: slow is no word for it */
+
+/* Nothing could be tried in this turn. */
+void stream_try_later(struct stream *);
 
 /* What the last logger dropped, and was killed before it wrote that down. */
 void stream_recall_dropped(struct stream *);

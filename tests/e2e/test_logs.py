@@ -1,5 +1,6 @@
 """Logs: what is written, how files are rotated, what happens when they cannot be written."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -628,6 +629,84 @@ time.sleep(1000)
     assert lines[:2] == ["line 0 ends", "line 1 ends"]
     told = [re.fullmatch(r"foster-log: (\d) lines? w\w+ dropped: more than log-rate", s) for s in lines[2:]]
     assert all(told) and sum(int(m[1]) for m in told) == 2
+
+
+class Speaker:
+    """A service that says what it is told to, at once."""
+    SCRIPT = python("""
+import os
+for line in open(os.environ['FIFO']):
+    os.write(1, eval(line))
+""")
+
+    def __init__(self, foster, options, more=""):
+        self.foster = foster(more + service("a", self.SCRIPT, options), start=False)
+        fifo = self.foster.directory / "fifo"
+        os.mkfifo(fifo)
+        self.foster.environment["FIFO"] = str(fifo)
+        self.foster.start().wait_up()
+        self.pipe = open(fifo, "w", buffering=1)
+
+    def say(self, data):
+        print(repr(data), file=self.pipe)
+
+
+@contextlib.contextmanager
+def in_the_way(f, name="a.log"):
+    """A directory stands where the file is to be."""
+    path = f.run / "log" / name
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    yield
+    path.rmdir()
+
+
+def test_the_rest_of_a_dropped_line_while_nothing_can_be_written(foster):
+    """It goes, and what is to be written is tried again."""
+    a = Speaker(foster, 'log-rate = "1/h"')
+    f = a.foster
+    with a.pipe:
+        a.say(b"first\n" + b"x" * 1000)
+        until(lambda: b"first\n" in log_bytes(f, "a.log") and f.service("a")["log_dropped"] == 1)
+        with in_the_way(f):
+            until(lambda: "cannot be written" in f.output(), "the note cannot be written", 20)
+            a.say(b"y" * 30000)
+            a.say(b"z" * 30000)
+        until(lambda: b"1 line was dropped" in log_bytes(f, "a.log"), "the note is written", 20)
+
+
+@pytest.mark.parametrize("options", ["", "log-format = json"])
+def test_a_line_that_may_begin_may_end(foster, options):
+    """However long it is, and however many objects it takes."""
+    a = Speaker(foster, f'log-rate = "1/h" {options}')
+    f = a.foster
+    with a.pipe:
+        a.say(b"x" * 30000)
+        until(lambda: log_bytes(f, "a.log"), "it begins", 20)
+        a.say(b"x" * 30000 + b"END\n")
+        a.say(b"too much\n")
+        until(lambda: b"dropped" in log_bytes(f, "a.log"), "that is told", 20)
+    lines = log_bytes(f, "a.log")
+    said = "".join(o["text"] for o in objects(lines)) if options else lines.decode()
+    assert said.startswith("x" * 60000 + "END") and "too much" not in said
+
+
+def test_waiting_lines_are_written_as_whole_objects(foster, small_disk):
+    """Those that are longer than what is tried at first when a disk was full, too."""
+    a = Speaker(foster, "log-format = json", f'log-directory = "{small_disk}"\n')
+    f = a.foster
+    lines = [b"%d" % i + b"x" * 6000 for i in range(8)]
+    with a.pipe:
+        subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=4096"], capture_output=True)
+        for line in lines:
+            a.say(line + b"\n")
+        until(lambda: "cannot be written" in f.output(), "it cannot be written", 20)
+        free(small_disk)
+        path = small_disk / "a.log"
+        until(lambda: path.exists() and b"7xx" in path.read_bytes(), "it is written again", 20)
+    assert [o["text"].encode() for o in objects(path.read_bytes())] == lines
+    f.post("/v1/shutdown?all=1")
+    f.wait_end()
 
 
 def test_a_killed_logger_s_note_is_written_by_the_next(foster):

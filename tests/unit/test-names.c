@@ -118,6 +118,8 @@ static void test_counterfeits(void **state)
 		"-\u0301",       "\U0001f427\u0301", "a\u20dd",
 	};
 	static const char *const disguised[] = {
+		"boꜱꜱ",       "foꜱter",    "fosteꭇ",   "Ɩily",      "ɩily",
+		"ƅob",        "ɣes",       "ʏes",        "Ɪce",     "aꟷb",
 		"\u0251lice", "\u0261reg", "\u1d00lice", "b\u01c3b",  "\u2ec5",
 		"\U0001f150", "علـي",      "a\ua78ab",   "bob\u02bc", "\U0001f1e6",
 	};

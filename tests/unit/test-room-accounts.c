@@ -391,6 +391,24 @@ static void what_was_not_checked_is_no_failure(void **state)
 	assert_int_equal(fail_until_refused(0, "lily"), 0);
 }
 
+/* Who is to be turned away at the door makes no account before. */
+static void no_account_for_who_may_not_come_in(void **state)
+{
+	with_accounts(NULL);
+	room_config.account_registration = true;
+	room_config.password = "sesame";
+	open_irc(0);
+	line(0, "CAP LS 302");
+	line(0, "NICK lily");
+	forget(0);
+	line(0, "REGISTER * * longenough");
+	expect(0, ":srv FAIL REGISTER DISALLOWED * :You may not come in here\n");
+	assert_int_equal(n_asked, 0);
+	line(0, "PASS sesame");
+	line(0, "REGISTER * * longenough");
+	assert_int_equal(n_asked, 1);
+}
+
 /* The answer that comes later has the label, not the line that says nothing. */
 static void labels_wait_for_the_host(void **state)
 {
@@ -946,6 +964,7 @@ int main(void)
 		TEST(here_it_is_counted_by_account),
 		TEST(what_was_not_checked_is_no_failure),
 		TEST(labels_wait_for_the_host),
+		TEST(no_account_for_who_may_not_come_in),
 		TEST(right_ones_are_not_throttled),
 		TEST(places),
 		TEST(others_are_told),

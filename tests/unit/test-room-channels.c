@@ -424,6 +424,15 @@ static void test_knock(void **state)
 	line(1, "MODE #x +s");
 	line(2, "KNOCK #x");
 	expect(2, ":srv 403 b #x :No such channel\n");
+	/* For outsiders there is no such channel, whatever they say. */
+	line(2, "KICK #x a");
+	line(2, "INVITE a #x");
+	line(2, "PART #x");
+	line(2, "TOPIC #x");
+	line(2, "MODE #x");
+	expect(2, ":srv 403 b #x :No such channel\n:srv 403 b #x :No such channel\n"
+		  ":srv 403 b #x :No such channel\n:srv 403 b #x :No such channel\n"
+		  ":srv 403 b #x :No such channel\n");
 	line(1, "MODE #x -is+l 2"); /* there is a place */
 	line(2, "KNOCK #x");
 	expect(2, ":srv 713 b #x :Channel is open\n");

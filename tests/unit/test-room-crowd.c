@@ -115,8 +115,8 @@ static void test_work_is_counted(void **state)
 	say(0, "PRIVMSG n1 :hello");
 	say(0, "WHO n1");
 	assert_int_equal(room_take_work(room), 0);
-	say(0, "WHO x*");
-	assert_in_range(room_take_work(room), USERS / 2, USERS);
+	say(0, "WHO x*"); /* each with five texts */
+	assert_in_range(room_take_work(room), 5 * USERS / 2, 5 * USERS);
 	assert_int_equal(room_take_work(room), 0);
 	for (unsigned i = 0; i < 40; i++) {
 		snprintf(text, sizeof(text), "JOIN #c%u", i);
@@ -125,6 +125,10 @@ static void test_work_is_counted(void **state)
 	room_take_work(room);
 	say(1, "LIST >1000");
 	assert_in_range(room_take_work(room), 40, 41);
+	say(1, "LIST *x*,*y*"); /* each with two masks */
+	assert_in_range(room_take_work(room), 3 * 40, 3 * 41);
+	say(1, "LIST *a,*b,*c,*d,*e,*f,*g,*h,*i,*j,*k,!*l"); /* not with any number of them */
+	assert_in_range(room_take_work(room), 10 * 40, 10 * 41);
 }
 
 int main(void)

@@ -593,6 +593,17 @@ static void test_replay_of_a_full_line(void **state)
 	second = strchr(got, '\n');
 	assert_int_equal(second - got, 510);
 	free(got);
+	/* Nor does the second line become a request between programs. */
+	snprintf(text, sizeof(text), "PRIVMSG #x :%0449d\1VERSION\1", 9);
+	n_kept = 0;
+	line(1, text);
+	line(3, "PART #x");
+	line(3, "JOIN #x");
+	forget(3);
+	n_kept = 1;
+	answer_with_last(1);
+	expect_part(3, "N\1\n");
+	expect_no(3, "#x :\1");
 }
 
 static void test_no_replay_to_who_can_ask_and_to_programs(void **state)
