@@ -20,7 +20,7 @@
 #define PRIORITY_INFO    6
 #define PRIORITY_WARNING 4
 #define FACILITY_DAEMON  3
-#define SOCKETS_MAX      8 /* addresses in use at a time */
+#define SOCKETS_MAX      32 /* addresses in use at a time */
 #define HEAD_MAX         1024
 #define SEND_BUFFER      (1 << 20)
 

@@ -18,7 +18,7 @@
 
 #define OPEN_MAX_FILES 512
 /* What else is open, or about to come: the pipes of a message, a directory that is looked at. */
-#define SPARE        80
+#define SPARE        104
 #define RENAME_AGAIN (5 * USEC_PER_SEC) /* after it failed */
 /* Not through a symlink: whoever may write to the directory must not choose the file. Not waiting
  * for the reader of a fifo, either. */

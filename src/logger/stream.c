@@ -574,6 +574,9 @@ void stream_write_unfinished(struct stream *s)
 	s->unfinished = true;
 	stream_drain(s);
 	s->unfinished = false;
+	/* Empty, it is asked for no news: with each of them all are looked into that are. */
+	if (!s->dead && s->watch == WATCH_NEWS && !stream_is_stuck(s))
+		stream_watch(s, WATCH_LEVEL);
 }
 
 void stream_run(uint32_t number, uint32_t pid, const char *instance)

@@ -39,7 +39,9 @@ struct crash {
 	char service[CONFIG_NAME_MAX + 1];
 	char end[REASON_TEXT_MAX];
 	int pid;
-	bool objects; /* it is of log-format = json */
+	uint32_t number; /* of the pipe */
+	uint8_t asked;   /* how often: what an earlier logger was asked is answered too early */
+	bool objects;    /* it is of log-format = json */
 };
 
 struct logs {
@@ -128,12 +130,20 @@ static void forget_crash(struct crash *c)
 	c->path = NULL;
 }
 
-/* What it said last is in its file. */
-static void on_synced(struct manager *m, uint64_t number)
+static void ask_for_last_words(struct manager *m, size_t i)
 {
-	struct crash *c = number < CRASHES_MAX ? &m->logs->crashes[number] : NULL;
+	const struct crash *c = &m->logs->crashes[i];
 
-	if (!c || !c->path)
+	tell(m, LOGGER_SYNC, c->number, (uint64_t)c->asked << 8 | i);
+}
+
+/* What it said last is in its file. */
+static void on_synced(struct manager *m, uint64_t value)
+{
+	size_t i = value & UINT8_MAX;
+	struct crash *c = i < CRASHES_MAX ? &m->logs->crashes[i] : NULL;
+
+	if (!c || !c->path || c->asked != (uint8_t)(value >> 8))
 		return;
 	events_crash(m, c->service, c->pid, c->end, control_tail(c->path, c->objects));
 	forget_crash(c);
@@ -571,11 +581,13 @@ void logs_crashed(struct service *s, int pid, const char *end)
 	if (i == CRASHES_MAX || s->slot == NO_SLOT || !logs_path(s, apart, path, sizeof(path)))
 		return;
 	l->crashes[i] = (struct crash){ .path = strdup(path),
+					.asked = l->crashes[i].asked + 1,
 					.pid = pid,
 					.objects = s->config->log_format == LOG_FORMAT_JSON };
 	snprintf(l->crashes[i].service, sizeof(l->crashes[i].service), "%s", s->config->name);
 	snprintf(l->crashes[i].end, sizeof(l->crashes[i].end), "%s", end);
-	tell(s->manager, LOGGER_SYNC, s->slot + (apart ? LOGGER_STDERR : 0), i);
+	l->crashes[i].number = s->slot + (apart ? LOGGER_STDERR : 0);
+	ask_for_last_words(s->manager, i);
 }
 
 bool logs_count(const struct service *s, bool only_stderr, struct logger_count *ret)
@@ -640,12 +652,32 @@ static void ask_for_pipes(struct manager *m)
 	}
 }
 
+/* What it was asked the next one would answer before it has the pipe: it is asked anew then. */
+void logs_logger_ended(struct service *logger)
+{
+	for (size_t i = 0; i < CRASHES_MAX; i++)
+		logger->manager->logs->crashes[i].asked++;
+}
+
+static void expect_last_words(struct manager *m)
+{
+	for (size_t i = 0; i < CRASHES_MAX; i++) {
+		const struct crash *c = &m->logs->crashes[i];
+		const struct service *s = m->by_slot[c->number % LOGGER_STDERR];
+
+		if (c->path && !log_closings_has(m->logs->closings, c->number) &&
+		    (!s || !has_pipe(s, c->number))) /* it is gone, and with it what was in it */
+			on_synced(m, (uint64_t)c->asked << 8 | i);
+	}
+}
+
 void logs_logger_started(struct service *logger)
 {
 	/* The first one is told of each pipe when it is made. */
 	if (logger->machine.restarts == 0)
 		return;
 	ask_for_pipes(logger->manager);
+	expect_last_words(logger->manager);
 }
 
 void logs_catch_up(struct manager *m)
@@ -692,17 +724,19 @@ void logs_fetched(struct manager *m, uint32_t place, int fd)
 
 	if (log_closings_has(m->logs->closings, number)) {
 		close_again(m, number, reader);
-		return;
-	}
-	if (reader >= 0 && s) {
+	} else if (reader >= 0 && s) {
 		tell_settings(s, LOGGER_OPEN, number, reader);
 		tell_process(s, number);
-		return;
+	} else {
+		if (s)
+			log_error_errno(reader, "%s: its log pipe cannot be given to the logger",
+					s->config->name);
+		fd_close(reader);
 	}
-	if (s)
-		log_error_errno(reader, "%s: its log pipe cannot be given to the logger",
-				s->config->name);
-	fd_close(reader);
+	for (size_t i = 0; i < CRASHES_MAX; i++) {
+		if (m->logs->crashes[i].path && m->logs->crashes[i].number == number)
+			ask_for_last_words(m, i);
+	}
 }
 
 void logs_reopen(struct manager *m)

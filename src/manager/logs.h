@@ -93,6 +93,7 @@ void logs_reopen(struct manager *);
 /* True for the logger's own service; its new process needs all pipes again. */
 bool logs_is_logger(const struct service *);
 void logs_logger_started(struct service *);
+void logs_logger_ended(struct service *); /* or it is about to be started */
 
 /* The file of its output, or of its standard error alone. Returns buf; NULL: it has none. */
 char *logs_path(const struct service *, bool only_stderr, char *buf, size_t size);

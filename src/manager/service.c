@@ -288,6 +288,8 @@ static void after_state_change(struct service *s, enum service_state before)
 	if (logs_is_logger(s)) {
 		if (s->machine.state == STATE_RUNNING)
 			logs_logger_started(s);
+		else
+			logs_logger_ended(s);
 		return;
 	}
 	if (s->retold && s->machine.state == STATE_RUNNING)

@@ -1,20 +1,23 @@
 """Logs: what is written, how files are rotated, what happens when they cannot be written."""
 
 import contextlib
+import fcntl
 import gzip
 import json
 import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
 
 from conftest import ordinary_user
-from foster import children_of, comm_of, descriptors_of, logger_of, until
+from foster import children_of, comm_of, descriptors_of, logger_of, state, until
 
 sys.path.insert(0, __file__.rsplit("/e2e/", 1)[0] + "/chaos")
 
@@ -645,10 +648,16 @@ for line in open(os.environ['FIFO']):
         os.mkfifo(fifo)
         self.foster.environment["FIFO"] = str(fifo)
         self.foster.start().wait_up()
-        self.pipe = open(fifo, "w", buffering=1)
+        # For reading, too: then nobody else need read it at the moment.
+        self.pipe = open(os.open(fifo, os.O_RDWR), "w", buffering=1)
 
     def say(self, data):
         print(repr(data), file=self.pipe)
+
+    def taken(self):
+        """Whether it has read all that it was told, and waits for more."""
+        left = struct.unpack("i", fcntl.ioctl(self.pipe, termios.FIONREAD, b"\0" * 4))[0]
+        return left == 0 and state(self.foster.service_pid("a")) == "S"
 
 
 @contextlib.contextmanager
@@ -924,6 +933,27 @@ def test_a_crash_has_its_last_lines(foster, options):
     assert crash["pid"] > 0
     shown = f.ctl("events", check=0).stdout
     assert f"crash a, pid {crash['pid']}: exit 3\n" in shown and "\n    err 20\n" in shown
+
+
+def test_a_crash_while_the_logger_dies_has_its_last_lines(foster):
+    """What it was asked is asked of the next one, when that has the pipe."""
+    a = Speaker(foster, "")
+    f = a.foster
+    with a.pipe:
+        for i in range(3):
+            a.say(b"%d\n" % i)
+            until(lambda: log_bytes(f, "a.log").endswith(b"%d\n" % i))
+            logger = logger_of(f)
+            os.kill(logger, signal.SIGSTOP)
+            until(lambda: state(logger) == "T")
+            a.say(b"last words %d\n" % i)
+            until(a.taken, "it has said them")
+            os.kill(f.service_pid("a"), signal.SIGKILL)
+            f.wait_state("a", "failed")
+            os.kill(logger, signal.SIGKILL)
+            until(lambda: len(crashes(f)) == i + 1, "the crash is told", 20)
+            assert crashes(f)[-1]["lines"][-1] == f"last words {i}"
+            f.ctl("start", "a", check=0)
 
 
 def test_a_stop_is_no_crash(foster):
