@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BASE_LIBRARY_H
-#define BASE_LIBRARY_H
-
 /* Functions of a library that is opened only where it is needed, by dlopen(3). */
+#ifndef FOSTER_BASE_LIBRARY_H
+#define FOSTER_BASE_LIBRARY_H
 
 #include <dlfcn.h>
 #include <stdbool.h>

@@ -16,10 +16,9 @@
 
 #define LISTEN_FDS_FIRST 3
 #define LISTEN_FDS_MAX   1024
+#define PATIENCE         5 /* s, with a receiver that does not read */
 
 static char *fd_names[LISTEN_FDS_MAX];
-#define PATIENCE 5 /* s, with a receiver that does not read */
-
 static int kept_fd = -1; /* to send by; -1: one is made for each message */
 
 static int make_socket(void)

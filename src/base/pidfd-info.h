@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BASE_PIDFD_INFO_H
-#define BASE_PIDFD_INFO_H
-
 /*
  * PIDFD_GET_INFO, ioctl(2) on a pidfd, written down here because linux/pidfd.h of many build
  * machines lacks it: the first version of its structure (Linux 6.13; the kernel takes any size
  * from this one up), and the exit status in it (Linux 6.15).
  */
+#ifndef FOSTER_BASE_PIDFD_INFO_H
+#define FOSTER_BASE_PIDFD_INFO_H
 
 #include <errno.h>
 #include <stdint.h>

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/macro.h"
 #include "base/base64.h"
+#include "base/macro.h"
 #include "chat/names.h"
 
 /* 0 with the account or -ENOENT; other errors make the verdict. */

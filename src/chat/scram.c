@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/macro.h"
 #include "base/base64.h"
+#include "base/macro.h"
 #include "chat/utf8.h"
 
 static int hmac(const uint8_t key[SCRAM_KEY_SIZE], const char *text, uint8_t ret[SCRAM_KEY_SIZE])

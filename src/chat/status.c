@@ -120,7 +120,7 @@ void status_free(struct status *s)
 	free(s);
 }
 
-/* These three may wait for the supervisor: it asked to be told, and must know. */
+/* This one may wait for the supervisor, for a while: it asked to be told, and must know. */
 void status_ready(struct status *s)
 {
 	struct room_counts counts;

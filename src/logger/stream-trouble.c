@@ -90,6 +90,11 @@ static const char *target(const struct stream *s)
 	}
 }
 
+void stream_try_later(struct stream *s)
+{
+	trouble_set(s->trouble, TROUBLE_TRY, now_monotonic() + RETRY);
+}
+
 static void get_stuck(struct stream *s, struct trouble *t, int error)
 {
 	if (t->error == 0 && (!t->said || now_monotonic() - t->said > SAY_EVERY)) {
@@ -104,12 +109,7 @@ static void get_stuck(struct stream *s, struct trouble *t, int error)
 	count_blocked(s, true);
 	stream_watch(s, stream_may_drop(s) ? WATCH_NEWS : WATCH_NONE);
 	trouble_set(t, TROUBLE_HOLD, 0);
-	trouble_set(t, TROUBLE_TRY, now_monotonic() + RETRY);
-}
-
-void stream_try_later(struct stream *s)
-{
-	trouble_set(s->trouble, TROUBLE_TRY, now_monotonic() + RETRY);
+	stream_try_later(s);
 }
 
 /* Nothing can be written: it is tried again a little later. */

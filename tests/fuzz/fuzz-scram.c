@@ -13,8 +13,8 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
-#include "base/macro.h"
 #include "base/base64.h"
+#include "base/macro.h"
 #include "chat/scram.h"
 #include "naive.h"
 #include "sweep.h"

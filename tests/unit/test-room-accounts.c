@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "base/units.h"
 #include "base/base64.h"
+#include "base/units.h"
 #include "room-harness.h"
 
 /* "\0lily\0password" */
